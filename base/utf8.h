@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UTF-8: validation, cutting at a character, and what may stand in a log line. */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Whether all `length` bytes are well-formed UTF-8 (no surrogates, nothing overlong). */
+bool rv__utf8_valid(const char *bytes, size_t length);
+
+/** The largest n <= limit at which `bytes` may be cut without splitting a character. */
+size_t rv__utf8_cut(const char *bytes, size_t length, size_t limit);
+
+/** Length of the well-formed character at `bytes`, 0 when there is none. */
+size_t rv__utf8_length(const char *bytes, size_t length);
+
+/** Turns control characters of a NUL-terminated text into blanks, in place. */
+void rv__text_flatten(char *text);
+
+#endif

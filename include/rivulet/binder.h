@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The binder contract: what code must offer so that channels can be bound to one kind of broker.
+ *
+ * Stability: may change with RV_BINDER_ABI. A binder compiled against another ABI number is
+ * refused with a sentence that names both. New members go at the end and are optional for one step.
+ *
+ * Purpose. A binder moves bytes and settles. Retry, conversion, partition choice, header rules,
+ * dead-letter records, workers and metric names live once, in the binding layer above.
+ *
+ * Lifecycle   open -> { bind_producer, bind_consumer -> start_consumer } -> … unbind … -> stop -> close
+ * Threads     bind_*, start, unbind_*, stop, close: one control thread at a time per binder, which may
+ *             block until the stated deadline. send, settle, credit, extend, pause, resume, health, stats:
+ *             any thread, never blocking. Calls upwards (deliver, assigned, revoked, sent, writable,
+ *             state) come from binder threads, with no binder lock held; they only enqueue.
+ *
+ * A binder outside this tree is a shared object `rivulet-binder-<type>.so` in a directory of
+ * `rivulet.binder.path`, exporting exactly one symbol:
+ *
+ *     RV_API const struct rv_binder_ops *rv_binder_module(uint32_t host_abi) { return &ops; }
+ */
+#ifndef RIVULET_BINDER_H
+#define RIVULET_BINDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rivulet/error.h>
+#include <rivulet/log.h>
+#include <rivulet/message.h>
+#include <rivulet/property.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RV_BINDER_ABI 1u
+
+/* What a broker can do; a configuration that asks for more fails at bind time. */
+enum rv_cap {
+	RV_CAP_PARTITIONS = 1u << 0,     /* destinations have partitions; members of a group share them */
+	RV_CAP_HEADERS = 1u << 1,        /* headers travel natively */
+	RV_CAP_KEY_ORDER = 1u << 2,      /* first attempts of one partition arrive in order */
+	RV_CAP_REQUEUE = 1u << 3,        /* settle(REQUEUE) makes the broker deliver again */
+	RV_CAP_REQUEUE_DELAY = 1u << 4,  /* … after a delay */
+	RV_CAP_DEAD_LETTER = 1u << 5,    /* settle(DEAD_LETTER) moves the message by itself */
+	RV_CAP_DELIVERY_COUNT = 1u << 6, /* rv_inbound.delivery_count survives restarts */
+	RV_CAP_DELAYED_SEND = 1u << 7,
+	RV_CAP_TRANSACTIONS = 1u << 8,
+	RV_CAP_DURABLE = 1u << 9,       /* acknowledged messages survive the broker's process */
+	RV_CAP_GROUP_RESUME = 1u << 10, /* a named group goes on where it was */
+	RV_CAP_LEASE = 1u << 11,        /* deliveries expire unless extended */
+	RV_CAP_LAG = 1u << 12,
+	RV_CAP_SHARED_PARTITIONS = 1u << 13 /* members of a group share one partition message by message */
+};
+
+/* -- injected services ---------------------------------------------------------------- */
+
+/* What a binder may use of its host. Valid until close() returned. */
+struct rv_binder_env {
+	uint32_t abi;
+	const char *application; /* spring.application.name */
+	const char *name;        /* of this binder configuration */
+	int64_t (*monotonic_ns)(void);
+	int64_t (*wall_ms)(void);
+	uint64_t (*random)(void);
+	void (*log)(rv_log_level level, const char *topic, const char *format, ...) RV_PRINTF(3, 4);
+	void *(*reallocate)(void *block, size_t size); /* realloc; size 0 frees; NULL: no memory */
+};
+
+/* -- sending -------------------------------------------------------------------------- */
+
+/* What the broker said of a sent message. Pointers borrowed until the callback returns. */
+struct rv_receipt {
+	int32_t partition;     /* -1 when unknown */
+	int64_t position;      /* -1 when unknown */
+	const char *broker_id; /* the broker's own message id; NULL when none */
+};
+
+struct rv_producer_sink {
+	/* Exactly once for each accepted message, in any order, also after stop. `error` NULL: success. */
+	void (*sent)(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error);
+	/* There is room again after send() took fewer than offered. */
+	void (*writable)(void *sink);
+	/* The way to the broker opened (why NULL) or was lost; the last word counts. */
+	void (*state)(void *sink, const struct rv_error *why);
+};
+
+struct rv_producer_spec {
+	const char *binding; /* channel name, for logs */
+	const char *destination;
+	int32_t partition_count; /* wanted when the destination is made; 1 when nobody asked */
+	const struct rv_strings
+	    *required_groups; /* durable groups to exist before the first send; never NULL */
+	const void *settings; /* filled from ops->producer_props */
+	const struct rv_producer_sink *sink_ops;
+	void *sink;
+};
+
+/* Filled by bind_producer. */
+struct rv_producer_info {
+	int32_t partition_count; /* at least 1, 0 when not known yet */
+	int64_t send_timeout_ms; /* the binder's own property; 0: the core's */
+	size_t max_message_size; /* payload bytes; 0: no limit of its own */
+	bool queued_is_sent;     /* an explicit property says that a send returns when queued */
+	bool waiting;            /* bound, but the broker cannot be reached yet: state() will tell */
+};
+
+struct rv_outbound {
+	rv_message *message;     /* borrowed; the binder takes a reference of each accepted one */
+	int32_t partition;       /* -1: the binder chooses */
+	const char *destination; /* NULL: the producer's own */
+	void *arg;               /* handed to sent() */
+};
+
+/* -- receiving ------------------------------------------------------------------------ */
+
+/* Names one delivery for its settlement. Opaque to the core but for partition and epoch. */
+struct rv_token {
+	uint32_t slot;    /* the binder's index of a partition, below 65536, dense where possible */
+	uint32_t epoch;   /* of the assignment under which it was delivered */
+	int64_t position; /* offset or number within the slot */
+	uint64_t cookie;
+};
+
+struct rv_inbound {
+	rv_message *message; /* the reference goes over to the core iff taken */
+	struct rv_token token;
+	int32_t delivery_count; /* earlier deliveries the broker counted; 0 on the first or unknown */
+	int64_t lease_ms;       /* 0: none */
+};
+
+struct rv_assignment {
+	uint32_t slot;
+	uint32_t epoch;
+	const char *name; /* "broker-a/3", for logs; borrowed until return */
+};
+
+struct rv_consumer_sink {
+	/* Takes the first k of n and returns k; the binder keeps the rest of each slot, in order, until
+	 * ops->credit() names that slot. All of one call may belong to different slots; once one
+	 * message of a slot is refused, so are its later ones in that call (taken are always a prefix). */
+	size_t (*deliver)(void *sink, const struct rv_inbound *batch, size_t n);
+	void (*assigned)(void *sink, const struct rv_assignment *assignments, size_t n);
+	/* The core stops handing out deliveries of the slots, waits for running listeners to settle until
+	 * deadline_ms from now, then calls ops->released() once per slot. With lost=true settlements are
+	 * stale already. */
+	void (*revoked)(void *sink, const uint32_t *slots, size_t n, bool lost, int64_t deadline_ms);
+	void (*state)(void *sink, const struct rv_error *why); /* as in rv_producer_sink */
+};
+
+struct rv_consumer_spec {
+	const char *binding;
+	const char *destination;
+	const char *group;    /* NULL: anonymous */
+	int32_t concurrency;  /* workers of the core; a hint for provisioning */
+	int32_t max_attempts; /* in-place attempts that the core makes, for information */
+	int32_t instance_index, instance_count;
+	bool partitioned;
+	const void *settings; /* filled from ops->consumer_props */
+	const struct rv_consumer_sink *sink_ops;
+	void *sink;
+};
+
+/* Filled by bind_consumer. */
+struct rv_consumer_info {
+	bool dead_letter; /* settle(DEAD_LETTER) has somewhere to go */
+	bool redelivers; /* what follows the last in-place attempt is settle(REQUEUE), the broker's own way */
+	bool waiting;    /* as in rv_producer_info */
+};
+
+enum rv_settlement {
+	RV_SETTLE_ACK,
+	RV_SETTLE_REQUEUE,
+	RV_SETTLE_DEAD_LETTER,
+	RV_SETTLE_DROP /* as ACK towards the broker; counted apart by the core */
+};
+
+struct rv_settle {
+	struct rv_token token;
+	enum rv_settlement settlement;
+	const char *reason;  /* NULL-able, borrowed */
+	rv_message *message; /* the delivered one; borrowed; for binders that move it themselves */
+};
+
+/* -- observation ---------------------------------------------------------------------- */
+
+enum rv_health_status { RV_HEALTH_UNKNOWN, RV_HEALTH_UP, RV_HEALTH_DOWN, RV_HEALTH_OUT_OF_SERVICE };
+
+/** Receives one detail; strings borrowed until return. */
+typedef void (*rv_detail_fn)(void *arg, const char *name, const char *value);
+
+/** Receives one number. Uniform names: "received", "sent", "send_errors", "settled", "requeued", "lag",
+ * "connections" … */
+typedef void (*rv_stat_fn)(void *arg, const char *name, const char *binding, double value);
+
+/* -- the operations ------------------------------------------------------------------- */
+
+struct rv_binder_ops {
+	uint32_t abi;      /* RV_BINDER_ABI of the header compiled against */
+	uint32_t caps;     /* RV_CAP_* */
+	const char *type;  /* "kafka"; [a-z0-9-], matched with the binder type property */
+	const char *label; /* "Kafka"; for people and rv_message_source() */
+
+	/* Below spring.cloud.stream.<type>.binder, .bindings.<name>.consumer and .producer (with
+	 * .default.consumer and .default.producer beneath). Parsed and checked by the core. */
+	struct rv_prop_table binder_props;
+	struct rv_prop_table consumer_props;
+	struct rv_prop_table producer_props;
+
+	/* Required. Checks settings and starts threads; waits for no broker. `settings` is valid
+	 * until close. On failure *ret_binder is untouched. */
+	rv_err (*open)(
+	    const struct rv_binder_env *env, const void *settings, void **ret_binder, struct rv_error *err);
+	/* Required. No new work, pending sends end with RV_E_CLOSED; returns at once. */
+	void (*stop)(void *binder);
+	/* Required. After all unbinds; joins threads and frees. Not from a callback. */
+	void (*close)(void *binder);
+
+	/* Required. Makes the destination if need be. An unreachable broker is not an error: info->waiting
+	 * is set and the binder goes on trying (jittered back-off of at most 1 s once the broker has
+	 * been seen) until state(NULL). RV_E_CONFIG and RV_E_UNSUPPORTED are final. */
+	rv_err (*bind_producer)(void *binder, const struct rv_producer_spec *spec, void **ret_producer,
+	    struct rv_producer_info *info, struct rv_error *err);
+	/* Required. Never blocks. Returns how many of the n it accepted, a prefix. */
+	size_t (*send)(void *producer, const struct rv_outbound *batch, size_t n);
+	/* Required. Waits at most deadline_ms for pending sends, fails the rest, frees. Returns how many
+	 * failed. */
+	size_t (*unbind_producer)(void *producer, int64_t deadline_ms);
+
+	/* Required. Registers; no deliveries before start_consumer. Waiting as in bind_producer. */
+	rv_err (*bind_consumer)(void *binder, const struct rv_consumer_spec *spec, void **ret_consumer,
+	    struct rv_consumer_info *info, struct rv_error *err);
+	/* Required. Deliveries may begin before it returns. */
+	rv_err (*start_consumer)(void *consumer, struct rv_error *err);
+	/* Required. The core has room for about `room` more deliveries of that slot. */
+	void (*credit)(void *consumer, uint32_t slot, uint32_t room);
+	/*
+	 * Required. RV_OK: settled, or on its way with the position held until the broker confirmed it.
+	 * RV_E_STALE: the epoch is gone. *ret_hold_ms is preset to -1; a binder that answers REQUEUE
+	 * by trying again in place (an orderly queue) sets it to the delay in ms (>= 0): the core keeps
+	 * the message at the head of its slot, tries again after the delay and settles again.
+	 */
+	rv_err (*settle)(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
+	/* Optional. Extends the leases of running deliveries; called at half of lease_ms. */
+	void (*extend)(void *consumer, const struct rv_token *tokens, size_t n);
+	/* Required. The slot named by revoked() is drained as far as it will be. */
+	void (*released)(void *consumer, uint32_t slot, uint32_t epoch);
+	/* Required. Stops or resumes fetching; the membership of the group stays. */
+	void (*pause)(void *consumer);
+	void (*resume)(void *consumer);
+	/* Required. First step of a stop: no further deliver(); settlements still count. Returns at once. */
+	void (*stop_consumer)(void *consumer);
+	/* Required. Waits at most deadline_ms for settlements on their way, stores positions, leaves the
+	 * group (an anonymous one is removed where the broker lets it), frees. Returns how many were left. */
+	size_t (*unbind_consumer)(void *consumer, int64_t deadline_ms);
+
+	/* Required. From cached state, never blocking. `detail` may be NULL. */
+	enum rv_health_status (*health)(void *binder, rv_detail_fn detail, void *arg);
+	/* Optional. Likewise. */
+	void (*stats)(void *binder, rv_stat_fn stat, void *arg);
+};
+
+/**
+ * Registers a binder of this process beside the built-in ones. Call before rv_app_run().
+ *
+ * @return RV_OK; RV_E_UNSUPPORTED for another ABI; RV_E_INVALID when a required member is missing
+ *         or the type is taken. Logs type, label and capabilities at debug.
+ */
+RV_API rv_err rv_binder_register(const struct rv_binder_ops *ops, struct rv_error *err);
+
+/** Type of the one symbol of a module. NULL: cannot serve that ABI. */
+typedef const struct rv_binder_ops *(*rv_binder_module_fn)(uint32_t host_abi);
+
+/* -- messages, from a binder's side --------------------------------------------------- */
+
+/* A span of foreign bytes. */
+struct rv_span {
+	const char *bytes;
+	size_t length;
+};
+
+struct rv_header_span {
+	struct rv_span name;
+	struct rv_span value;
+};
+
+/* All that a binder knows of a received message. Everything is copied unless it says otherwise. */
+struct rv_received {
+	const void *payload;
+	size_t length;
+	rv_release_fn release; /* NULL: payload is copied; else it is kept and released with the last unref */
+	void *owner;
+	const struct rv_header_span *headers; /* at most 128 go in; RV_HEADER_MESSAGE_ID is the id's place */
+	size_t header_count;
+	struct rv_span id;  /* empty: named destination-partition-position */
+	const char *source; /* the binder's label; static */
+	const char *destination;
+	int32_t partition;
+	int64_t position;
+	int32_t attempt; /* of the first in-place attempt, from 1 */
+	int64_t timestamp_ms;
+};
+
+/** Builds a received message in one allocation (two when payload is kept by `release`). NULL: no memory,
+ * released. */
+RV_API rv_message *rv_message_create_received(const struct rv_received *received);
+
+/** Another envelope (destination, partition, position, attempt, source of *envelope) over the same body.
+ * NULL: no memory. */
+RV_API rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_received *envelope);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP routes of a service, on libmicrohttpd. `server.port` (8080; 0 = chosen by the
+ * system, -1 = no server) and `server.address` (127.0.0.1) come from the properties. A
+ * service without routes opens no port.
+ *
+ * A handler runs on a thread of the HTTP module and may block: it delays neither other
+ * connections nor the actuator. Requests that wait at once are capped
+ * (rivulet.http.max-requests); above that callers get 503.
+ */
+#ifndef RIVULET_HTTP_H
+#define RIVULET_HTTP_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include <rivulet/app.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rv_http_request rv_http_request;
+typedef struct rv_http_response rv_http_response;
+
+/**
+ * Answers one request by one rv_http_json(), rv_http_text() or rv_http_problem() call; the return value
+ * of those is the value to return. Both objects are borrowed until return. Any HTTP thread, several at once.
+ */
+typedef int (*rv_http_handler_fn)(const rv_http_request *request, rv_http_response *response, void *context);
+
+/**
+ * Registers a route. `path` is exact ("/sendTestMsg") or has whole segments in braces ("/cars/{plate}").
+ * A known path with another method is 405 with Allow, an unknown path 404, both as JSON problems.
+ */
+RV_API void rv_app_route(
+    rv_app *app, const char *method, const char *path, rv_http_handler_fn handler, void *context);
+
+RV_API const char *rv_http_method(const rv_http_request *request);
+RV_API const char *rv_http_path(const rv_http_request *request);
+/** Decoded segment of a braced path; NULL when the route has none of that name. */
+RV_API const char *rv_http_path_value(const rv_http_request *request, const char *name);
+/** Decoded query parameter; NULL when absent. */
+RV_API const char *rv_http_query(const rv_http_request *request, const char *name);
+/** Request header, name without case; NULL when absent. */
+RV_API const char *rv_http_header(const rv_http_request *request, const char *name);
+/** Whole body (rivulet.http.max-body-size caps it, 413 above). Never NULL. */
+RV_API const void *rv_http_body(const rv_http_request *request, size_t *ret_length);
+/** Body as JSON: a new reference, owned; NULL with *err (RV_E_INVALID) when it is none. */
+RV_API json_t *rv_http_body_json(const rv_http_request *request, struct rv_error *err);
+
+/** Answers with JSON packed by jansson's format. Returns 0. */
+RV_API int rv_http_json(rv_http_response *response, int status, const char *format, ...);
+/** Answers with `value` (transfer: the reference is taken). */
+RV_API int rv_http_json_value(rv_http_response *response, int status, json_t *value);
+RV_API int rv_http_text(rv_http_response *response, int status, const char *text);
+/** Answers with an RFC 9457 problem: title, status, detail, and the error's class, number and retriable flag.
+ */
+RV_API int rv_http_problem(rv_http_response *response, int status, const struct rv_error *error);
+/** Adds a header to the answer; names and values with control characters are refused (logged). */
+RV_API void rv_http_set_header(rv_http_response *response, const char *name, const char *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A message: payload bytes and headers, shared by reference and immutable once
+ * it was sent or delivered. What a listener gets is the envelope of one delivery
+ * over that body: destination, partition, position and attempt belong to it.
+ *
+ * Lifecycle: create (one reference) -> set headers, by one thread -> send any
+ * number of times -> unref. Threads: set_* only by the creating thread before the
+ * first send; everything else from any thread.
+ *
+ *     RV_CLEANUP(rv_message_unrefp) rv_message *message =
+ *         rv_message_create_json("{s:s}", "plate", "粤B12345");
+ *     rv_message_set_header(message, RV_HEADER_KEY, "粤B12345");
+ *     rv_channel_send(output, message, &error);
+ *
+ * A message that could not be made (bad format, invalid UTF-8, no memory) is a
+ * static message that carries its error: every call accepts it, sending it
+ * reports that error, unref does nothing. Constructors never return NULL.
+ */
+#ifndef RIVULET_MESSAGE_H
+#define RIVULET_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include <rivulet/error.h>
+#include <rivulet/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rv_message rv_message;
+
+/* Header names with a meaning of their own, the same on every binder. Names are compared exactly. */
+#define RV_HEADER_CONTENT_TYPE "contentType" /* MIME type of the payload */
+#define RV_HEADER_MESSAGE_ID "messageId"     /* 32 hexadecimal digits; read with rv_message_id() */
+#define RV_HEADER_KEY "rivulet_key"          /* routing and record key; Kafka key, RocketMQ KEYS */
+#define RV_HEADER_TAGS "TAGS"                /* RocketMQ's tag; Redis and Kafka carry it as a header */
+#define RV_HEADER_PARTITION "scst_partition" /* chosen partition, decimal */
+
+/** Copies `length` bytes (NULL only with 0). At most 64 MiB; a binder may allow less. */
+RV_API rv_message *rv_message_create(const void *payload, size_t length);
+
+/** Copies a NUL-terminated UTF-8 text and sets contentType text/plain. */
+RV_API rv_message *rv_message_create_text(const char *text);
+
+/** Packs with jansson's json_pack format; compact, insertion order; contentType application/json. */
+RV_API rv_message *rv_message_create_json(const char *format, ...);
+
+/** Serialises `value` (borrowed) likewise. */
+RV_API rv_message *rv_message_create_from_json(const json_t *value);
+
+/** Runs when the last reference of a wrapping message is gone, on any thread. */
+typedef void (*rv_release_fn)(void *owner);
+
+/**
+ * A message over foreign bytes, without a copy: `payload` stays valid and unchanged
+ * until `release(owner)` ran. On failure release has run before the return.
+ */
+RV_API rv_message *rv_message_wrap(const void *payload, size_t length, rv_release_fn release, void *owner);
+
+/** Takes another reference; returns `message`. NULL stays NULL. */
+RV_API rv_message *rv_message_ref(const rv_message *message);
+
+/** Drops a reference; NULL and error messages are fine. */
+RV_API void rv_message_unref(rv_message *message);
+
+static inline void rv_message_unrefp(rv_message **slot)
+{
+	rv_message_unref(*slot);
+	*slot = NULL;
+}
+
+/** A new, unsent message with the same payload (shared) and a copy of the headers, and an id of its own. */
+RV_API rv_message *rv_message_dup(const rv_message *message);
+
+/**
+ * Sets or replaces one header. Name 1-255 bytes, value up to 32 KiB of UTF-8, both copied;
+ * at most 128 headers and 64 KiB together.
+ *
+ * @return RV_OK; RV_E_INVALID for a bad name, value or a message that was sent already;
+ *         RV_E_TOOBIG over a limit; RV_E_NOMEM
+ */
+RV_API rv_err rv_message_set_header(rv_message *message, const char *name, const char *value);
+
+/** Borrowed until the last unref; `*ret_length` may be NULL. Never NULL, nothing is promised behind it. */
+RV_API const void *rv_message_payload(const rv_message *message, size_t *ret_length);
+
+/** Value of a header, NUL-terminated, borrowed until the last unref; NULL when absent. */
+RV_API const char *rv_message_header(const rv_message *message, const char *name);
+
+/** Header number `index` in order; false behind the last. Either result pointer may be NULL. */
+RV_API bool rv_message_header_at(
+    const rv_message *message, size_t index, const char **ret_name, const char **ret_value);
+
+/**
+ * Payload as printable NUL-terminated text: a copy made on first use, valid until the last
+ * unref; zeros, control characters and invalid UTF-8 escaped as \xHH. Never NULL.
+ */
+RV_API const char *rv_message_text(const rv_message *message);
+
+/** Parses the payload as JSON (depth at most 64): a new reference, owned; NULL with *err on failure. */
+RV_API json_t *rv_message_json(const rv_message *message, struct rv_error *err);
+
+/** The message's id: 32 upper-case hexadecimal digits, or a foreign message's position. Never NULL. */
+RV_API const char *rv_message_id(const rv_message *message);
+
+/** RV_OK, or why this message could not be made; *err (may be NULL) filled then. */
+RV_API rv_err rv_message_error(const rv_message *message, struct rv_error *err);
+
+/* The delivery that a message belongs to; "" / -1 / 0 on a message that was not received. */
+
+/** Label of the binder that delivered it ("RocketMQ", "Memory"); "" otherwise. */
+RV_API const char *rv_message_source(const rv_message *message);
+/** Destination (topic, stream) it came from. */
+RV_API const char *rv_message_destination(const rv_message *message);
+/** Partition (RocketMQ: queue id), -1 when none. */
+RV_API int32_t rv_message_partition(const rv_message *message);
+/** Position in the partition (offset), -1 when the binder has none. */
+RV_API int64_t rv_message_position(const rv_message *message);
+/** Attempt number, from 1: in-place attempts, added to those that the broker counted before. */
+RV_API int rv_message_attempt(const rv_message *message);
+/** Milliseconds since 1970 when the producer made it; 0 when unknown. */
+RV_API int64_t rv_message_timestamp_ms(const rv_message *message);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
