@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one place that names every built-in module, in the order of their start. */
+/* The one place that names what is built in: modules, in the order of their start, and binders. */
 #include "base/module.h"
+#include "binder/registry.h"
 
 const struct rv__module *const rv__builtin_modules[] = {NULL};
+
+const struct rv_binder_ops *const rv__builtin_binders[] = {NULL};
