@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every Check program shares: the runner of its one suite.
+ *
+ *     int main(void)
+ *     {
+ *             const TTest *const cases[] = {a_case, another_case, NULL};
+ *             return unit_run("buffer", cases, NULL, NULL);
+ *     }
+ */
+#ifndef SUPPORT_UNIT_H
+#define SUPPORT_UNIT_H
+
+#include <check.h>
+
+#include <stdlib.h>
+
+/** Runs the cases as one suite. setup and teardown (may be NULL) run around each case, in its process. */
+static inline int unit_run(const char *name, const TTest *const *cases, SFun setup, SFun teardown)
+{
+	Suite *suite = suite_create(name);
+	TCase *group = tcase_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(group, 30);
+	tcase_add_checked_fixture(group, setup, teardown);
+	for (; *cases; cases++)
+		tcase_add_test(group, *cases);
+	suite_add_tcase(suite, group);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+#endif
