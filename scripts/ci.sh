@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# All that must hold before a change is taken: lint, two compilers without warnings, every test, sanitizers.
+# Runs every step even after one failed, then counts cases and steps on the last line.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/common.sh
+. scripts/packages.sh
+. scripts/build.sh
+export CI=true
+install_packages build java peers lint
+
+steps_passed=0 steps_failed=0 failed_steps=()
+logs=()
+
+step() { # step NAME COMMAND…
+	local name=$1 start=$SECONDS
+	shift
+	say "" "== $name"
+	if "$@"; then
+		steps_passed=$((steps_passed + 1))
+		say "== $name: passed in $((SECONDS - start)) s"
+	else
+		steps_failed=$((steps_failed + 1))
+		failed_steps+=("$name")
+		say "== $name: FAILED after $((SECONDS - start)) s"
+		return 1
+	fi
+}
+
+# tests FOLDER LOGNAME [meson test options]: the log is counted at the end, whatever the result.
+tests() {
+	local folder=$1 name=$2
+	shift 2
+	meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$name" "$@" </dev/null
+	local status=$?
+	logs+=("$folder/meson-logs/$name.json")
+	return $status
+}
+
+# Suites that run again under the sanitizers; `sanitized` marks one pass per real binder.
+sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sanitized)
+
+release() {
+	step "gcc, release, warnings are errors" build_in build -Dwerror=true -Dbench=true &&
+		step "all tests" tests build all
+}
+
+clang_build() {
+	step "clang, warnings are errors" env CC=clang bash -c '. scripts/common.sh; . scripts/build.sh; build_in build-clang -Dwerror=true -Dbench=true -Dbuildtype=debugoptimized'
+}
+
+asan() {
+	step "gcc with address and undefined sanitizers" \
+		build_in build-asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false &&
+		step "tests under address and undefined sanitizers" tests build-asan asan --setup asan "${sanitized[@]}"
+}
+
+tsan() {
+	step "gcc with thread sanitizer" \
+		build_in build-tsan -Db_sanitize=thread -Dbuildtype=debugoptimized -Db_lundef=false &&
+		step "tests under thread sanitizer" tests build-tsan tsan --setup tsan "${sanitized[@]}"
+}
+
+step "format, include rule, headers, words" scripts/lint.sh --quick
+release
+step "documentation is up to date" scripts/docs.sh --check
+clang_build
+asan
+tsan
+step "clang-tidy" scripts/lint.sh --tidy
+
+say "" "Took $((SECONDS / 60)) min $((SECONDS % 60)) s."
+for name in "${failed_steps[@]}"; do say "failed step: $name"; done
+python3 scripts/summary.py --plus "$steps_passed" "$steps_failed" "${logs[@]}"

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# Ports: which are taken, by whom, and which are free. Sourced by demo.sh and bench/run.sh.
+
+# port_inode PORT: the socket that listens there, from /proc (no tool needed); nothing when it is free.
+port_inode() {
+	local hex
+	hex=$(printf '%04X' "$1")
+	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+		awk -v port=":$hex\$" '$2 ~ port && $4 == "0A" { print $10; exit }'
+}
+
+# holder INODE: "process NAME (pid N)", as far as we may look.
+holder() {
+	local fd pid
+	for fd in /proc/[0-9]*/fd/*; do
+		[ "$(readlink "$fd" 2>/dev/null)" = "socket:[$1]" ] || continue
+		pid=${fd#/proc/}
+		pid=${pid%%/*}
+		say "process $(cat "/proc/$pid/comm" 2>/dev/null || say '?') (pid $pid)"
+		return
+	done
+	say "a process of another user"
+}
+
+need_port() { # need_port PORT OPTION WHO
+	local inode
+	inode=$(port_inode "$1")
+	[ -z "$inode" ] || die "port $1, which $3 needs, is taken by $(holder "$inode"); choose another with --$2 N, or let --free-ports choose all"
+}
+
+# free_ports N: that many different ports that the system just had free.
+free_ports() {
+	python3 - "$1" <<'PY'
+import socket, sys
+held = [socket.socket() for _ in range(int(sys.argv[1]))]
+for s in held:
+    s.bind(("127.0.0.1", 0))
+    print(s.getsockname()[1])
+PY
+}

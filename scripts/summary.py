@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Counts the cases of meson test logs: `N passed, N failed, N skipped` alone on the last line.
+
+usage: summary.py [--plus PASSED FAILED] testlog.json…
+
+A TAP test counts each of its cases, any other test counts as one. Failed and skipped ones are named.
+Exit 1 when something failed, or was skipped while CI is set.
+"""
+import json
+import os
+import re
+import sys
+
+CASE = re.compile(r"^(not )?ok\b[^#\n]*(#\s*(skip|todo)\b.*)?", re.IGNORECASE)
+PLAN_SKIP = re.compile(r"^1\.\.0\s*#\s*skip\s*(.*)", re.IGNORECASE)
+
+
+def count(test):
+    """(passed, failed, skipped, remarks) of one meson test."""
+    passed, failed, skipped, remarks = 0, 0, 0, []
+    for line in test.get("stdout", "").splitlines():
+        plan = PLAN_SKIP.match(line)
+        case = CASE.match(line)
+        if plan:
+            skipped += 1
+            remarks.append("skipped: %s: %s" % (test["name"], plan.group(1)))
+        elif case and case.group(2) and case.group(3).lower() == "skip":
+            skipped += 1
+            remarks.append("skipped: %s: %s" % (test["name"], line))
+        elif case and case.group(1):
+            failed += 1
+            remarks.append("failed: %s: %s" % (test["name"], line))
+        elif case:
+            passed += 1
+    result = test["result"]
+    if passed + failed + skipped == 0:
+        if result in ("OK", "EXPECTEDFAIL"):
+            passed = 1
+        elif result == "SKIP":
+            skipped = 1
+            remarks.append("skipped: %s" % test["name"])
+    if result not in ("OK", "EXPECTEDFAIL", "SKIP") and failed == 0:
+        failed = 1
+        remarks.append("failed: %s: %s" % (test["name"], result.lower()))
+    return passed, failed, skipped, remarks
+
+
+def main(arguments):
+    passed = failed = skipped = 0
+    if arguments[:1] == ["--plus"]:
+        passed, failed = int(arguments[1]), int(arguments[2])
+        arguments = arguments[3:]
+    for path in arguments:
+        with open(path, encoding="utf-8") as log:
+            for line in log:
+                p, f, s, remarks = count(json.loads(line))
+                passed, failed, skipped = passed + p, failed + f, skipped + s
+                for remark in remarks:
+                    print(remark)
+    if passed + failed + skipped == 0:
+        print("failed: no test ran")
+        failed = 1
+    bad = failed > 0 or (skipped > 0 and bool(os.environ.get("CI")))
+    if not failed and bad:
+        print("With CI set, a skipped test is a failure.")
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
