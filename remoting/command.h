@@ -89,6 +89,9 @@ bool rv__command_text(const struct rv__command *command, const char *name, char 
 bool rv__span_i64(struct rv_span span, int64_t *ret_value);
 bool rv__span_is(struct rv_span span, const char *text);
 
+/** "JAVA"; "OTHER" for a number outside the list. */
+const char *rv__language_name(uint8_t language);
+
 /* Encoding. */
 
 struct rv__command_head {
