@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Apache RocketMQ 4.9.7: a name server and a broker on loopback, small enough to run beside the tests."""
+
+import os
+
+from . import maven, ports, processes, remoting, tap
+
+_OPENS = ("--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED", "--add-opens=java.base/java.nio=ALL-UNNAMED",
+          "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
+
+_BROKER = """brokerClusterName=DefaultCluster
+brokerName=broker-a
+brokerId=0
+brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
+bindAddress=127.0.0.1
+listenPort={port}
+namesrvAddr={name_server}
+storePathRootDir={store}
+storePathCommitLog={store}/commitlog
+flushDiskType={flush}
+mappedFileSizeCommitLog=16777216
+mappedFileSizeConsumeQueue=60000
+maxHashSlotNum=5000
+maxIndexNum=20000
+diskMaxUsedSpaceRatio=99
+deleteWhen=04
+fileReservedTime=72
+autoCreateTopicEnable=true
+registerNameServerPeriod=10000
+"""
+
+
+class Apache:
+    """Name server and broker as two JVMs; the same methods as inhouse.Broker."""
+
+    kind = "apache"
+
+    def __init__(self, flush="ASYNC_FLUSH"):
+        why = maven.missing()
+        if why:
+            raise tap.Skipped(why)
+        self.flush = flush
+        self.home = processes.directory("apache")
+        maven.write_logback(self.home, "namesrv", "broker")
+        self._choose_ports()
+        self.namesrv_process = self.broker_process = None
+
+    def _choose_ports(self):
+        base = ports.reserve()
+        self.namesrv_port, self.port = base, base + 4  # the broker also takes port - 2 and port + 1
+        self.name_server = "127.0.0.1:%d" % self.namesrv_port
+        self.address = "127.0.0.1:%d" % self.port
+        self._write("conf/namesrv.conf", "listenPort=%d\nbindAddress=127.0.0.1\nkvConfigPath=%s/kvConfig.json\n"
+                    % (self.namesrv_port, self.home))
+        self._write("conf/broker.conf", _BROKER.format(port=self.port, name_server=self.name_server,
+                                                       store=os.path.join(self.home, "store"), flush=self.flush))
+
+    def _write(self, name, text):
+        with open(os.path.join(self.home, name), "w") as file:
+            file.write(text)
+
+    def _jvm(self, name, main, heap, options=()):
+        command = maven.java("rocketmq4", main, ["-c", os.path.join(self.home, "conf", name + ".conf")], heap,
+                             (*options, "-Duser.home=" + self.home))
+        return processes.Process("apache-" + name, command, env={"ROCKETMQ_HOME": self.home, "NAMESRV_ADDR": ""})
+
+    def start(self, attempts=3):
+        """Both, ready to be used; takes other ports when somebody else was quicker."""
+        for attempt in range(attempts):
+            try:
+                self.start_name_server()  # first: a broker that misses it registers only 10 s later
+                self.start_broker()
+                return self
+            except RuntimeError:
+                if attempt + 1 == attempts:
+                    raise
+                self.stop()
+                self._choose_ports()
+        return self
+
+    def start_name_server(self, wait=True):
+        self.namesrv_process = self._jvm("namesrv", "org.apache.rocketmq.namesrv.NamesrvStartup", "64m")
+        if wait:
+            self._wait(lambda: remoting.answers(self.name_server), self.namesrv_process)
+
+    def start_broker(self, wait=True):
+        self.broker_process = self._jvm("broker", "org.apache.rocketmq.broker.BrokerStartup", "384m",
+                                        ("-XX:MaxDirectMemorySize=256m", *_OPENS))
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        self._wait(lambda: remoting.has_route(self.name_server, "TBW102"), self.namesrv_process,
+                   self.broker_process)
+
+    @staticmethod
+    def _wait(condition, *needed):
+        def look():
+            for process in needed:
+                if not process.alive():
+                    raise RuntimeError("%s ended: %s" % (process.name, process.tail()))
+            return condition()
+
+        processes.wait_for(look, 60, "Apache RocketMQ", every=0.05)
+
+    def stop_broker(self):
+        self.broker_process.stop(20)
+
+    def kill_broker(self):
+        self.broker_process.kill()
+
+    def restart_broker(self):
+        self.stop_broker()
+        self.start_broker()
+
+    def stop(self):
+        for process in (self.broker_process, self.namesrv_process):
+            if process and process.alive():
+                process.stop(20)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        for process in (self.broker_process, self.namesrv_process):
+            if process and process.alive():
+                process.kill()  # a clean stop takes it seconds, and nobody looks at what it leaves
