@@ -14,7 +14,7 @@ void rv__queues_finish(struct rv__queues *queues)
 	*queues = (struct rv__queues){NULL, 0, NULL};
 }
 
-void rv__queue_encode(struct rv__buffer *out, const struct rv__queue *queue)
+void rv__queue_encode(struct rv__buffer *out, const struct rv__message_queue *queue)
 {
 	rv__buffer_add_text(out, "{\"brokerName\":");
 	rv__json_add_string(out, queue->broker, strlen(queue->broker));
@@ -23,7 +23,7 @@ void rv__queue_encode(struct rv__buffer *out, const struct rv__queue *queue)
 	rv__buffer_add_text(out, "}");
 }
 
-static void encode_list(struct rv__buffer *out, const struct rv__queue *queues, size_t count)
+static void encode_list(struct rv__buffer *out, const struct rv__message_queue *queues, size_t count)
 {
 	rv__buffer_add_text(out, "[");
 	for (size_t i = 0; i < count; i++) {
@@ -34,11 +34,11 @@ static void encode_list(struct rv__buffer *out, const struct rv__queue *queues, 
 	rv__buffer_add_text(out, "]");
 }
 
-static rv_err decode_queue(json_t *object, struct rv__queue *ret_queue, struct rv_error *err)
+static rv_err decode_queue(json_t *object, struct rv__message_queue *ret_queue, struct rv_error *err)
 {
 	int64_t id = rv__json_i64(object, "queueId", -1);
 
-	*ret_queue = (struct rv__queue){
+	*ret_queue = (struct rv__message_queue){
 	    .topic = rv__json_text(object, "topic", NULL),
 	    .broker = rv__json_text(object, "brokerName", NULL),
 	    .id = (int32_t)id,
@@ -67,7 +67,7 @@ static rv_err decode_list(const json_t *array, struct rv__queues *queues, struct
 }
 
 void rv__lock_request_encode(struct rv__buffer *out, const char *client_id, const char *group,
-    const struct rv__queue *queues, size_t count)
+    const struct rv__message_queue *queues, size_t count)
 {
 	rv__buffer_add_text(out, "{\"clientId\":");
 	rv__json_add_string(out, client_id, strlen(client_id));
@@ -105,7 +105,7 @@ void rv__lock_request_finish(struct rv__lock_request *request)
 	request->client_id = request->group = NULL;
 }
 
-void rv__lock_answer_encode(struct rv__buffer *out, const struct rv__queue *queues, size_t count)
+void rv__lock_answer_encode(struct rv__buffer *out, const struct rv__message_queue *queues, size_t count)
 {
 	rv__buffer_add_text(out, "{\"lockOKMQSet\":");
 	encode_list(out, queues, count);
@@ -128,7 +128,7 @@ rv_err rv__lock_answer_decode(
 	return code;
 }
 
-void rv__offset_table_encode(struct rv__buffer *out, const struct rv__queue *queues, size_t count)
+void rv__offset_table_encode(struct rv__buffer *out, const struct rv__message_queue *queues, size_t count)
 {
 	rv__buffer_add_text(out, "{\"offsetTable\":{");
 	for (size_t i = 0; i < count; i++) {

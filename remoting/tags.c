@@ -22,7 +22,8 @@ static uint32_t decode_utf8(const unsigned char *p, size_t n)
 	}
 }
 
-int32_t rv__java_hash(const char *bytes, size_t length)
+/* String.hashCode(): 31*h + unit over UTF-16 units, wrapping at 32 bits. */
+static int32_t hash_tag(const char *bytes, size_t length)
 {
 	uint32_t hash = 0;
 
@@ -53,7 +54,7 @@ static bool add_tag(struct rv__tags *tags, const char *name, size_t length)
 		tags->codes = codes;
 	if (!names || !codes || !(names[tags->count] = strndup(name, length)))
 		return false;
-	codes[tags->count++] = rv__java_hash(name, length);
+	codes[tags->count++] = hash_tag(name, length);
 	return true;
 }
 

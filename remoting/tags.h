@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tag expressions ("*", "A || B") and Java's String.hashCode, by which a broker compares tags. */
+/* Tag expressions ("*", "A || B"); codes of tags are rv__java_hash() of remoting/record.h. */
 #ifndef REMOTING_TAGS_H
 #define REMOTING_TAGS_H
 
@@ -8,9 +8,6 @@
 #include <stdint.h>
 
 #include <rivulet/error.h>
-
-/** String.hashCode() of UTF-8 text: 31*h + unit over its UTF-16 units, wrapping at 32 bits. */
-int32_t rv__java_hash(const char *bytes, size_t length);
 
 /* A parsed tag expression; zeroed (count 0) matches every message. */
 struct rv__tags {
