@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The layout of a message and what the binding layer may do with it that others may not.
+ *
+ * One allocation holds the struct, room for a few headers, and the payload. A *body* carries
+ * payload, headers and id; an *envelope* shares the body of another message and differs
+ * only in the facts of one delivery. Static *error* messages stand for those that could not be made.
+ *
+ *     body:      [struct][header rows][strings][payload]
+ *     envelope:  [struct][destination]  root -> body
+ *
+ * Everything but the three atomics is written by the creating thread before the first share.
+ */
+#ifndef BINDINGS_MESSAGE_H
+#define BINDINGS_MESSAGE_H
+
+#include <stdatomic.h>
+
+#include <rivulet/binder.h>
+#include <rivulet/message.h>
+
+enum {
+	RV__PAYLOAD_MAX = 64 << 20,
+	RV__HEADERS_MAX = 128,
+	RV__HEADER_NAME_MAX = 255,
+	RV__HEADER_VALUE_MAX = 32 << 10,
+	RV__HEADER_BYTES_MAX = 64 << 10,
+	RV__MESSAGE_ID_SIZE = 33
+};
+
+struct rv__header {
+	const char *name;
+	const char *value;
+	uint32_t value_room; /* bytes at `value`, with the zero; 0: static */
+};
+
+/* Strings that no longer fit into the first allocation. */
+struct rv__message_chunk {
+	struct rv__message_chunk *next;
+	char bytes[];
+};
+
+struct rv_message {
+	atomic_uint refs;
+	atomic_bool sent; /* no more headers */
+	_Atomic(const char *)
+	    content_type;              /* filled in from a binding; interned; NULL: by header or not at all */
+	_Atomic(char *) text;          /* rv_message_text(), made on first use */
+	const struct rv_message *root; /* the body: itself, or that of which this is an envelope */
+	rv_message *holds;             /* a reference that keeps root or payload alive; NULL: none */
+	const void *payload;
+	size_t length;
+	rv_release_fn release; /* of a foreign payload */
+	void *owner;
+	struct rv__header *headers;
+	uint16_t header_count;
+	uint16_t header_room;
+	bool headers_spilled;  /* `headers` has an allocation of its own */
+	uint32_t header_bytes; /* of all names and values, against the limit */
+	char *strings;         /* next free byte, and how many are left */
+	size_t strings_left;
+	struct rv__message_chunk *chunks;
+	const char *id;
+	char own_id[RV__MESSAGE_ID_SIZE];
+	const struct rv_error *error; /* error messages only */
+	/* The delivery. */
+	const char *source;
+	const char *destination;
+	int32_t partition;
+	int32_t attempt;
+	int64_t position;
+	int64_t timestamp_ms;
+};
+
+/** Writes the next id of this process: 32 digits and a zero. *ret_ms: the wall clock it used. */
+void rv__message_id_next(char id[RV__MESSAGE_ID_SIZE], int64_t *ret_ms);
+
+/** A static text equal to `text` that lives as long as the process; NULL: no memory. For content types of
+ * bindings. */
+const char *rv__intern(const char *text);
+
+/**
+ * The message as it goes out of a binding: no more changes, and with the binding's content type
+ * (interned) unless it has one. Returns a reference, owned: mostly to `message` itself. NULL: no memory.
+ */
+rv_message *rv__message_seal(rv_message *message, const char *content_type);
+
+/** Fills in the content type of a received message that has none. */
+void rv__message_default_content_type(rv_message *message, const char *content_type);
+
+/** Sets the attempt number of a delivery; *slot is replaced when others share the envelope. */
+rv_err rv__message_set_attempt(rv_message **slot, int attempt);
+
+/** Payload bytes plus headers, as bounds count them. */
+size_t rv__message_size(const rv_message *message);
+
+/** Room for `length` payload bytes (writable until the first share); an error message on failure. */
+rv_message *rv__message_allocate(size_t length, void **ret_payload);
+
+/** Sets a header whose name and value are static texts; the message is new and has room. */
+void rv__message_set_static_header(rv_message *message, const char *name, const char *value);
+
+/** The static message of an error class: INVALID, TOOBIG or NOMEM. */
+rv_message *rv__message_failed(rv_err code);
+/** The same for a bad JSON format and for a text that is not UTF-8. */
+rv_message *rv__message_failed_format(void);
+rv_message *rv__message_failed_utf8(void);
+
+#endif
