@@ -23,4 +23,9 @@ for page in errors.md properties.md; do
 		status=1
 	fi
 done
+if [ $check = yes ]; then
+	python3 tests/lint/quotes.py || status=1
+else
+	python3 tests/lint/quotes.py --write
+fi
 exit $status

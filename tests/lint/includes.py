@@ -26,7 +26,8 @@ MAY = {
     # The one table that names everything an application opens; nothing includes it.
     "compose": ["base", "binder", "binder/memory", "binder/rocketmq", "http", "actuator", "broker", "bindings"],
     "services": [],
-    "cli": ["broker", "remoting"],
+    # `config check` and `config show` come straight out of the property tables below.
+    "cli": ["broker", "remoting", "base", "binder", "bindings"],
     "examples": [],
 }
 # Client libraries and the only rooms that may name them.
