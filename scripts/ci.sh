@@ -34,7 +34,7 @@ tests() {
 	shift 2
 	meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$name" "$@" </dev/null
 	local status=$?
-	logs+=("$folder/meson-logs/$name.json")
+	logs+=("$folder/meson-logs/$name"*.json) # meson adds the set-up's name
 	return $status
 }
 
@@ -42,6 +42,7 @@ tests() {
 sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sanitized)
 
 release() {
+	step "Java peers are there" install_java_peers || return
 	step "gcc, release, warnings are errors" build_in build -Dwerror=true -Dbench=true &&
 		step "all tests" tests build all
 }

@@ -52,6 +52,10 @@ def main(arguments):
         passed, failed = int(arguments[1]), int(arguments[2])
         arguments = arguments[3:]
     for path in arguments:
+        if not os.path.exists(path):
+            print("failed: %s was not written" % path)
+            failed += 1
+            continue
         with open(path, encoding="utf-8") as log:
             for line in log:
                 p, f, s, remarks = count(json.loads(line))
