@@ -139,7 +139,7 @@ rv_message *rv_message_create(const void *payload, size_t length)
 	if (!payload && length > 0)
 		return rv__message_failed(RV_E_INVALID);
 	message = rv__message_allocate(length, &to);
-	if (!message->error && length > 0)
+	if (to && length > 0)
 		memcpy(to, payload, length);
 	return message;
 }

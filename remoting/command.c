@@ -16,9 +16,9 @@ enum { LANGUAGES = sizeof(languages) / sizeof(languages[0]) };
 
 uint8_t rv__language_find(struct rv_span name)
 {
-	for (uint8_t i = 0; i < LANGUAGES; i++)
+	for (int i = 0; i < LANGUAGES; i++)
 		if (rv__span_is(name, languages[i]))
-			return i;
+			return (uint8_t)i;
 	return RV__LANGUAGE_OTHER;
 }
 

@@ -58,7 +58,7 @@ static bool move_to(struct rv__frame_decoder *decoder, size_t capacity)
 
 	if (!block)
 		return false;
-	if (pending)
+	if (decoder->block && pending)
 		memcpy(block->bytes, decoder->block->bytes + decoder->start, pending);
 	rv__block_unref(decoder->block);
 	decoder->block = block;

@@ -6,8 +6,8 @@ static rv_verdict answer(const rv_message *message, void *context)
 {
 	rv_channel *output = context;
 	struct rv_error error;
-	RV_CLEANUP(rv_message_unrefp) rv_message *reply =
-	    rv_message_create_json("{s:s}", "answerTo", rv_message_text(message));
+	RV_CLEANUP(rv_message_unrefp)
+	rv_message *reply = rv_message_create_json("{s:s}", "answerTo", rv_message_text(message));
 
 	return rv_channel_send(output, reply, &error) == RV_OK ? RV_ACK : RV_RETRY;
 }

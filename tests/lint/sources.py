@@ -66,7 +66,9 @@ def check(path):
     if path.endswith(CODE) and not any(SPDX in line for line in lines[:3]):
         yield 1, "no licence line"
     if path.endswith((".c", ".h")):
-        told_by_header = path.endswith(".c") and os.path.isfile(path[:-1] + "h")
+        name = os.path.basename(path)[:-1] + "h"
+        told_by_header = path.endswith(".c") and (
+            os.path.isfile(path[:-1] + "h") or os.path.isfile("include/rivulet/" + name) or "/test_" in path)
         if not told_by_header and not any(line.lstrip().startswith("/*") for line in lines[1:4]):
             yield 2, "no comment that says what the file is for"
         if len(lines) > FILE_LINES:

@@ -104,8 +104,10 @@ START_TEST(a_walk_sees_every_entry_once)
 		ck_assert_int_eq(rv__map_put(&map, name, value_of(i), NULL), RV_OK);
 	}
 	while (rv__map_next(&map, &cursor, &key, &value)) {
-		ck_assert_ptr_eq(value, value_of(atoi(key)));
-		seen[atoi(key)]++;
+		long number = strtol(key, NULL, 10);
+
+		ck_assert_ptr_eq(value, value_of((int)number));
+		seen[number]++;
 	}
 	for (int i = 0; i < 50; i++)
 		ck_assert_int_eq(seen[i], 1);
