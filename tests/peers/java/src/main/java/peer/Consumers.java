@@ -33,7 +33,8 @@ final class Consumers {
 
 	/**
 	 * consumer.start name= group= topic= [tags=*] [namesrv=] [orderly=true] [from=first|last] [threads=n] [poll=ms]
-	 * [max-reconsume=n] [delay-level=n] [suspend=ms] [fail=text in the body] [fail-times=n] [broadcast=true] [vip=true]
+	 * [max-reconsume=n] [delay-level=n] [suspend=ms] [fail=text in the body] [fail-times=n] [broadcast=true]
+	 * [instance=] [vip=true]
 	 */
 	Object start(Command command) throws Exception {
 		DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(command.need("group"));
@@ -50,6 +51,9 @@ final class Consumers {
 		consumer.setConsumeThreadMax(command.number("threads", 4));
 		consumer.setMaxReconsumeTimes(command.number("max-reconsume", -1));
 		consumer.setSuspendCurrentQueueTimeMillis(command.number("suspend", 100));
+		if (command.get("instance", null) != null) { // two members of one group in one JVM
+			consumer.setInstanceName(command.need("instance"));
+		}
 		if (command.flag("broadcast")) {
 			var model = consumer.getMessageModel(); // its package differs between 4.x and 5.x
 
