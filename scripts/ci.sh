@@ -43,8 +43,27 @@ sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sa
 
 release() {
 	step "Java peers are there" install_java_peers || return
-	step "gcc, release, warnings are errors" build_in build -Dwerror=true -Dbench=true &&
-		step "all tests" tests build all
+	step "gcc, release, warnings are errors" build_in build -Dwerror=true -Dbench=true || return
+	step "an installed library serves a service outside this tree" installed_build
+	step "all tests" tests build all
+}
+
+# A service outside this tree finds headers and library through pkg-config, and nothing else is needed.
+installed_build() {
+	local prefix work status=1
+	work=$(mktemp -d)
+	prefix=$(meson introspect build --buildoptions | python3 -c 'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
+	if logged "meson install" meson install -C build --no-rebuild --destdir "$work"; then
+		export PKG_CONFIG_SYSROOT_DIR=$work
+		PKG_CONFIG_PATH=$(dirname "$(find "$work$prefix" -name rivulet.pc)")
+		export PKG_CONFIG_PATH
+		# shellcheck disable=SC2046
+		cc -Wall -Wextra -Werror -Wno-unused-parameter -o "$work/greeter" examples/service/service.c $(pkg-config --cflags --libs rivulet) &&
+			LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH") "$work$prefix/bin/rivulet" version &&
+			[ -x "$work$prefix/bin/parking-charging" ] && [ -x "$work$prefix/bin/parking-message" ] && status=0
+	fi
+	rm -rf "$work"
+	return $status
 }
 
 clang_build() {
