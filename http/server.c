@@ -322,7 +322,7 @@ static void on_connection(
 }
 
 /* libmicrohttpd's own words on what it refused; a stranger must not fill the disk with them. */
-static void on_log(void *arg, const char *format, va_list args)
+static RV_PRINTF(2, 0) void on_log(void *arg, const char *format, va_list args)
 {
 	struct rv__http_server *server = arg;
 	int64_t now = rv__monotonic_ms();
