@@ -78,8 +78,10 @@ struct rv_strings rv__config_names(const rv_config *config, const char *prefix);
 
 /**
  * Fills `settings` from the keys below the given prefixes (most specific first, NULL-terminated), else
- * from the rows' defaults. Values out of range, of the wrong type, refused or without effect become
- * problems with file, line, key and cure. Zero prefixes: defaults only.
+ * from the rows' defaults. At most 8 prefixes. Values out of range, of the wrong type, refused or without effect become
+ * problems with file, line, key and cure. Zero prefixes: defaults only; then `config` may be NULL, and
+ * lists stay empty. Text, lists and maps in the struct belong to `config`: keep a reference as long as it lives.
+ * Ranges of durations and sizes count in the row's unit, as bare numbers do; the struct gets ms and bytes.
  */
 void rv__config_fill(const rv_config *config, const struct rv_prop_table *table, const char *const *prefixes,
     void *settings, struct rv__problems *problems);
@@ -97,16 +99,29 @@ struct rv__section {
 /**
  * Judges every key of the configuration against the sections: unknown ones under `rivulet.` and
  * `spring.cloud.stream.` are mistakes (rivulet.config.unknown-keys), under other known roots warnings,
- * with the nearest known key. Sections of a module that no binding uses (not in `modules`) are not judged.
+ * with the nearest known key; values of known keys are judged too, also where nothing was filled from them.
+ * Sections of a module that no binding uses (not in `modules`, NULL-terminated; NULL: all used) are not
+ * judged, nor are keys of binder types that no section names. `sections`: count pointers to one each.
  */
 void rv__config_check(const rv_config *config, const struct rv__section *const *sections, size_t count,
     const char *const *modules, struct rv__problems *problems);
 
-/** One effective value for `config show`. */
-typedef void (*rv__config_visit_fn)(
-    void *arg, const char *key, const char *value, const char *origin, bool secret);
+/** The keys that steer the configuration itself; ends with a NULL prefix. */
+extern const struct rv__section rv__config_sections[];
 
-/** Visits every key that was set, sorted, with secrets (by the sections) marked and their value withheld. */
+/* One effective value for `config show`. */
+struct rv__config_value {
+	const char *key;   /* as written */
+	const char *value; /* NULL: a secret, or a placeholder that cannot be resolved */
+	const char *origin;
+	const struct rv_prop_desc *row; /* NULL: no table knows it */
+	bool secret;                    /* by its row, or because its name sounds like one */
+};
+
+/** Receives one value, borrowed until return. */
+typedef void (*rv__config_visit_fn)(void *arg, const struct rv__config_value *value);
+
+/** Visits every key that was set and is in force, sorted. */
 void rv__config_visit(const rv_config *config, const struct rv__section *const *sections, size_t count,
     rv__config_visit_fn visit, void *arg);
 

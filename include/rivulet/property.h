@@ -24,15 +24,15 @@ extern "C" {
 
 /* What a value is, and the C type at `offset`. */
 enum rv_prop_type {
-	RV_PROP_STRING,   /* const char *; NULL when absent and without default */
-	RV_PROP_BOOL,     /* bool */
-	RV_PROP_INT,      /* int64_t */
-	RV_PROP_DOUBLE,   /* double */
-	RV_PROP_DURATION, /* int64_t milliseconds; "1500", "1500ms", "2s", "1m", "PT2S" */
-	RV_PROP_SIZE,     /* int64_t bytes; "512", "64KB", "4MB" (powers of 1024, as Spring's DataSize) */
-	RV_PROP_ENUM,     /* int64_t index into `choices`; matched without case */
-	RV_PROP_LIST,     /* struct rv_strings; comma separated or [0], [1] … */
-	RV_PROP_MAP       /* struct rv_pairs; every key below name. */
+	RV_PROP_STRING, /* const char *; NULL when absent and without default */
+	RV_PROP_BOOL,   /* bool */
+	RV_PROP_INT,    /* int64_t */
+	RV_PROP_DOUBLE, /* double */
+	RV_PROP_DURATION, /* int64_t milliseconds; "1500" (in the row's unit: "ms" or "s" …), "1500ms", "2s", "1m", "PT2S" */
+	RV_PROP_SIZE, /* int64_t bytes; "512", "64KB", "4MB" (powers of 1024, as Spring's DataSize) */
+	RV_PROP_ENUM, /* int64_t index into `choices`; matched without case */
+	RV_PROP_LIST, /* struct rv_strings; comma separated or [0], [1] … */
+	RV_PROP_MAP   /* struct rv_pairs; every key below name. */
 };
 
 struct rv_strings {
@@ -51,7 +51,8 @@ struct rv_pairs {
 };
 
 enum rv_prop_flags {
-	RV_PROP_SECRET = 1u << 0,    /* never printed */
+	RV_PROP_SECRET = 1u << 0, /* never printed */
+	/* Rows with one of the next three flags are not stored while their offset is 0. */
 	RV_PROP_NO_EFFECT = 1u << 1, /* known, without effect yet: warns when set */
 	RV_PROP_REFUSED = 1u << 2,   /* known, without effect yet, and it would change delivery, order
 	                              * or safety: a value other than the default fails at bind time */
@@ -64,7 +65,7 @@ struct rv_prop_desc {
 	const char *name; /* below the section's prefix, kebab case: "max-attempts" */
 	enum rv_prop_type type;
 	const char *def; /* as it would stand in a file; NULL: absent = zeroed member */
-	double min;      /* range of numbers, inclusive; min == max == 0: any */
+	double min;      /* range of numbers, inclusive, in the row's unit; min == max == 0: any */
 	double max;
 	const char *const *choices; /* RV_PROP_ENUM: NULL-terminated words */
 	const char *unit;           /* "ms", "bytes"; NULL when none */

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which files are read, and in which order the layers lie. From the lowest to the highest, as
+ * Spring Boot has them:
+ *
+ *   1. built-in defaults
+ *   2. for each group of locations: the plain files, then those of each active profile. The default group is ./ and
+ *      then ./config/; commas in spring.config.location begin a new group, semicolons stay within one;
+ *      spring.config.additional-location comes behind. In one directory: .yaml, .yml, .properties
+ *      (the last one wins). A file's documents in their order; what one imports lies right above it.
+ *   3. environment variables
+ *   4. SPRING_APPLICATION_JSON
+ *   5. --key=value arguments
+ *
+ * The layers are put together up to three times: without files, to know where they are; with the plain ones,
+ * to know the profiles; and whole. Each file is read once.
+ */
+#include "base/config_file.h"
+#include "base/config_store.h"
+#include "base/numbers.h"
+#include "base/profile.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+enum { IMPORT_DEPTH = 16, DOCUMENTS_MAX = 256, PROFILES_MAX = 32, PATH_SIZE = 1024 };
+
+struct loader {
+	rv_config *config;
+	const struct rv__config_sources *sources;
+	struct rv__problems *problems;
+	struct rv__config_file *files; /* each path once */
+	const struct rv__config_document *order[DOCUMENTS_MAX];
+	size_t order_count;
+	struct rv_strings profiles; /* active ones; empty during the first pass */
+	const char *profile_names[PROFILES_MAX];
+	struct rv_strings names; /* spring.config.name */
+	bool final;              /* the last pass: warnings count */
+};
+
+static void place_location(struct loader *loader, const char *location, const char *from, const char *profile,
+    bool required, int depth);
+
+/* -- documents in their order ----------------------------------------------------- */
+
+static const struct rv__config_file *file_at(struct loader *loader, const char *path)
+{
+	struct rv__config_file *file = loader->files;
+
+	while (file && strcmp(file->path, path) != 0)
+		file = file->next;
+	if (!file && (file = rv__config_file_read(&loader->config->arena, path, loader->problems))) {
+		file->next = loader->files;
+		loader->files = file;
+	}
+	return file;
+}
+
+static bool is_active(struct loader *loader, const struct rv__config_document *document)
+{
+	const char *profiles = rv__config_document_get(document, "spring.config.activate.onprofile");
+	bool valid = true;
+	bool active = !profiles || rv__profile_matches(profiles, &loader->profiles, &valid);
+
+	if (!valid)
+		rv__problems_add(loader->problems, true, RV__N_CONFIG_PROFILE,
+		    "spring.config.activate.on-profile",
+		    "%s: spring.config.activate.on-profile: '%.80s' is no profile expression; write names "
+		    "with !, &, | "
+		    "and parentheses",
+		    document->file->path, profiles);
+	/* The first pass knows no profiles, and !x would hold for all of them. */
+	return active && (!profiles || loader->profiles.count > 0);
+}
+
+/* Calls place_location for each location of a list value. */
+static void place_list(struct loader *loader, const char *list, const char *separators, const char *from,
+    const char *profile, bool required, int depth)
+{
+	char location[PATH_SIZE];
+
+	while (*list) {
+		size_t length = strcspn(list, separators);
+		size_t start = strspn(list, " \t");
+		size_t end = length;
+
+		while (end > start && (list[end - 1] == ' ' || list[end - 1] == '\t'))
+			end--;
+		if (start < end && end - start < sizeof location) {
+			memcpy(location, list + start, end - start);
+			location[end - start] = '\0';
+			place_location(loader, location, from, profile, required, depth);
+		}
+		list += length + (list[length] != '\0');
+	}
+}
+
+static void place_imports(
+    struct loader *loader, const struct rv__config_document *document, const char *profile, int depth)
+{
+	const char *list = rv__config_document_get(document, "spring.config.import");
+	char key[64];
+
+	if (list)
+		place_list(loader, list, ",", document->file->path, profile, true, depth + 1);
+	for (int i = 0;; i++) {
+		snprintf(key, sizeof key, "spring.config.import.%d", i);
+		if (!(list = rv__config_document_get(document, key)))
+			return;
+		place_list(loader, list, ",", document->file->path, profile, true, depth + 1);
+	}
+}
+
+/* Whether the file is there. */
+static bool place_file(struct loader *loader, const char *path, int depth)
+{
+	const struct rv__config_file *file = file_at(loader, path);
+
+	if (!file || !file->exists)
+		return false;
+	for (const struct rv__config_document *document = file->documents; document;
+	     document = document->next) {
+		if (!is_active(loader, document))
+			continue;
+		if (loader->order_count == DOCUMENTS_MAX || depth > IMPORT_DEPTH) {
+			rv__problems_add(loader->problems, true, RV__N_CONFIG_LOCATION,
+			    "spring.config.import",
+			    "%s: spring.config.import: imports nest too deeply or go round in a circle; "
+			    "break it",
+			    path);
+			return true;
+		}
+		loader->order[loader->order_count++] = document;
+		place_imports(loader, document, NULL, depth);
+	}
+	return true;
+}
+
+/* -- locations ---------------------------------------------------------------------- */
+
+static bool strip(const char **text, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	if (strncmp(*text, prefix, length) != 0)
+		return false;
+	*text += length;
+	return true;
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* application.yaml, .yml, .properties of one directory ("" or with its slash). Whether any is there. */
+static bool place_directory(struct loader *loader, const char *directory, const char *profile, int depth)
+{
+	static const char *const extensions[] = {"yaml", "yml", "properties"};
+	char path[PATH_SIZE];
+	bool any = false;
+
+	for (size_t i = 0; i < loader->names.count; i++)
+		for (size_t j = 0; j < 3; j++) {
+			int length =
+			    snprintf(path, sizeof path, "%s%s%s%s.%s", directory, loader->names.items[i],
+			        profile ? "-" : "", profile ? profile : "", extensions[j]);
+
+			if (length > 0 && (size_t)length < sizeof path)
+				any |= place_file(loader, path, depth);
+		}
+	return any;
+}
+
+/* "dir/stem.ext" with a profile: "dir/stem-profile.ext". */
+static bool place_named_file(struct loader *loader, const char *path, const char *profile, int depth)
+{
+	char named[PATH_SIZE];
+	const char *dot = strrchr(path, '.');
+	int length;
+
+	if (!profile)
+		return place_file(loader, path, depth);
+	if (!dot || strchr(dot, '/'))
+		dot = path + strlen(path);
+	length = snprintf(named, sizeof named, "%.*s-%s%s", (int)(dot - path), path, profile, dot);
+	return length > 0 && (size_t)length < sizeof named && place_file(loader, named, depth);
+}
+
+/* Whether a location is of a kind that is read here; "file:" is dropped from it. */
+static bool is_file_location(struct loader *loader, const char **location, bool optional)
+{
+	const char *colon;
+
+	if (strip(location, "file://") || strip(location, "file:"))
+		return true;
+	colon = strchr(*location, ':');
+	if (!colon || strcspn(*location, "/") < (size_t)(colon - *location))
+		return true;
+	if (!optional)
+		rv__problems_add(loader->problems, true, RV__N_CONFIG_LOCATION, "spring.config",
+		    "'%s' is no place for configuration here; use a path, file:PATH or optional:file:PATH",
+		    *location);
+	return false;
+}
+
+/* A relative path is below the application's directory; one of an import without "file:" beside its file. */
+static bool full_path(struct loader *loader, const char *path, const char *from, char *out, size_t size)
+{
+	const char *slash = from ? strrchr(from, '/') : NULL;
+	const char *directory = loader->sources->directory;
+	int length;
+
+	while (strncmp(path, "./", 2) == 0)
+		path += 2;
+	if (*path == '/' || (!slash && !directory))
+		length = snprintf(out, size, "%s", path);
+	else if (slash)
+		length = snprintf(out, size, "%.*s/%s", (int)(slash - from), from, path);
+	else
+		length = snprintf(out, size, "%s/%s", directory, path);
+	return length >= 0 && (size_t)length + 2 < size;
+}
+
+static void complain_of_missing(
+    struct loader *loader, const char *path, const char *location, bool fatal, const char *what)
+{
+	rv__problems_add(loader->problems, fatal, RV__N_CONFIG_MISSING, "spring.config.location",
+	    "%s: %s; create it, correct the path, or write optional:%s", path, what, location);
+}
+
+static void place_location(struct loader *loader, const char *location, const char *from, const char *profile,
+    bool required, int depth)
+{
+	char path[PATH_SIZE];
+	const char *named = location;
+	bool optional = strip(&named, "optional:") || !required;
+	const char *start = named;
+	bool told = optional || profile; /* what is missing was told with the plain files */
+	size_t length;
+
+	if (!is_file_location(loader, &named, optional) ||
+	    !full_path(loader, named, named == start ? from : NULL, path, sizeof path))
+		return;
+	length = strlen(path);
+	if (length == 0 || path[length - 1] == '/' || is_directory(path)) {
+		if (length && path[length - 1] != '/')
+			strcpy(path + length, "/");
+		if (!told && length && !is_directory(path))
+			complain_of_missing(loader, path, location, true, "there is no such directory");
+		else if (!place_directory(loader, path, profile, depth) && !told)
+			complain_of_missing(loader, path, location, false,
+			    "there is no application.properties or .yml in it");
+	} else if (!place_named_file(loader, path, profile, depth) && !told) {
+		complain_of_missing(loader, path, location, true, "there is no such file");
+	}
+}
+
+/* Locations between two commas: first all plain files, then those of each profile, imported ones below. */
+static void place_group(struct loader *loader, const char *group, bool required)
+{
+	size_t first = loader->order_count;
+	size_t behind;
+
+	place_list(loader, group, ";", NULL, NULL, required, 0);
+	behind = loader->order_count;
+	for (size_t i = 0; i < loader->profiles.count; i++) {
+		for (size_t j = first; j < behind; j++)
+			place_imports(loader, loader->order[j], loader->profiles.items[i], 0);
+		place_list(loader, group, ";", NULL, loader->profiles.items[i], required, 0);
+	}
+}
+
+static void place_groups(struct loader *loader, const char *locations, bool required)
+{
+	char group[PATH_SIZE];
+
+	while (*locations) {
+		size_t length = strcspn(locations, ",");
+
+		if (length < sizeof group) {
+			memcpy(group, locations, length);
+			group[length] = '\0';
+			place_group(loader, group, required);
+		}
+		locations += length + (locations[length] != '\0');
+	}
+}
+
+static void place_all(struct loader *loader, const char *location, const char *additional)
+{
+	loader->order_count = 0;
+	if (location)
+		place_groups(loader, location, true);
+	else if (!loader->sources->no_files)
+		place_groups(loader, "./;./config/", false);
+	if (additional)
+		place_groups(loader, additional, true);
+}
+
+/* -- layers ------------------------------------------------------------------------- */
+
+static void add_defaults(struct loader *loader)
+{
+	struct rv__arena *arena = &loader->config->arena;
+
+	for (const char *const *pair = loader->sources->defaults; pair && *pair; pair++) {
+		const char *sign = strchr(*pair, '=');
+
+		assert(sign);
+		rv__config_add(loader->config, 0, rv__arena_text_n(arena, *pair, (size_t)(sign - *pair)),
+		    rv__arena_text(arena, sign + 1), "default", false);
+	}
+}
+
+static int line_of_origin(const char *origin)
+{
+	const char *colon = strrchr(origin, ':');
+	int line = 0;
+
+	if (colon)
+		sscanf(colon + 1, "%d", &line);
+	return line;
+}
+
+static void add_document(struct loader *loader, unsigned source, const struct rv__config_document *document)
+{
+	for (const struct rv__config_item *item = document->items; item; item = item->next) {
+		const char *origin =
+		    rv__arena_printf(&loader->config->arena, "%s:%d", document->file->path, item->line);
+		const struct rv__entry *before;
+
+		if (!origin)
+			continue;
+		before = rv__config_add(loader->config, source, item->key, item->value, origin, false);
+		if (before && loader->final)
+			rv__problems_add(loader->problems, false, RV__N_CONFIG_DUPLICATE, item->key,
+			    "%s: %s: is set again, so line %d has no effect; remove one of them", origin,
+			    item->key, line_of_origin(before->origin));
+	}
+}
+
+/* NAME of "NAME=value" as a key, lower case with dots; NULL when its first word is none of our roots. */
+static const char *key_of_variable(struct rv__arena *arena, const char *variable, size_t length)
+{
+	static const char *const roots[] = {"spring", "rivulet", "server", "management", "logging"};
+	size_t first = 0;
+	bool ours = false;
+	char *key;
+
+	while (first < length && variable[first] != '_' && variable[first] != '.')
+		first++;
+	for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+		ours |= first == strlen(roots[i]) && strncasecmp(variable, roots[i], first) == 0;
+	if (!ours || first == length || !(key = rv__arena_text_n(arena, variable, length)))
+		return NULL;
+	for (char *c = key; *c; c++)
+		*c = *c == '_' ? '.' : *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
+	return key;
+}
+
+static void add_environment(struct loader *loader, unsigned source)
+{
+	struct rv__arena *arena = &loader->config->arena;
+
+	for (char **variable = loader->sources->environment; variable && *variable; variable++) {
+		size_t length = strcspn(*variable, "=");
+		const char *key = key_of_variable(arena, *variable, length);
+
+		if (!key || (*variable)[length] != '=' || strcmp(key, "spring.application.json") == 0)
+			continue;
+		rv__config_add(loader->config, source, key, rv__arena_text(arena, *variable + length + 1),
+		    rv__arena_printf(arena, "environment variable %.*s", (int)length, *variable), true);
+	}
+}
+
+static const char SPRING_JSON[] = "SPRING_APPLICATION_JSON";
+
+static void add_json(struct loader *loader, unsigned source, const char *key, const json_t *value, int depth)
+{
+	struct rv__arena *arena = &loader->config->arena;
+	char number[64];
+	const char *text = number;
+	const char *name;
+	size_t index;
+	json_t *child;
+
+	if (depth > 32)
+		return;
+	if (json_is_object(value)) {
+		json_object_foreach((json_t *)value, name, child) add_json(loader, source,
+		    rv__arena_printf(arena, "%s%s%s", key, *key ? "." : "", name), child, depth + 1);
+		return;
+	}
+	if (json_is_array(value)) {
+		json_array_foreach((json_t *)value, index, child) add_json(
+		    loader, source, rv__arena_printf(arena, "%s[%zu]", key, index), child, depth + 1);
+		return;
+	}
+	if (json_is_string(value))
+		text = json_string_value(value);
+	else if (json_is_integer(value))
+		snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_real(value))
+		snprintf(number, sizeof number, "%.17g", json_real_value(value));
+	else
+		text = json_is_true(value) ? "true" : json_is_false(value) ? "false" : "";
+	rv__config_add(loader->config, source, key, rv__arena_text(arena, text),
+	    "environment variable SPRING_APPLICATION_JSON", false);
+}
+
+static void add_spring_json(struct loader *loader, unsigned source)
+{
+	size_t length = sizeof SPRING_JSON - 1;
+
+	for (char **variable = loader->sources->environment; variable && *variable; variable++) {
+		json_error_t error;
+		json_t *object;
+
+		if (strncmp(*variable, SPRING_JSON, length) != 0 || (*variable)[length] != '=')
+			continue;
+		object = json_loads(*variable + length + 1, JSON_REJECT_DUPLICATES, &error);
+		if (json_is_object(object))
+			add_json(loader, source, "", object, 0);
+		else if (loader->final)
+			rv__problems_add(loader->problems, true, RV__N_CONFIG_JSON, "",
+			    "environment variable SPRING_APPLICATION_JSON: is no JSON object%s%s; correct or "
+			    "unset it",
+			    object ? "" : ": ", object ? "" : error.text);
+		json_decref(object);
+	}
+}
+
+static void add_argument(struct loader *loader, unsigned source, const char *argument)
+{
+	struct rv__arena *arena = &loader->config->arena;
+	const char *sign = strchr(argument, '=');
+	char uniform[RV__KEY_MAX];
+	const char *key;
+
+	if (strncmp(argument, "--", 2) != 0 || !sign || sign == argument + 2) {
+		if (loader->final)
+			rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, "",
+			    "argument '%.80s': is not understood; write --key=value", argument);
+		return;
+	}
+	key = rv__arena_text_n(arena, argument + 2, (size_t)(sign - argument - 2));
+	if (key && !rv__key_uniform(key, uniform, sizeof uniform) && loader->final)
+		rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, key,
+		    "argument '--%.80s': the key is malformed; write words with dots between", key);
+	else if (key)
+		rv__config_add(loader->config, source, key, rv__arena_text(arena, sign + 1),
+		    rv__arena_printf(arena, "argument --%s", key), false);
+}
+
+/* Puts the layers together as far as they are known. */
+static void commit(struct loader *loader)
+{
+	unsigned source = 1;
+
+	rv__config_clear(loader->config);
+	add_defaults(loader);
+	for (size_t i = 0; i < loader->order_count; i++)
+		add_document(loader, source++, loader->order[i]);
+	add_environment(loader, source++);
+	add_spring_json(loader, source++);
+	for (int i = 1; i < loader->sources->argc; i++)
+		add_argument(loader, source, loader->sources->argv[i]);
+	rv__config_resolve(loader->config);
+}
+
+/* -- profiles ----------------------------------------------------------------------- */
+
+static void add_profile(struct loader *loader, const char *name, int depth);
+
+/* Adds the words of a list key, written with commas or as key[0] … */
+static void add_profiles_of(struct loader *loader, const char *key, int depth)
+{
+	static const struct rv_prop_desc rows[] = {{.name = "list", .type = RV_PROP_LIST}, {.name = NULL}};
+	struct rv_prop_desc row[2] = {rows[0], rows[1]};
+	const struct rv_prop_table table = {.rows = row, .size = sizeof(struct rv_strings)};
+	const char *prefixes[] = {"", NULL};
+	struct rv_strings list;
+
+	row[0].name = key;
+	rv__config_fill(loader->config, &table, prefixes, &list, loader->problems);
+	for (size_t i = 0; i < list.count; i++)
+		add_profile(loader, list.items[i], depth);
+}
+
+static void add_profile(struct loader *loader, const char *name, int depth)
+{
+	char group[RV__KEY_MAX];
+
+	for (size_t i = 0; i < loader->profiles.count; i++)
+		if (strcmp(loader->profile_names[i], name) == 0)
+			return;
+	if (loader->profiles.count == PROFILES_MAX || depth > 8)
+		return;
+	loader->profile_names[loader->profiles.count++] = name;
+	if (rv__key_join(group, sizeof group, "spring.profiles.group", name, NULL))
+		add_profiles_of(loader, group, depth + 1);
+}
+
+static void find_profiles(struct loader *loader)
+{
+	loader->profiles = (struct rv_strings){.items = loader->profile_names};
+	add_profiles_of(loader, "spring.profiles.active", 0);
+	add_profiles_of(loader, "spring.profiles.include", 0);
+	if (loader->profiles.count > 0)
+		return;
+	add_profiles_of(loader, "spring.profiles.default", 0);
+	if (loader->profiles.count == 0)
+		loader->profile_names[loader->profiles.count++] = "default";
+}
+
+/* -- all of it ---------------------------------------------------------------------- */
+
+static void find_names(struct loader *loader)
+{
+	static const char *const usual[] = {"application"};
+	static const struct rv_prop_desc rows[] = {
+	    {.name = "spring.config.name", .type = RV_PROP_LIST}, {.name = NULL}};
+	static const struct rv_prop_table table = {.rows = rows, .size = sizeof(struct rv_strings)};
+	const char *prefixes[] = {"", NULL};
+
+	rv__config_fill(loader->config, &table, prefixes, &loader->names, loader->problems);
+	if (loader->names.count == 0)
+		loader->names = (struct rv_strings){.items = usual, .count = 1};
+}
+
+rv_config *rv__config_load(const struct rv__config_sources *sources, struct rv__problems *problems)
+{
+	struct loader loader = {.sources = sources, .problems = problems};
+	const char *location;
+	const char *additional;
+
+	loader.config = rv__config_create();
+	if (!loader.config)
+		return NULL;
+	loader.config->environment = sources->environment;
+	commit(&loader);
+	find_names(&loader);
+	location = rv__config_get(loader.config, "spring.config.location");
+	additional = rv__config_get(loader.config, "spring.config.additional-location");
+	place_all(&loader, location, additional);
+	commit(&loader);
+	find_profiles(&loader);
+	place_all(&loader, location, additional);
+	loader.final = true;
+	commit(&loader);
+	return loader.config;
+}
