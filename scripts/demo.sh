@@ -9,15 +9,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 word=$1
 shift
+build=${RV_BUILD_DIR:-build}
 once=no store='' free=no
-name_server_port=9876 broker_port=10911 charging_port=8081 message_port=8082
-charging_management_port=9081 message_management_port=9082
+name_server_port='' broker_port='' charging_port='' message_port=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--once) once=yes ;;
 	--free-ports) free=yes ;;
 	--name-server-port | --broker-port | --charging-port | --message-port)
-		[[ ${2:-} =~ ^[0-9]+$ && $2 -ge 1 && $2 -le 65535 ]] || die "$1 needs a port from 1 to 65535"
+		[[ ${2:-} =~ ^[0-9]+$ && $2 -ge 1 && $2 -le 64535 ]] || die "$1 needs a port from 1 to 64535"
 		name=${1#--}
 		printf -v "${name//-/_}" %s "$2"
 		shift
@@ -34,13 +34,12 @@ done
 # Nobody to press Ctrl-C: show it once and go.
 [ "$word" = run ] || [ -t 1 ] || once=yes
 
-if [ $free = yes ]; then
-	read -r name_server_port broker_port charging_port message_port \
-		charging_management_port message_management_port < <(free_ports 6 | xargs)
-fi
-# A port next to the service's own unless the user moved that one.
-[ "$charging_port" = 8081 ] || [ $free = yes ] || charging_management_port=$((charging_port + 1000))
-[ "$message_port" = 8082 ] || [ $free = yes ] || message_management_port=$((message_port + 1000))
+defaults=(9876 10911 8081 8082)
+[ $free = no ] || read -r -a defaults < <(free_ports 4 | xargs)
+: "${name_server_port:=${defaults[0]}}" "${broker_port:=${defaults[1]}}"
+: "${charging_port:=${defaults[2]}}" "${message_port:=${defaults[3]}}"
+# Management has a port of its own, next to the service's.
+charging_management_port=$((charging_port + 1000)) message_management_port=$((message_port + 1000))
 
 # -- starting and stopping ------------------------------------------------------
 
@@ -122,16 +121,16 @@ need_port "$message_management_port" message-port "parking-message's management 
 
 name_server=127.0.0.1:$name_server_port
 say "Starting the broker (name server $name_server, broker 127.0.0.1:$broker_port, store $store)"
-start broker build/cli/rivulet broker --store "$store" --port "$broker_port" --name-server-port "$name_server_port"
+start broker "$build"/cli/rivulet broker --store "$store" --port "$broker_port" --name-server-port "$name_server_port"
 wait_until broker 20 "it took connections on port $name_server_port" listening "$name_server_port"
 wait_until broker 20 "it took connections on port $broker_port" listening "$broker_port"
 
 say "Starting parking-message on port $message_port and parking-charging on port $charging_port"
-start parking-message build/services/message/parking-message \
+start parking-message "$build"/services/message/parking-message \
 	--spring.config.location=config/message/ \
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
 	--server.port="$message_port" --management.server.port="$message_management_port"
-start parking-charging build/services/charging/parking-charging \
+start parking-charging "$build"/services/charging/parking-charging \
 	--spring.config.location=config/charging/ \
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
 	--server.port="$charging_port" --management.server.port="$charging_management_port"
@@ -177,7 +176,7 @@ fi
 say "" "Try next:" \
 	"  curl -X POST $url" \
 	"  curl http://127.0.0.1:$message_management_port/actuator/bindings" \
-	"  build/cli/rivulet tail park-pay-topic -n $name_server" \
-	"  build/cli/rivulet send park-pay-topic '{\"mcontent\":\"hello\"}' -n $name_server" \
-	"  edit config/message/application.properties, and look at what it comes to: build/cli/rivulet config show config/message/application.properties"
+	"  $build/cli/rivulet tail park-pay-topic -n $name_server" \
+	"  $build/cli/rivulet send park-pay-topic '{\"mcontent\":\"hello\"}' -n $name_server" \
+	"  edit config/message/application.properties, and look at what it comes to: $build/cli/rivulet config show config/message/application.properties"
 stay_up

@@ -6,7 +6,7 @@ port_inode() {
 	local hex
 	hex=$(printf '%04X' "$1")
 	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-		awk -v port=":$hex\$" '$2 ~ port && $4 == "0A" { print $10; exit }'
+		awk -v port=":$hex\$" '$2 ~ port && $4 == "0A" { inode = $10 } END { if (inode) print inode }'
 }
 
 # holder INODE: "process NAME (pid N)", as far as we may look.
@@ -28,13 +28,14 @@ need_port() { # need_port PORT OPTION WHO
 	[ -z "$inode" ] || die "port $1, which $3 needs, is taken by $(holder "$inode"); choose another with --$2 N, or let --free-ports choose all"
 }
 
-# free_ports N: that many different ports that the system just had free.
+# free_ports N: that many different free ports, below the range from which the kernel takes ports for clients.
 free_ports() {
-	python3 - "$1" <<'PY'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held:
-    s.bind(("127.0.0.1", 0))
-    print(s.getsockname()[1])
-PY
+	local -A taken=()
+	local port
+	while [ ${#taken[@]} -lt "$1" ]; do
+		port=$((20000 + RANDOM % 12000))
+		[ -z "${taken[$port]:-}" ] && [ -z "$(port_inode $port)" ] || continue
+		taken[$port]=yes
+		say $port
+	done
 }
