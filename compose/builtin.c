@@ -2,7 +2,8 @@
 /* The one place that names what is built in: modules, in the order of their start, and binders. */
 #include "base/module.h"
 #include "binder/registry.h"
+#include "http/module.h"
 
-const struct rv__module *const rv__builtin_modules[] = {NULL};
+const struct rv__module *const rv__builtin_modules[] = {&rv__http_module, NULL};
 
 const struct rv_binder_ops *const rv__builtin_binders[] = {NULL};
