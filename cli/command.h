@@ -18,6 +18,8 @@ struct rv__command {
 };
 
 extern const struct rv__command rv__command_config;
+extern const struct rv__command rv__command_send;
+extern const struct rv__command rv__command_tail;
 
 /** Says on standard error what is wrong and where help stands; RV__EXIT_USAGE. */
 int rv__usage_error(const struct rv__command *command, const char *format, ...)
