@@ -208,7 +208,7 @@ struct check {
 	/* Keys of one foreign root are told in one line. */
 	struct foreign {
 		char root[96];
-		const struct rv__entry *first;
+		struct rv__entry first; /* a copy: the one judged may live on the stack */
 		size_t more;
 	} foreign[32];
 	size_t foreign_count;
@@ -386,7 +386,7 @@ static void note_foreign(struct check *check, const struct rv__entry *entry)
 	check->foreign_count++;
 	memcpy(foreign->root, entry->uniform, length);
 	foreign->root[length] = '\0';
-	foreign->first = entry;
+	foreign->first = *entry;
 }
 
 static void tell_foreign(struct check *check)
@@ -398,14 +398,14 @@ static void tell_foreign(struct check *check)
 
 		if (foreign->more)
 			snprintf(more, sizeof more, " (and %zu more of its kind)", foreign->more);
-		if (find_nearest(check, foreign->first, nearest))
-			rv__problems_add(check->problems, false, RV__N_CONFIG_FOREIGN, foreign->first->key,
-			    "%s: %s%s: has no effect here; did you mean %s?", foreign->first->origin,
-			    foreign->first->key, more, nearest);
+		if (find_nearest(check, &foreign->first, nearest))
+			rv__problems_add(check->problems, false, RV__N_CONFIG_FOREIGN, foreign->first.key,
+			    "%s: %s%s: has no effect here; did you mean %s?", foreign->first.origin,
+			    foreign->first.key, more, nearest);
 		else
-			rv__problems_add(check->problems, false, RV__N_CONFIG_FOREIGN, foreign->first->key,
+			rv__problems_add(check->problems, false, RV__N_CONFIG_FOREIGN, foreign->first.key,
 			    "%s: %s%s: has no effect here; it may stay for a Java sibling",
-			    foreign->first->origin, foreign->first->key, more);
+			    foreign->first.origin, foreign->first.key, more);
 	}
 }
 

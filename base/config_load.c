@@ -22,6 +22,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -251,8 +252,8 @@ static void place_location(struct loader *loader, const char *location, const ch
 		return;
 	length = strlen(path);
 	if (length == 0 || path[length - 1] == '/' || is_directory(path)) {
-		if (length && path[length - 1] != '/')
-			strcpy(path + length, "/");
+		if (length && path[length - 1] != '/' && length + 1 < sizeof path)
+			memcpy(path + length, "/", 2);
 		if (!told && length && !is_directory(path))
 			complain_of_missing(loader, path, location, true, "there is no such directory");
 		else if (!place_directory(loader, path, profile, depth) && !told)
@@ -323,11 +324,8 @@ static void add_defaults(struct loader *loader)
 static int line_of_origin(const char *origin)
 {
 	const char *colon = strrchr(origin, ':');
-	int line = 0;
 
-	if (colon)
-		sscanf(colon + 1, "%d", &line);
-	return line;
+	return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
 }
 
 static void add_document(struct loader *loader, unsigned source, const struct rv__config_document *document)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,18 +57,31 @@ static const char *default_colon(const char *text, const char *end)
 	return NULL;
 }
 
+static bool read_number(const char **at, int64_t *ret_number)
+{
+	char *end;
+
+	errno = 0;
+	*ret_number = strtoll(*at, &end, 10);
+	if (errno || end == *at)
+		return false;
+	*at = end;
+	return true;
+}
+
 /* Reads "(max)" or "[min,max]"; nothing at all leaves the full range. */
 static bool read_range(const char *text, int64_t *low, int64_t *high)
 {
-	char end;
-
 	if (!*text)
 		return true;
-	if (sscanf(text, "(%" SCNd64 "%c", high, &end) == 2 && end == ')') {
+	if (*text == '(') {
+		text++;
 		*low = 0;
-		return *high > 0;
+		return read_number(&text, high) && *text == ')' && *high > 0;
 	}
-	return sscanf(text, "[%" SCNd64 ",%" SCNd64 "%c", low, high, &end) == 3 && end == ']' && *high > *low;
+	if (*text++ != '[' || !read_number(&text, low) || *text++ != ',')
+		return false;
+	return read_number(&text, high) && *text == ']' && *high > *low;
 }
 
 static bool add_uuid(struct rv__buffer *out)

@@ -88,7 +88,7 @@ static bool row_key(const struct fill *fill, size_t prefix, const char *name, ch
 	memcpy(out, below, length);
 	if (length)
 		out[length++] = '.';
-	strcpy(out + length, key);
+	memcpy(out + length, key, strlen(key) + 1);
 	return true;
 }
 

@@ -50,7 +50,7 @@ static int listen_on(const struct addrinfo *info)
 
 static int port_of(int fd)
 {
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = {0};
 	socklen_t size = sizeof name;
 
 	if (getsockname(fd, (struct sockaddr *)&name, &size) != 0)
