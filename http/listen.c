@@ -50,14 +50,16 @@ static int listen_on(const struct addrinfo *info)
 
 static int port_of(int fd)
 {
-	struct sockaddr_storage name = {0};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} name = {0};
 	socklen_t size = sizeof name;
 
-	if (getsockname(fd, (struct sockaddr *)&name, &size) != 0)
+	if (getsockname(fd, &name.any, &size) != 0)
 		return 0;
-	if (name.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&name)->sin6_port);
-	return ntohs(((struct sockaddr_in *)&name)->sin_port);
+	return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
 }
 
 rv_err rv__listen(
