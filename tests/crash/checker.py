@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares what was acknowledged to the sender with what the receiver saw, over all their lives."""
+
+import collections
+import json
+
+
+class Tail:
+    """Reads the whole lines that were appended to a file since the last look."""
+
+    def __init__(self, path):
+        self.path = path
+        self.offset = 0
+
+    def lines(self):
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        return data[:end].decode().splitlines()
+
+
+class Checker:
+    def __init__(self, acked_path, received_path):
+        self._acked_tail, self._received_tail = Tail(acked_path), Tail(received_path)
+        self.acked = set()
+        self.received = collections.Counter()
+        self.places = {}  # (partition, position) -> body: one place holds one message for ever
+        self.last = {}  # partition -> highest position delivered so far
+        self.mistakes = []
+
+    def look(self):
+        """Reads on; returns (acknowledged, different bodies received)."""
+        self.acked.update(self._acked_tail.lines())
+        for line in self._received_tail.lines():
+            self._receive(json.loads(line))
+        return len(self.acked), len(self.received)
+
+    def _receive(self, delivery):
+        partition, position, body = delivery["partition"], delivery["position"], delivery["body"]
+        self.received[body] += 1
+        before = self.places.setdefault((partition, position), body)
+        if before != body:
+            self.mistakes.append("queue %d offset %d held '%s' and later '%s'" % (partition, position, before, body))
+        last = self.last.get(partition, -1)
+        if position > last:
+            if position != last + 1:
+                self.mistakes.append("queue %d went from offset %d to %d" % (partition, last, position))
+            self.last[partition] = position
+
+    def lost(self):
+        return sorted(self.acked - set(self.received))
+
+    def duplicates(self):
+        return sum(self.received.values()) - len(self.received)
+
+    def summary(self):
+        return "%d acknowledged, %d received, %d never acknowledged, %d duplicates, %d lost" % (
+            len(self.acked), len(self.received), len(set(self.received) - self.acked), self.duplicates(),
+            len(self.lost()))
