@@ -9,8 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/rivulet-bench.XXXXXX")
 pids=()
-read -r name_server_port broker_port charging_port message_port charging_management message_management \
-	< <(free_ports 6 | xargs)
+read -r name_server_port broker_port charging_port message_port < <(free_ports 4 | xargs)
 name_server=127.0.0.1:$name_server_port
 written=$work/written.conf
 synced=$work/synced.conf
@@ -57,10 +56,10 @@ resident() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 broker_command=(build/cli/rivulet broker --port "$broker_port" --name-server-port "$name_server_port")
 message_command=(build/services/message/parking-message --spring.config.location=config/message/
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server"
-	--server.port="$message_port" --management.server.port="$message_management")
+	--server.port="$message_port")
 charging_command=(build/services/charging/parking-charging --spring.config.location=config/charging/
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server"
-	--server.port="$charging_port" --management.server.port="$charging_management")
+	--server.port="$charging_port")
 rocketmq=(--spring.cloud.stream.rocketmq.binder.name-server="$name_server" --spring.config.location="$work/empty.properties"
 	--spring.cloud.stream.default-binder=rocketmq)
 : >"$work/empty.properties"
@@ -78,8 +77,8 @@ start_services() {
 	message=$started
 	start charging "${charging_command[@]}"
 	charging=$started
-	until_ok 10 "parking-message is ready" ready "$message_management"
-	until_ok 10 "parking-charging is ready" ready "$charging_management"
+	until_ok 10 "parking-message is ready" ready "$message_port"
+	until_ok 10 "parking-charging is ready" ready "$charging_port"
 }
 
 post() { curl -fsS -m 5 -X POST "http://127.0.0.1:$charging_port/sendTestMsg" >/dev/null; }
@@ -96,9 +95,9 @@ part_startup() { # exec to readiness UP, resident after 100 messages
 	stop "$message" "$charging"
 	say "" "A service, from exec to readiness UP (broker and name server up, topic there; target: median of 20 at most 20 ms)"
 	printf '  parking-message:  '
-	build/bench/bench-startup 20 http "$message_management" /actuator/health/readiness -- "${message_command[@]}"
+	build/bench/bench-startup 20 http "$message_port" /actuator/health/readiness -- "${message_command[@]}"
 	printf '  parking-charging: '
-	build/bench/bench-startup 20 http "$charging_management" /actuator/health/readiness -- "${charging_command[@]}"
+	build/bench/bench-startup 20 http "$charging_port" /actuator/health/readiness -- "${charging_command[@]}"
 	start_services
 	for ((i = 0; i < 100; i++)); do post; done
 	until_ok 20 "100 messages" received 100

@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
 	--once) once=yes ;;
 	--free-ports) free=yes ;;
 	--name-server-port | --broker-port | --charging-port | --message-port)
-		[[ ${2:-} =~ ^[0-9]+$ && $2 -ge 1 && $2 -le 64535 ]] || die "$1 needs a port from 1 to 64535"
+		[[ ${2:-} =~ ^[0-9]+$ && $2 -ge 1 && $2 -le 65535 ]] || die "$1 needs a port from 1 to 65535"
 		name=${1#--}
 		printf -v "${name//-/_}" %s "$2"
 		shift
@@ -38,8 +38,6 @@ defaults=(9876 10911 8081 8082)
 [ $free = no ] || read -r -a defaults < <(free_ports 4 | xargs)
 : "${name_server_port:=${defaults[0]}}" "${broker_port:=${defaults[1]}}"
 : "${charging_port:=${defaults[2]}}" "${message_port:=${defaults[3]}}"
-# Management has a port of its own, next to the service's.
-charging_management_port=$((charging_port + 1000)) message_management_port=$((message_port + 1000))
 
 # -- starting and stopping ------------------------------------------------------
 
@@ -116,8 +114,6 @@ need_port "$name_server_port" name-server-port "the name server"
 need_port "$broker_port" broker-port "the broker"
 need_port "$charging_port" charging-port parking-charging
 need_port "$message_port" message-port parking-message
-need_port "$charging_management_port" charging-port "parking-charging's management (its port + 1000)"
-need_port "$message_management_port" message-port "parking-message's management (its port + 1000)"
 
 name_server=127.0.0.1:$name_server_port
 say "Starting the broker (name server $name_server, broker 127.0.0.1:$broker_port, store $store)"
@@ -129,13 +125,13 @@ say "Starting parking-message on port $message_port and parking-charging on port
 start parking-message "$build"/services/message/parking-message \
 	--spring.config.location=config/message/ \
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
-	--server.port="$message_port" --management.server.port="$message_management_port"
+	--server.port="$message_port"
 start parking-charging "$build"/services/charging/parking-charging \
 	--spring.config.location=config/charging/ \
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
-	--server.port="$charging_port" --management.server.port="$charging_management_port"
-wait_until parking-message 20 "it was ready" ready "$message_management_port"
-wait_until parking-charging 20 "it was ready" ready "$charging_management_port"
+	--server.port="$charging_port"
+wait_until parking-message 20 "it was ready" ready "$message_port"
+wait_until parking-charging 20 "it was ready" ready "$charging_port"
 say "Both services are ready."
 
 # -- one message -----------------------------------------------------------------
@@ -175,7 +171,7 @@ if [ "$word" = demo ]; then
 fi
 say "" "Try next:" \
 	"  curl -X POST $url" \
-	"  curl http://127.0.0.1:$message_management_port/actuator/bindings" \
+	"  curl http://127.0.0.1:$message_port/actuator/bindings" \
 	"  $build/cli/rivulet tail park-pay-topic -n $name_server" \
 	"  $build/cli/rivulet send park-pay-topic '{\"mcontent\":\"hello\"}' -n $name_server" \
 	"  edit config/message/application.properties, and look at what it comes to: $build/cli/rivulet config show config/message/application.properties"
