@@ -49,7 +49,8 @@ struct rv__config_sources {
 	char **environment;    /* NULL-terminated "NAME=value"; NULL: none */
 	const char *directory; /* searched for application.properties, .yml, and config/ below; NULL: "." */
 	const char *const *defaults; /* "key=value", NULL-terminated: the built-in layer */
-	bool no_files;               /* nothing is read unless spring.config.location names it */
+	bool every_document; /* documents of one file count whatever their profile; for judging a file */
+	bool no_files;       /* nothing is read unless spring.config.location names it */
 };
 
 /** Reads all layers. Always returns a configuration (NULL only without memory); mistakes go to *problems. */

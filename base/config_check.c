@@ -296,6 +296,8 @@ static const char *last_segment(const char *key)
 	return dot ? dot + 1 : key;
 }
 
+enum { ELSEWHERE = 1000 };
+
 /*
  * How far a known key is from the written one: edits, at most a third of what differs; or the right last word in
  * another place. SIZE_MAX: another key.
@@ -315,14 +317,14 @@ static size_t farness(const char *written, const char *known)
 	if (distance <= differs / 3 + (differs > 1))
 		return distance;
 	if (strcmp(last_segment(written), last_segment(known)) == 0 && same > 0)
-		return 1000 + distance;
+		return ELSEWHERE + distance;
 	return SIZE_MAX;
 }
 
-/* The nearest known key, in `out`; false when none is near. */
-static bool find_nearest(const struct check *check, const struct rv__entry *entry, char *out)
+/* The nearest known key, in `out`; false when none is nearer than `limit`. */
+static bool find_nearest(const struct check *check, const struct rv__entry *entry, size_t limit, char *out)
 {
-	size_t best = SIZE_MAX;
+	size_t best = limit;
 	char key[RV__KEY_MAX];
 	char uniform[RV__KEY_MAX];
 
@@ -343,7 +345,7 @@ static bool find_nearest(const struct check *check, const struct rv__entry *entr
 			}
 		}
 	}
-	return best != SIZE_MAX;
+	return best < limit;
 }
 
 static void tell_unknown(struct check *check, const struct rv__entry *entry)
@@ -354,7 +356,7 @@ static void tell_unknown(struct check *check, const struct rv__entry *entry)
 
 	if (check->unknown == UNKNOWN_IGNORE)
 		return;
-	if (find_nearest(check, entry, nearest))
+	if (find_nearest(check, entry, SIZE_MAX, nearest))
 		rv__problems_add(check->problems, fatal, RV__N_CONFIG_UNKNOWN, entry->key,
 		    "%s: %s: unknown key; did you mean %s?", entry->origin, entry->key, nearest);
 	else
@@ -398,7 +400,7 @@ static void tell_foreign(struct check *check)
 
 		if (foreign->more)
 			snprintf(more, sizeof more, " (and %zu more of its kind)", foreign->more);
-		if (find_nearest(check, &foreign->first, nearest))
+		if (find_nearest(check, &foreign->first, ELSEWHERE, nearest))
 			rv__problems_add(check->problems, false, RV__N_CONFIG_FOREIGN, foreign->first.key,
 			    "%s: %s%s: has no effect here; did you mean %s?", foreign->first.origin,
 			    foreign->first.key, more, nearest);

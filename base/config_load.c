@@ -76,7 +76,7 @@ static bool is_active(struct loader *loader, const struct rv__config_document *d
 		    "and parentheses",
 		    document->file->path, profiles);
 	/* The first pass knows no profiles, and !x would hold for all of them. */
-	return active && (!profiles || loader->profiles.count > 0);
+	return loader->sources->every_document || (active && (!profiles || loader->profiles.count > 0));
 }
 
 /* Calls place_location for each location of a list value. */

@@ -1,18 +1,353 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `rivulet config`: judges and shows configuration files; needs no broker. */
+/* `rivulet config`: judges and shows configuration; needs no broker. */
 #include "cli/command.h"
 
+#include "base/config.h"
+#include "base/keys.h"
+#include "base/numbers.h"
+#include "binder/registry.h"
+#include "cli/sections.h"
+#include "cli/reference.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BINDERS_MAX = 64 };
+
+/* One configuration together with all that is known of its keys. */
+struct subject {
+	rv_config *config;
+	struct rv__problems problems;
+	struct rv__sections sections;
+};
+
+/* -- loading ------------------------------------------------------------------------- */
+
+static bool is_word_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (rv__key_equal(word, *words))
+			return true;
+	return false;
+}
+
+static bool has_below(const rv_config *config, const char *type, const char *word)
+{
+	char prefix[RV__KEY_MAX];
+
+	return rv__key_join(prefix, sizeof prefix, "spring.cloud.stream", type, word) &&
+	    rv__config_names(config, prefix).count > 0;
+}
+
+/* Names below spring.cloud.stream that stand for a binder type: they have binder., bindings. or default. below. */
+static bool is_binder_type(const rv_config *config, const char *name)
+{
+	static const char *const own[] = {"bindings", "binders", "default", "function", NULL};
+
+	return !is_word_of(name, own) &&
+	    (has_below(config, name, "binder") || has_below(config, name, "bindings") ||
+	        has_below(config, name, "default"));
+}
+
+static struct rv_strings binder_path(const rv_config *config)
+{
+	static const struct rv_prop_desc rows[] = {{.name = "path", .type = RV_PROP_LIST}, {.name = NULL}};
+	static const struct rv_prop_table table = {.rows = rows, .size = sizeof(struct rv_strings)};
+	const char *const prefixes[] = {"rivulet.binder", NULL};
+	struct rv__problems ignored = {0};
+	struct rv_strings path;
+
+	rv__config_fill(config, &table, prefixes, &path, &ignored);
+	rv__problems_finish(&ignored);
+	return path;
+}
+
+static void add_type(const char **types, size_t *count, const char *type)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (strcmp(types[i], type) == 0)
+			return;
+	if (*count < BINDERS_MAX)
+		types[(*count)++] = type;
+}
+
+/* Types that the keys stand for and that binder configurations name, used or not. */
+static size_t find_types(const rv_config *config, const char **types)
+{
+	struct rv_strings names = rv__config_names(config, "spring.cloud.stream");
+	char key[RV__KEY_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < names.count; i++)
+		if (is_binder_type(config, names.items[i]))
+			add_type(types, &count, names.items[i]);
+	names = rv__config_names(config, "spring.cloud.stream.binders");
+	for (size_t i = 0; i < names.count; i++) {
+		const char *type = NULL;
+
+		if (rv__key_join(key, sizeof key, "spring.cloud.stream.binders", names.items[i], "type"))
+			type = rv__config_get(config, key);
+		if (type)
+			add_type(types, &count, type);
+	}
+	return count;
+}
+
+/* Loads the modules of all binder types that the keys name, so that their tables are known. */
+static void load_binders(struct subject *subject)
+{
+	const char *types[BINDERS_MAX];
+	size_t count = find_types(subject->config, types);
+	struct rv_strings path = binder_path(subject->config);
+
+	for (size_t i = 0; i < count; i++) {
+		struct rv_error error;
+
+		if (!rv__binder_find(types[i], &path, &error))
+			rv__problems_add(&subject->problems, false, RV__N_CONFIG_NOT_JUDGED, types[i],
+			    "keys of binder type '%s' are not judged: %s", types[i], error.text);
+	}
+}
+
+static void finish(struct subject *subject)
+{
+	rv__sections_finish(&subject->sections);
+	rv__config_unref(subject->config);
+	rv__problems_finish(&subject->problems);
+}
+
+/* Reads and judges; argv[0] is skipped. False without memory. */
+static bool open_subject(struct subject *subject, int argc, char **argv, bool every_document)
+{
+	const struct rv__config_sources sources = {
+	    .argc = argc, .argv = argv, .environment = environ, .every_document = every_document};
+
+	*subject = (struct subject){.config = rv__config_load(&sources, &subject->problems)};
+	if (subject->config)
+		load_binders(subject);
+	if (!subject->config || rv__collect_sections(&subject->sections) != RV_OK) {
+		fputs("rivulet config: there is no memory\n", stderr);
+		finish(subject);
+		return false;
+	}
+	rv__config_check(
+	    subject->config, subject->sections.items, subject->sections.count, NULL, &subject->problems);
+	return true;
+}
+
+/* -- check --------------------------------------------------------------------------- */
+
+static void print_problems(FILE *to, const struct rv__problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++)
+		fprintf(to, "%s%s  [RV%04u]\n",
+		    problems->items[i].fatal ? "" : "warning: ", problems->items[i].text,
+		    problems->items[i].number);
+}
+
+static void count_value(void *arg, const struct rv__config_value *value)
+{
+	size_t *count = arg;
+
+	*count +=
+	    strncmp(value->origin, "environment", 11) != 0 && strncmp(value->origin, "argument", 8) != 0;
+}
+
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static int check_file(const char *file)
+{
+	struct subject subject;
+	char location[4096];
+	char *argv[] = {(char *)"rivulet", location, NULL};
+	size_t keys = 0;
+	size_t mistakes;
+	size_t warnings;
+
+	if ((size_t)snprintf(location, sizeof location, "--spring.config.location=file:%s", file) >=
+	    sizeof location)
+		return rv__usage_error(&rv__command_config, "the path of a file is too long");
+	if (!open_subject(&subject, 2, argv, true))
+		return RV__EXIT_FAILED;
+	rv__config_visit(subject.config, subject.sections.items, subject.sections.count, count_value, &keys);
+	print_problems(stdout, &subject.problems);
+	mistakes = subject.problems.fatal_count;
+	warnings = subject.problems.count - mistakes;
+	if (mistakes)
+		printf("%s: %zu mistake%s, %zu warning%s\n", file, mistakes, plural(mistakes), warnings,
+		    plural(warnings));
+	else if (warnings)
+		printf("%s: OK (%zu key%s, %zu warning%s)\n", file, keys, plural(keys), warnings,
+		    plural(warnings));
+	else
+		printf("%s: OK (%zu key%s)\n", file, keys, plural(keys));
+	finish(&subject);
+	return mistakes ? RV__EXIT_USAGE : RV__EXIT_OK;
+}
+
+static int run_check(int argc, char **argv)
+{
+	int result = RV__EXIT_OK;
+
+	if (argc < 2)
+		return rv__usage_error(&rv__command_config, "check needs a file");
+	for (int i = 1; i < argc; i++) {
+		int one = check_file(argv[i]);
+
+		if (one != RV__EXIT_OK)
+			result = one;
+	}
+	return result;
+}
+
+/* -- show ---------------------------------------------------------------------------- */
+
+static const char *remark(const struct rv_prop_desc *row)
+{
+	if (!row)
+		return "; no key of ours";
+	if (row->flags & RV_PROP_REFUSED)
+		return "; not built yet";
+	if (row->flags & RV_PROP_JAVA_ONLY)
+		return "; Java only, no effect here";
+	return row->flags & RV_PROP_NO_EFFECT ? "; no effect yet" : "";
+}
+
+static void print_value(void *arg, const struct rv__config_value *value)
+{
+	const char *text = value->secret ? "******" : value->value ? value->value : "(cannot be resolved)";
+
+	(void)arg;
+	printf("%s=%s\n    %s%s\n", value->key, text, value->origin, remark(value->row));
+}
+
+/* What no source sets, of sections without a name of the user's choice. */
+static void print_defaults(const struct subject *subject)
+{
+	for (size_t i = 0; i < subject->sections.count; i++) {
+		const struct rv__section *section = subject->sections.items[i];
+
+		for (const struct rv_prop_desc *row = section->table->rows; row && row->name; row++) {
+			char key[RV__KEY_MAX];
+
+			snprintf(key, sizeof key, "%s%s%s", section->prefix, *section->prefix ? "." : "",
+			    row->name);
+			if (row->def && !strchr(section->prefix, '*') && !(row->flags & RV_PROP_JAVA_ONLY) &&
+			    !rv__config_get(subject->config, key))
+				printf("%s=%s\n    default%s\n", key,
+				    row->flags & RV_PROP_SECRET ? "******" : row->def, remark(row));
+		}
+	}
+}
+
+/* Files become one spring.config.location, the last one wins; NULL without memory. */
+static char *location_argument(int argc, char **argv)
+{
+	char *argument = strdup("--spring.config.location=");
+
+	for (int i = 1, files = 0; argument && i < argc; i++) {
+		char *longer = NULL;
+
+		if (strncmp(argv[i], "--", 2) == 0)
+			continue;
+		if (asprintf(&longer, "%s%sfile:%s", argument, files++ ? "," : "", argv[i]) < 0)
+			longer = NULL;
+		free(argument);
+		argument = longer;
+	}
+	return argument;
+}
+
+static int show(int argc, char **argv, bool defaults)
+{
+	struct subject subject;
+
+	if (!open_subject(&subject, argc, argv, false))
+		return RV__EXIT_FAILED;
+	rv__config_visit(subject.config, subject.sections.items, subject.sections.count, print_value, NULL);
+	if (defaults)
+		print_defaults(&subject);
+	print_problems(stderr, &subject.problems);
+	argc = subject.problems.fatal_count ? RV__EXIT_USAGE : RV__EXIT_OK;
+	finish(&subject);
+	return argc;
+}
+
+static int run_show(int argc, char **argv)
+{
+	char **words = calloc((size_t)argc + 2, sizeof *words);
+	char *location = location_argument(argc, argv);
+	bool defaults = false;
+	int count = 1;
+	int result = RV__EXIT_FAILED;
+
+	if (words && location) {
+		words[0] = argv[0];
+		if (location[strlen(location) - 1] != '=')
+			words[count++] = location;
+		for (int i = 1; i < argc; i++) {
+			if (strcmp(argv[i], "--defaults") == 0)
+				defaults = true;
+			else if (strncmp(argv[i], "--", 2) == 0)
+				words[count++] = argv[i];
+		}
+		result = show(count, words, defaults);
+	}
+	free(location);
+	free(words);
+	return result;
+}
+
+/* -- reference ------------------------------------------------------------------------ */
+
+static int run_reference(int argc, char **argv)
+{
+	struct rv__sections sections;
+
+	if (argc > 1)
+		return rv__usage_error(&rv__command_config, "unexpected argument '%s'", argv[1]);
+	if (rv__collect_sections(&sections) != RV_OK)
+		return RV__EXIT_FAILED;
+	rv__reference_print(stdout, sections.items, sections.count);
+	rv__sections_finish(&sections);
+	return RV__EXIT_OK;
+}
 
 static int run_config(int argc, char **argv)
 {
-	(void)argv;
-	return rv__usage_error(&rv__command_config, argc < 2 ? "nothing to do" : "unknown word");
+	static const struct {
+		const char *word;
+		int (*run)(int argc, char **argv);
+	} words[] = {{"check", run_check}, {"show", run_show}, {"reference", run_reference}};
+
+	if (argc < 2)
+		return rv__usage_error(&rv__command_config, "check, show or reference?");
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(argv[1], words[i].word) == 0)
+			return words[i].run(argc - 1, argv + 1);
+	return rv__usage_error(&rv__command_config, "'%s' is none of check, show and reference", argv[1]);
 }
 
 const struct rv__command rv__command_config = {
     .name = "config",
     .summary = "check, show and explain configuration files",
-    .usage = "usage: rivulet config check FILE…\n",
+    .usage = "usage: rivulet config check FILE…\n"
+             "       rivulet config show [FILE…] [--defaults] [--key=value…]\n"
+             "       rivulet config reference\n"
+             "\n"
+             "check      judges each file as the configuration of one service, with all its profiles; needs\n"
+             "           no broker. Prints every mistake as FILE:LINE: KEY: what; cure  [number].\n"
+             "           Keys of all binder types are judged; it says which are not installed here.\n"
+             "show       prints the values in force and where each one comes from: the files together (the\n"
+             "           last one wins), or ./ and ./config/ as a service reads them; then environment and\n"
+             "           arguments. --defaults adds what nobody set. Secrets show as ******.\n"
+             "reference  prints docs/properties.md.\n"
+             "\n"
+             "Exit codes: 0 all is well; 2 there are mistakes; 1 out of memory.\n",
     .run = run_config,
 };
