@@ -20,6 +20,7 @@ enum rv__number {
 #include "binder/rocketmq/numbers.def"
 #include "bindings/numbers.def"
 #include "broker/numbers.def"
+#include "broker/store/numbers.def"
 #include "cli/numbers.def"
 #include "http/numbers.def"
 #undef RV__NUMBER

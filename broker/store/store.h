@@ -37,7 +37,7 @@
 struct rv__io;
 
 typedef struct rv__store rv__store;
-typedef struct rv__queue rv__queue; /* one queue of one topic; lives as long as the store */
+typedef struct rv__message_queue rv__queue; /* one queue of one topic; lives as long as the store */
 
 enum rv__store_level {
 	RV__STORE_SYNCED, /* survives power loss; flushDiskType=SYNC_FLUSH */
@@ -83,6 +83,7 @@ struct rv__store_stats {
 	uint64_t syncs;           /* fdatasync calls on the log */
 	uint64_t corrupt_records; /* records that were found bad and are not served */
 	uint64_t corrupt_regions; /* places of the log where bytes were found bad */
+	uint64_t mended;          /* entries of the index that were damaged and made again */
 	uint64_t recovered;       /* messages read again from the log at open */
 	uint64_t cut_bytes;       /* torn tail removed at open */
 	int64_t recovery_ns;      /* what open took */
@@ -213,7 +214,7 @@ enum rv__read_status {
 	RV__READ_OVERFLOW_ONE,   /* offset == max: nothing new yet */
 	RV__READ_OVERFLOW_BADLY, /* offset > max; next = max */
 	RV__READ_TOO_SMALL,      /* offset < min; next = min */
-	RV__READ_EMPTY           /* queue has no message; next = its max */
+	RV__READ_EMPTY           /* the queue never had a message; next = 0 */
 };
 
 struct rv__store_read {

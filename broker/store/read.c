@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading: by queue and offset, by place in the log, by key. Nothing leaves without its checksum having been right. */
+#include "broker/store/inside.h"
+
+#include "base/numbers.h"
+
+#include <rivulet/log.h>
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	ENTRIES = 64,       /* looked at in one go */
+	ENTRIES_MAX = 800,  /* of one read, as RocketMQ limits it */
+	SPAN_MAX = 1 << 20, /* bytes of the log fetched with one call */
+	GAP_MAX = 4096      /* bytes of others between two messages that are fetched along */
+};
+
+/* One read under way. */
+struct reading {
+	rv__store *store;
+	rv__queue *queue;
+	const struct rv__store_filter *filter;
+	struct rv__buffer *out;
+	struct rv__store_read *ret;
+	uint32_t max_count;
+	size_t max_bytes;
+	size_t before; /* length of `out` when it began */
+	struct {
+		int64_t offset;
+		struct rv__entry entry;
+	} picked[ENTRIES];
+	uint32_t picked_count;
+};
+
+/* Whether the bytes are the record that the entry speaks of; *ret_record when they are. */
+static bool sound(
+    rv__store *store, const uint8_t *bytes, const struct rv__entry *entry, struct rv__record *ret_record)
+{
+	struct rv_error err;
+
+	if (rv__batch_proof(bytes, entry->size, entry->tags_code) == entry->proof &&
+	    rv__record_decode(bytes, entry->size, ret_record, &err) == RV_OK)
+		return true;
+	store->stats.corrupt_records++;
+	rv__report_corrupt(store, entry->physical_offset, entry->size, "its checksum is wrong");
+	return false;
+}
+
+/* Checks [first, last) of the picked messages, which lie in `span`, and moves the wanted ones together. Tells whether to go on. */
+static bool keep_wanted(
+    struct reading *reading, uint32_t first, uint32_t last, uint8_t *span, int64_t span_start)
+{
+	const struct rv__store_filter *filter = reading->filter;
+
+	for (uint32_t i = first; i < last; i++) {
+		const struct rv__entry *entry = &reading->picked[i].entry;
+		const uint8_t *bytes = span + (entry->physical_offset - span_start);
+		size_t used = reading->out->length - reading->before;
+		struct rv__record record;
+
+		if (reading->ret->count == reading->max_count ||
+		    (reading->ret->count > 0 && used + entry->size > reading->max_bytes)) {
+			reading->ret->next_offset = reading->picked[i].offset;
+			return false;
+		}
+		if (!sound(reading->store, bytes, entry, &record))
+			continue;
+		if (filter && filter->match_record && !filter->match_record(filter->arg, &record))
+			continue;
+		memmove(reading->out->bytes + reading->out->length, bytes, entry->size);
+		reading->out->length += entry->size;
+		reading->ret->count++;
+		reading->ret->last_timestamp = entry->store_timestamp;
+	}
+	return true;
+}
+
+/* Fetches what was picked, in as few calls as the log allows. */
+static rv_err fetch(struct reading *reading, bool *ret_go_on, struct rv_error *err)
+{
+	uint32_t first = 0;
+
+	*ret_go_on = true;
+	while (first < reading->picked_count && *ret_go_on) {
+		int64_t start = reading->picked[first].entry.physical_offset;
+		int64_t end = start + reading->picked[first].entry.size;
+		struct rv__segment *segment = rv__log_segment(reading->store, start);
+		uint32_t last = first + 1;
+		uint8_t *span;
+		rv_err code;
+
+		while (last < reading->picked_count) {
+			const struct rv__entry *next = &reading->picked[last].entry;
+
+			if (next->physical_offset < end || next->physical_offset - end > GAP_MAX ||
+			    !segment || next->physical_offset + next->size > segment->end ||
+			    next->physical_offset + next->size - start > SPAN_MAX)
+				break;
+			end = next->physical_offset + next->size;
+			last++;
+		}
+		span = rv__buffer_reserve(reading->out, (size_t)(end - start));
+		if (!span)
+			return rv_error_set(err, rv__buffer_error(reading->out), 0, RV__STORE_TOPIC,
+			    "no room for %" PRId64 " bytes of messages", end - start);
+		code = rv__log_read(reading->store, start, span, (size_t)(end - start), err);
+		if (code == RV_E_CORRUPT) { /* the log does not have them any more */
+			reading->store->stats.corrupt_records += last - first;
+			rv__report_corrupt(reading->store, start, end - start, "the log does not hold it");
+		} else if (code != RV_OK) {
+			return code;
+		} else {
+			*ret_go_on = keep_wanted(reading, first, last, span, start);
+		}
+		first = last;
+	}
+	reading->picked_count = 0;
+	return RV_OK;
+}
+
+/* Picks from the next entries; tells how many were looked at. Stops picking at the limits. */
+static rv_err pick(
+    struct reading *reading, uint32_t limit, uint32_t *ret_seen, bool *ret_full, struct rv_error *err)
+{
+	struct rv__store_read *ret = reading->ret;
+	const struct rv__store_filter *filter = reading->filter;
+	struct rv__entry entries[ENTRIES];
+	size_t bytes = reading->out->length - reading->before;
+	rv_err code = rv__index_read(reading->store, reading->queue, ret->next_offset, entries,
+	    limit < ENTRIES ? limit : ENTRIES, ret_seen, err);
+
+	*ret_full = false;
+	if (code != RV_OK)
+		return code;
+	for (uint32_t i = 0; i < *ret_seen; i++) {
+		const struct rv__entry *entry = &entries[i];
+
+		if (entry->size == 0 ||
+		    (filter && filter->match_code && !filter->match_code(filter->arg, entry->tags_code)))
+			continue;
+		if (!(filter && filter->match_record) &&
+		    (ret->count + reading->picked_count == reading->max_count ||
+		        (ret->count + reading->picked_count > 0 &&
+		            bytes + entry->size > reading->max_bytes))) {
+			*ret_seen = i;
+			*ret_full = true;
+			break;
+		}
+		reading->picked[reading->picked_count].offset = ret->next_offset + i;
+		reading->picked[reading->picked_count].entry = *entry;
+		reading->picked_count++;
+		bytes += entry->size;
+	}
+	return RV_OK;
+}
+
+static rv_err collect(struct reading *reading, struct rv_error *err)
+{
+	struct rv__store_read *ret = reading->ret;
+	int64_t indexed_end = reading->queue->indexed + reading->queue->tail_count;
+	uint32_t looked = 0;
+	bool full = false;
+
+	while (!full && looked < ENTRIES_MAX && ret->count < reading->max_count) {
+		uint32_t seen;
+		bool go_on;
+		rv_err code;
+
+		if (ret->next_offset >= indexed_end) { /* skipped offsets: nothing is there */
+			ret->next_offset = ret->max_offset;
+			break;
+		}
+		code = pick(reading, ENTRIES_MAX - looked, &seen, &full, err);
+		if (code != RV_OK)
+			return code;
+		looked += seen;
+		ret->next_offset += seen;
+		code = fetch(reading, &go_on, err);
+		if (code != RV_OK)
+			return code;
+		if (!go_on)
+			break;
+	}
+	return RV_OK;
+}
+
+rv_err rv__store_read(rv__store *store, rv__queue *queue, int64_t offset, uint32_t max_count,
+    size_t max_bytes, const struct rv__store_filter *filter, struct rv__buffer *out,
+    struct rv__store_read *ret, struct rv_error *err)
+{
+	struct reading reading = {.store = store,
+	    .queue = queue,
+	    .filter = filter,
+	    .out = out,
+	    .ret = ret,
+	    .max_count = max_count ? max_count : 1,
+	    .max_bytes = max_bytes,
+	    .before = out->length};
+	rv_err code;
+
+	*ret = (struct rv__store_read){.next_offset = offset};
+	ret->min_offset = rv__queue_min(store, queue);
+	ret->max_offset = queue->max;
+	if (ret->max_offset == 0) {
+		ret->status = RV__READ_EMPTY;
+		ret->next_offset = ret->max_offset;
+	} else if (offset == ret->max_offset) {
+		ret->status = RV__READ_OVERFLOW_ONE;
+	} else if (offset > ret->max_offset) {
+		ret->status = RV__READ_OVERFLOW_BADLY;
+		ret->next_offset = ret->max_offset;
+	} else if (offset < ret->min_offset) {
+		ret->status = RV__READ_TOO_SMALL;
+		ret->next_offset = ret->min_offset;
+	} else {
+		code = collect(&reading, err);
+		if (code != RV_OK) {
+			out->length = reading.before;
+			return code;
+		}
+		ret->status = ret->count ? RV__READ_FOUND : RV__READ_NO_MATCHED;
+	}
+	return RV_OK;
+}
+
+static rv_err not_found(rv__queue *queue, int64_t offset, struct rv_error *err)
+{
+	return rv_error_set(err, RV_E_NOTFOUND, 0, RV__STORE_TOPIC,
+	    "queue %" PRId32 " of topic '%s' has no message %" PRId64, queue->id, queue->topic->name, offset);
+}
+
+rv_err rv__queue_entry(
+    rv__store *store, rv__queue *queue, int64_t offset, struct rv__store_entry *ret, struct rv_error *err)
+{
+	struct rv__entry entry;
+	uint32_t n;
+	rv_err code;
+
+	if (offset < rv__queue_min(store, queue) || offset >= queue->indexed + queue->tail_count)
+		return not_found(queue, offset, err);
+	code = rv__index_read(store, queue, offset, &entry, 1, &n, err);
+	if (code != RV_OK)
+		return code;
+	if (entry.size == 0)
+		return not_found(queue, offset, err);
+	*ret = (struct rv__store_entry){.physical_offset = entry.physical_offset,
+	    .size = entry.size,
+	    .tags_code = entry.tags_code,
+	    .store_timestamp = entry.store_timestamp};
+	return RV_OK;
+}
+
+/* The entry that must lead back to the place, if a message begins there. */
+static bool find_entry(
+    rv__store *store, int64_t physical_offset, struct rv__buffer *out, struct rv__entry *ret)
+{
+	uint8_t head[RV__RECORD_AT_PHYSICAL_OFFSET + 8];
+	struct rv__record record;
+	rv__queue *queue;
+	uint32_t size;
+	uint32_t n;
+	uint8_t *at;
+
+	if (rv__log_read(store, physical_offset, head, sizeof head, NULL) != RV_OK)
+		return false;
+	size = rv__get_u32(head);
+	if (rv__get_u64(head + RV__RECORD_AT_PHYSICAL_OFFSET) != (uint64_t)physical_offset ||
+	    size > store->options.message_bytes + 128 * 1024 || !(at = rv__buffer_reserve(out, size)) ||
+	    rv__log_read(store, physical_offset, at, size, NULL) != RV_OK ||
+	    rv__record_decode(at, size, &record, NULL) != RV_OK)
+		return false;
+	queue = rv__queue_find(store, record.topic, record.topic_length, record.queue_id, false);
+	return queue && record.queue_offset >= rv__queue_min(store, queue) &&
+	    record.queue_offset < queue->max &&
+	    rv__index_read(store, queue, record.queue_offset, ret, 1, &n, NULL) == RV_OK &&
+	    ret->physical_offset == physical_offset && ret->size == size;
+}
+
+rv_err rv__store_read_at(
+    rv__store *store, int64_t physical_offset, struct rv__buffer *out, struct rv_error *err)
+{
+	struct rv__entry entry;
+	struct rv__record record;
+
+	if (!find_entry(store, physical_offset, out, &entry)) {
+		if (rv__buffer_error(out) != RV_OK)
+			return rv_error_set(
+			    err, rv__buffer_error(out), 0, RV__STORE_TOPIC, "no room for a message");
+		return rv_error_set(err, RV_E_NOTFOUND, 0, RV__STORE_TOPIC,
+		    "no message begins at %" PRId64 " of the log", physical_offset);
+	}
+	if (!sound(store, out->bytes + out->length, &entry, &record))
+		return rv_error_set(err, RV_E_CORRUPT, RV__N_STORE_CORRUPT, RV__STORE_TOPIC,
+		    "the message at %" PRId64 " of the log is damaged", physical_offset);
+	out->length += entry.size;
+	return RV_OK;
+}
