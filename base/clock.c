@@ -28,6 +28,19 @@ int64_t rv__wall_ms(void)
 	return read_clock_ns(CLOCK_REALTIME) / 1000000;
 }
 
+static int64_t process_started_ns;
+
+/* Before main(), and before other constructors of this library. */
+__attribute__((constructor(101))) static void note_start(void)
+{
+	process_started_ns = rv__monotonic_ns() - read_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t rv__process_started_ns(void)
+{
+	return process_started_ns;
+}
+
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -14,6 +14,13 @@ int64_t rv__monotonic_ms(void);
 /** Milliseconds since 1970; may jump. For timestamps that people and peers read. */
 int64_t rv__wall_ms(void);
 
+/**
+ * When this process began to run its program, on the clock of rv__monotonic_ns(): the load of this library less the
+ * processor time that was used until then, since the dynamic linker's work has no other trace. /proc would tell
+ * it to 10 ms only.
+ */
+int64_t rv__process_started_ns(void);
+
 /** 64 random bits, from a per-thread generator seeded by the kernel. Not for secrets. */
 uint64_t rv__random(void);
 

@@ -218,9 +218,11 @@ static int read_words(struct send *send, int argc, char **argv)
 		}
 		if (options && argv[i][0] == '-' && argv[i][1])
 			used = read_option(send, argv + i);
+		if (used < 0 && !send->complaint)
+			return rv__usage_error(&rv__command_send, "%s needs a value", argv[i]);
 		if (used < 0)
-			return rv__usage_error(&rv__command_send, "'%s' cannot be used with %s",
-			    send->complaint ? send->complaint : "nothing", argv[i]);
+			return rv__usage_error(
+			    &rv__command_send, "'%s' cannot be used with %s", send->complaint, argv[i]);
 		if (used == 0 && options && argv[i][0] == '-' && argv[i][1])
 			return rv__usage_error(&rv__command_send, "unknown option '%s'", argv[i]);
 		if (used > 0)

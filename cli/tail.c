@@ -265,9 +265,11 @@ static int read_words(struct tail *tail, int argc, char **argv)
 			continue;
 		}
 		used = read_option(tail, argv + i);
+		if (used < 0 && !tail->complaint)
+			return rv__usage_error(&rv__command_tail, "%s needs a value", argv[i]);
 		if (used < 0)
-			return rv__usage_error(&rv__command_tail, "'%s' cannot be used with %s",
-			    tail->complaint ? tail->complaint : "nothing", argv[i]);
+			return rv__usage_error(
+			    &rv__command_tail, "'%s' cannot be used with %s", tail->complaint, argv[i]);
 		if (used == 0)
 			return rv__usage_error(&rv__command_tail, "unknown option '%s'", argv[i]);
 		i += used - 1;
