@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ enum {
 struct rv__http_server {
 	struct MHD_Daemon *daemon;
 	int port;
-	int listen_fd; /* -1: the daemon's */
+	int listen_fd; /* the daemon's until stop */
 	struct rv__http_settings settings;
 	const struct rv__routes *routes;
 	struct rv__http_connections connections;
@@ -409,10 +410,11 @@ void rv__http_server_stop(struct rv__http_server *server)
 {
 	if (!server || atomic_exchange(&server->stopping, true))
 		return;
-	/* The socket is ours again; closing it makes clients turn elsewhere at once. */
+	/* The socket is ours again. Shut down, it refuses clients at once; its number must stay taken while
+	 * libmicrohttpd's thread may still look at it. */
 	server->listen_fd = MHD_quiesce_daemon(server->daemon);
 	if (server->listen_fd >= 0)
-		close(server->listen_fd);
+		shutdown(server->listen_fd, SHUT_RDWR);
 }
 
 /* Answers on their way out count too: a handler that just returned is to be heard. */
@@ -451,6 +453,8 @@ void rv__http_server_close(struct rv__http_server *server)
 	rv__http_server_stop(server);
 	wait_for_handlers(server);
 	MHD_stop_daemon(server->daemon);
+	if (server->listen_fd >= 0)
+		close(server->listen_fd);
 	rv__http_connections_finish(&server->connections);
 	free(server);
 }

@@ -625,6 +625,18 @@ START_TEST(connections_are_capped_and_management_still_answers)
 }
 END_TEST
 
+static bool is_refused(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int result;
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	result = connect(fd, (struct sockaddr *)&to, sizeof to);
+	close(fd);
+	return result != 0;
+}
+
 static void *close_server(void *arg)
 {
 	rv__http_server_close(server);
@@ -646,6 +658,7 @@ START_TEST(stop_lets_running_handlers_answer)
 	client_say(&client, "POST /hang HTTP/1.1\r\nHost: a\r\n\r\n");
 	WAIT_UNTIL(5000, atomic_load(&waiting) == 1);
 	rv__http_server_stop(server);
+	ck_assert(is_refused());
 	client_say(&idle, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
 	client_read(&idle, &answer, false);
 	ck_assert_int_eq(answer.status, 503);
