@@ -205,7 +205,7 @@ static uint32_t prove(struct scan *scan, int64_t from, int64_t trailer, uint32_t
 /* A batch whose trailer is damaged, at the place that the records point to. Returns whether anything was proven. */
 static bool salvage(struct scan *scan, int64_t from, int64_t trailer, uint32_t count)
 {
-	struct rv__batch_row *rows = malloc(count * sizeof *rows);
+	struct rv__batch_row *rows = calloc(count, sizeof *rows);
 	bool *proven = calloc(count, sizeof *proven);
 	uint32_t good = 0;
 

@@ -321,6 +321,32 @@ def settled(peer, one, two, topic):
     return [len(q) for q in queues] == [2, 2] and total() == 4
 
 
+@suite.case(deadline=60)
+def members_that_come_and_die_are_noticed_at_once(peer):
+    """With the client's own 20 s between rebalances only the broker's notices can be this quick."""
+    topic = new_topic(peer)
+    group = fresh("group")
+    options = {"name_server": peer.broker.name_server, "rebalance_ms": 20000}
+    with Driver(peer.module, **options) as first, Driver(peer.module, **options) as second:
+        first.consumer("one", group, topic, poll=30000)
+        first.wait_messages("one", 1)
+        second.consumer("two", group, topic, poll=30000)
+
+        def reaches(driver, consumer, queues):
+            known = len(driver.messages(consumer))
+            peer.java.send("p", topic, "probe", queue="each", count=4, tag="Setup")
+            try:
+                processes.wait_for(lambda: len({m["queueId"] for m in driver.messages(consumer)[known:]}) >= queues,
+                                   0.5, every=0.02)
+                return True
+            except TimeoutError:
+                return False
+
+        processes.wait_for(lambda: reaches(second, "two", 2), 8, "a share for the second member")
+        second.process.kill()
+        processes.wait_for(lambda: reaches(first, "one", 4), 8, "all queues for the first member again")
+
+
 @suite.case()
 def broadcasting_gives_every_member_its_copy(peer):
     topic = new_topic(peer)

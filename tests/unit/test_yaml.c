@@ -23,7 +23,7 @@ static void on_document(void *arg, int line)
 {
 	(void)arg;
 	(void)line;
-	strcat(seen, "---;");
+	snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "---;");
 }
 
 static void on_fault(void *arg, int line, const char *text)
@@ -116,7 +116,7 @@ START_TEST(a_bomb_of_aliases_is_capped)
 {
 	static char text[2048] = "a: &a [x,x,x,x,x,x,x,x,x]\n";
 
-	for (char c = 'b'; c < 'k'; c++) {
+	for (int c = 'b'; c < 'k'; c++) {
 		size_t length = strlen(text);
 
 		snprintf(text + length, sizeof text - length, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n",

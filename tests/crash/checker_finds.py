@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The kill loop's checker sees what it is there to see."""
+
+import contextlib
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+from checker import Checker  # noqa: E402
+from peers import processes  # noqa: E402
+from peers.tap import Suite, expect, expect_equal  # noqa: E402
+
+suite = Suite()
+
+
+def check(acked, received, torn=""):
+    """A checker that has looked at these bodies and (partition, position, body) deliveries."""
+    folder = processes.directory("checker")
+    with open(os.path.join(folder, "acked"), "w") as file:
+        file.write("".join(body + "\n" for body in acked))
+    with open(os.path.join(folder, "received"), "w") as file:
+        for partition, position, body in received:
+            file.write(json.dumps({"partition": partition, "position": position, "body": body}) + "\n")
+        file.write(torn)
+    checker = Checker(os.path.join(folder, "acked"), os.path.join(folder, "received"))
+    checker.look()
+    return checker
+
+
+@suite.case()
+def a_whole_run_is_fine(_):
+    checker = check(["a", "b"], [(0, 0, "a"), (1, 0, "b"), (0, 1, "c")], torn='{"part')
+    expect_equal((checker.lost(), checker.mistakes, checker.duplicates()), ([], [], 0), "findings")
+
+
+@suite.case()
+def a_lost_message_is_found(_):
+    expect_equal(check(["a", "b"], [(0, 0, "a")]).lost(), ["b"], "lost")
+
+
+@suite.case()
+def a_duplicate_is_counted_and_no_mistake(_):
+    checker = check(["a", "b"], [(0, 0, "a"), (0, 1, "b"), (0, 0, "a"), (0, 1, "b")])
+    expect_equal((checker.duplicates(), checker.mistakes), (2, []), "findings")
+
+
+@suite.case()
+def a_gap_and_a_wrong_order_are_mistakes(_):
+    expect(check([], [(0, 0, "a"), (0, 2, "c")]).mistakes, "a gap was not found")
+    expect(check([], [(0, 1, "b"), (0, 0, "a")]).mistakes, "a wrong order was not found")
+
+
+@suite.case()
+def an_offset_with_another_message_is_a_mistake(_):
+    expect(check([], [(0, 0, "a"), (0, 0, "b")]).mistakes, "two messages in one place were not found")
+
+
+if __name__ == "__main__":
+    suite.run(contextlib.nullcontext)
