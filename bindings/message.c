@@ -236,11 +236,19 @@ static void fill_delivery(rv_message *message, const struct rv_received *receive
 		message->timestamp_ms = received->timestamp_ms;
 }
 
+/* An id that can stand as text; foreign bytes may hold zeros. */
+static bool is_usable_id(const struct rv_span *id)
+{
+	return id->length > 0 && !memchr(id->bytes, 0, id->length);
+}
+
+enum { MADE_ID_ROOM = 44 }; /* two numbers, separators and the end, behind the destination */
+
 /* Strings of a received message: how much room they need at most. */
 static size_t received_room(const struct rv_received *received, size_t headers, size_t destination)
 {
-	/* A made-up id: destination, two numbers, separators. */
-	size_t room = destination + 1 + (received->id.length ? received->id.length + 1 : destination + 44);
+	size_t id = is_usable_id(&received->id) ? received->id.length + 1 : destination + MADE_ID_ROOM;
+	size_t room = destination + 1 + id;
 
 	for (size_t i = 0; i < headers; i++)
 		room += received->headers[i].name.length + received->headers[i].value.length + 2;
@@ -266,19 +274,19 @@ static void put_headers(rv_message *message, const struct rv_received *received,
 static void put_id(rv_message *message, const struct rv_received *received, size_t count, char **at)
 {
 	struct rv_span id = received->id;
-	int n;
+	const char *destination = received->destination ? received->destination : "";
 
-	for (size_t i = 0; i < count && id.length == 0; i++)
+	for (size_t i = 0; i < count && !is_usable_id(&id); i++)
 		if (is_id(&received->headers[i].name) && usable(&received->headers[i]))
 			id = received->headers[i].value;
-	if (id.length > 0 && !memchr(id.bytes, 0, id.length)) {
+	if (is_usable_id(&id)) {
 		message->id = put_string(at, id.bytes, id.length);
 		return;
 	}
 	message->id = *at;
-	n = sprintf(*at, "%s-%d-%lld", received->destination ? received->destination : "",
-	    (int)received->partition, (long long)received->position);
-	*at += n + 1;
+	*at += 1 +
+	    snprintf(*at, strlen(destination) + MADE_ID_ROOM, "%s-%d-%lld", destination,
+	        (int)received->partition, (long long)received->position);
 }
 
 rv_message *rv_message_create_received(const struct rv_received *received)

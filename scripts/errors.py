@@ -15,6 +15,7 @@ TABLES = [
     ("binder/numbers.def", "Binders", 200, 299),
     ("binder/rocketmq/numbers.def", "Binder rocketmq", 300, 399),
     ("broker/numbers.def", "Broker", 400, 499),
+    ("broker/store/numbers.def", "The broker's store", 400, 499),
     ("http/numbers.def", "HTTP and actuator", 500, 599),
     ("cli/numbers.def", "Command and services", 600, 699),
 ]

@@ -47,8 +47,9 @@ static uint8_t *with_last_line(const void *bytes, size_t length, size_t *ret_len
 		memcpy(copy, bytes, length);
 	if (at == 0 || copy[at - 1] != '\n')
 		copy[at++] = '\n';
-	*ret_length =
-	    at + (size_t)sprintf((char *)copy + at, "%s%08" PRIx32 "\n", mark, rv__crc32c(0, copy, at));
+	*ret_length = at +
+	    (size_t)snprintf(
+	        (char *)copy + at, LAST_LINE + 1, "%s%08" PRIx32 "\n", mark, rv__crc32c(0, copy, at));
 	return copy;
 }
 
