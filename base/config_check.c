@@ -506,6 +506,14 @@ static bool sounds_secret(const char *uniform)
 	return false;
 }
 
+/* A value that is made of a secret by ${…} is one too. */
+static bool copies_secret(const char *raw)
+{
+	char squashed[RV__KEY_MAX];
+
+	return strstr(raw, "${") && rv__key_squash(raw, squashed, sizeof squashed) && sounds_secret(squashed);
+}
+
 void rv__config_visit(const rv_config *config, const struct rv__section *const *sections, size_t count,
     rv__config_visit_fn visit, void *arg)
 {
@@ -520,7 +528,7 @@ void rv__config_visit(const rv_config *config, const struct rv__section *const *
 		qsort(sorted, n, sizeof *sorted, by_key);
 	for (size_t i = 0; i < n; i++) {
 		const struct rv_prop_desc *row = NULL;
-		bool secret = sounds_secret(sorted[i]->uniform);
+		bool secret = sounds_secret(sorted[i]->uniform) || copies_secret(sorted[i]->raw);
 		struct rv__config_value value = {.key = sorted[i]->key, .origin = sorted[i]->origin};
 
 		(void)section_of(&check, sorted[i], &row);

@@ -335,14 +335,14 @@ static void fill_map(const struct fill *fill, const struct rv_prop_desc *row)
 	struct rv_pairs map = {0};
 	struct rv_pair *pairs;
 
-	pthread_mutex_lock(&fill->config->lock);
-	pairs = fill->config->count && fill->prefix_count
-	    ? rv__arena_alloc(&fill->config->arena, fill->config->count * sizeof *pairs)
-	    : NULL;
-	for (size_t i = fill->prefix_count; pairs && i-- > 0;)
-		add_pairs(fill, i, row, pairs, &map.count);
-	pthread_mutex_unlock(&fill->config->lock);
-	map.items = pairs;
+	if (fill->config && fill->config->count && fill->prefix_count) {
+		pthread_mutex_lock(&fill->config->lock);
+		pairs = rv__arena_alloc(&fill->config->arena, fill->config->count * sizeof *pairs);
+		for (size_t prefix = fill->prefix_count; pairs && prefix-- > 0;)
+			add_pairs(fill, prefix, row, pairs, &map.count);
+		pthread_mutex_unlock(&fill->config->lock);
+		map.items = pairs;
+	}
 	if (is_stored(row))
 		memcpy(fill->settings + row->offset, &map, sizeof map);
 }
