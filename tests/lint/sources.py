@@ -18,7 +18,7 @@ SPDX = "SPDX-License-Identifier: Apache-2.0"
 FORBIDDEN = [
     (re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b"), "a leftover"),
     (re.compile(r"\b(?:HA" r"CK|stub imple" r"mentation|not imple" r"mented yet)\b"), "a leftover"),
-    (re.compile(r"/(?:home|work|root|Users)/[a-z]"), "a path of one machine"),
+    (re.compile(r"/(?:home|work|root|Users)/[a-z]{2}"), "a path of one machine"),
 ]
 UNSAFE = re.compile(r"\b(atoi|atol|atof|strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\s*\(")
 README_ROOMS = ["actuator", "base", "bench", "binder", "binder/memory", "binder/rocketmq", "bindings", "broker",

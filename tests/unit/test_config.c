@@ -17,7 +17,7 @@ static rv_config *config;
 
 static void setup(void)
 {
-	strcpy(directory, "/tmp/rivulet-config-XXXXXX");
+	snprintf(directory, sizeof directory, "/tmp/rivulet-config-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	ck_assert_int_eq(chdir(directory), 0);
 }
