@@ -223,7 +223,7 @@ static void print_value(void *arg, const struct rv__config_value *value)
 	const char *text = value->secret ? "******" : value->value ? value->value : "(cannot be resolved)";
 
 	(void)arg;
-	printf("%s=%s\n    %s%s\n", value->key, text, value->origin, remark(value->row));
+	printf("%s=%s  # %s%s\n", value->key, text, value->origin, remark(value->row));
 }
 
 /* What no source sets, of sections without a name of the user's choice. */
@@ -239,7 +239,7 @@ static void print_defaults(const struct subject *subject)
 			    row->name);
 			if (row->def && !strchr(section->prefix, '*') && !(row->flags & RV_PROP_JAVA_ONLY) &&
 			    !rv__config_get(subject->config, key))
-				printf("%s=%s\n    default%s\n", key,
+				printf("%s=%s  # default%s\n", key,
 				    row->flags & RV_PROP_SECRET ? "******" : row->def, remark(row));
 		}
 	}
