@@ -309,10 +309,13 @@ rv_err rv__keeper_wait(struct rv__keeper *keeper)
 struct rv__waiter *rv__keeper_finished(struct rv__keeper *keeper)
 {
 	struct rv__waiter *finished;
+	bool shared = keeper->started; /* a stopped keeper has neither a thread nor a lock */
 
-	pthread_mutex_lock(&keeper->lock);
+	if (shared)
+		pthread_mutex_lock(&keeper->lock);
 	finished = keeper->finished;
 	keeper->finished = NULL;
-	pthread_mutex_unlock(&keeper->lock);
+	if (shared)
+		pthread_mutex_unlock(&keeper->lock);
 	return finished;
 }

@@ -27,6 +27,7 @@ static void teardown(void)
 	char command[128];
 
 	rv__config_unref(config);
+	config = NULL;
 	rv__problems_finish(&problems);
 	snprintf(command, sizeof command, "rm -rf '%s'", directory);
 	ck_assert_int_eq(system(command), 0);

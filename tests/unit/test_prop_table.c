@@ -96,6 +96,7 @@ static struct settings settings;
 static void teardown(void)
 {
 	rv__config_unref(config);
+	config = NULL;
 	rv__problems_finish(&problems);
 }
 
