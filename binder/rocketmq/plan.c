@@ -14,7 +14,8 @@ enum { DEFAULT_SUSPEND_MS = 1000, DEFAULT_TIMEOUT_MS = 3000, DEFAULT_COMPRESS = 
 static rv_err contradict(struct rv_error *err, const char *binding, const char *one, const char *other)
 {
 	return rv_error_set(err, RV_E_CONFIG, RV__N_RMQ_CONTRADICTION, "rocketmq",
-	    "binding '%s': '%s' and '%s' are the old and the new name of one setting and contradict each other; "
+	    "binding '%s': '%s' and '%s' are the old and the new name of one setting and contradict each "
+	    "other; "
 	    "keep one of them",
 	    binding, one, other);
 }
@@ -126,8 +127,9 @@ rv_err rv__rmq_consumer_plan(const struct rv__rmq_consumer_settings *settings, c
     struct rv__rmq_consumer_plan *ret_plan, struct rv_error *err)
 {
 	struct rv__rmq_consumer_plan plan = {0};
-	int64_t model = settings->message_model ? 3 - settings->message_model : 0; /* BROADCASTING is "true" */
-	int64_t level;
+	int64_t model =
+	    settings->message_model ? 3 - settings->message_model : 0; /* BROADCASTING is "true" */
+	int64_t level = 0;
 	rv_err failed;
 
 	failed = merge_expression(settings, binding, &plan, err);
@@ -139,7 +141,8 @@ rv_err rv__rmq_consumer_plan(const struct rv__rmq_consumer_settings *settings, c
 		    false, binding, &plan.orderly, err);
 	if (failed == RV_OK)
 		failed = merge_number(settings->delay_level, "delay-level-when-next-consume",
-		    settings->push_delay_level, "push.delay-level-when-next-consume", 0, binding, &level, err);
+		    settings->push_delay_level, "push.delay-level-when-next-consume", 0, binding, &level,
+		    err);
 	if (failed == RV_OK)
 		failed = merge_number(settings->suspend_ms, "suspend-current-queue-time-millis",
 		    settings->push_suspend_ms, "push.suspend-current-queue-time-millis", DEFAULT_SUSPEND_MS,
@@ -193,8 +196,8 @@ rv_err rv__rmq_producer_plan(const struct rv__rmq_producer_settings *settings, c
 		    &plan.timeout_ms, err);
 	if (failed == RV_OK)
 		failed = merge_number(settings->compress_message_threshold, "compress-message-body-threshold",
-		    settings->compress_msg_threshold, "compress-msg-body-threshold", DEFAULT_COMPRESS, binding,
-		    &plan.compress_threshold, err);
+		    settings->compress_msg_threshold, "compress-msg-body-threshold", DEFAULT_COMPRESS,
+		    binding, &plan.compress_threshold, err);
 	if (failed == RV_OK)
 		failed = merge_switch(settings->retry_next_server, "retry-next-server",
 		    settings->retry_another_broker, "retry-another-broker", false, binding,
@@ -238,7 +241,8 @@ rv_err rv__rmq_check_common(const struct rv__rmq_common *binder, const struct rv
 	if (!key)
 		return RV_OK;
 	return rv_error_set(err, RV_E_CONFIG, RV__N_RMQ_BINDING_CONNECTION, "rocketmq",
-	    "spring.cloud.stream.rocketmq.bindings.%s.%s.%s differs from the binder's; give the binding a binder "
+	    "spring.cloud.stream.rocketmq.bindings.%s.%s.%s differs from the binder's; give the binding a "
+	    "binder "
 	    "configuration of its own (spring.cloud.stream.binders.<name>.environment)",
 	    name, side, key);
 }

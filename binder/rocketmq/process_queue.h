@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum rv__pq_state {
-	RV__PQ_OPEN,   /* delivered or waiting for delivery */
+	RV__PQ_OPEN, /* delivered or waiting for delivery */
 	RV__PQ_MOVING, /* a send-back or dead letter is on its way; the position is held until it is confirmed */
 	RV__PQ_SETTLED
 };

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/binder_kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+
+static void *fill(const struct rv_prop_table *table, const char *const *lines, struct rv_error *err)
+{
+	char *arguments[64] = {(char *)"kit"};
+	struct rv__config_sources sources = {.argc = 1, .argv = arguments, .no_files = true};
+	struct rv__problems problems = {0};
+	const char *const prefixes[] = {"kit", NULL};
+	void *settings = calloc(1, table->size);
+	rv_config *config;
+
+	for (; lines && *lines; lines++)
+		if (asprintf(&arguments[sources.argc++], "--kit.%s", *lines) < 0)
+			abort();
+	config = rv__config_load(&sources, &problems);
+	rv__config_fill(config, table, prefixes, settings, &problems);
+	if (problems.fatal_count > 0)
+		rv_error_set(err, RV_E_CONFIG, 0, "kit", "%s", problems.items[0].text);
+	/* The settings borrow from the configuration: it lives as long as the process. */
+	for (int i = 1; i < sources.argc; i++)
+		free(arguments[i]);
+	if (problems.fatal_count > 0) {
+		rv__problems_finish(&problems);
+		free(settings);
+		return NULL;
+	}
+	rv__problems_finish(&problems);
+	return settings;
+}
+
+bool kit_open(struct kit *kit, const struct rv_binder_ops *ops, const char *const *settings)
+{
+	*kit = (struct kit){.ops = ops,
+	    .env = {.abi = RV_BINDER_ABI,
+	        .application = "kit",
+	        .name = ops->type,
+	        .monotonic_ns = rv__monotonic_ns,
+	        .wall_ms = rv__wall_ms,
+	        .random = rv__random,
+	        .log = rv_log,
+	        .reallocate = realloc}};
+	kit->settings = fill(&ops->binder_props, settings, &kit->error);
+	return kit->settings && ops->open(&kit->env, kit->settings, &kit->binder, &kit->error) == RV_OK;
+}
+
+void kit_close(struct kit *kit)
+{
+	if (kit->binder) {
+		kit->ops->stop(kit->binder);
+		kit->ops->close(kit->binder);
+	}
+	free(kit->settings);
+}
+
+/* -- consuming -------------------------------------------------------------------------------- */
+
+static size_t on_deliver(void *sink, const struct rv_inbound *batch, size_t n)
+{
+	struct kit_consumer *consumer = sink;
+	size_t taken = 0, first;
+
+	pthread_mutex_lock(&consumer->lock);
+	first = consumer->count;
+	while (taken < n && consumer->count < KIT_KEPT_MAX &&
+	    (consumer->capacity == 0 || consumer->count < consumer->capacity)) {
+		consumer->messages[consumer->count] = batch[taken].message;
+		consumer->tokens[consumer->count] = batch[taken].token;
+		consumer->count++;
+		taken++;
+	}
+	pthread_cond_broadcast(&consumer->changed);
+	pthread_mutex_unlock(&consumer->lock);
+	for (size_t i = 0; consumer->settle_at_once && i < taken; i++)
+		(void)kit_settle(consumer, first + i, RV_SETTLE_ACK, NULL);
+	return taken;
+}
+
+static void on_assigned(void *sink, const struct rv_assignment *assignments, size_t n)
+{
+	struct kit_consumer *consumer = sink;
+
+	(void)assignments;
+	pthread_mutex_lock(&consumer->lock);
+	consumer->assigned += n;
+	pthread_cond_broadcast(&consumer->changed);
+	pthread_mutex_unlock(&consumer->lock);
+}
+
+static void on_revoked(void *sink, const uint32_t *slots, size_t n, bool lost, int64_t deadline_ms)
+{
+	struct kit_consumer *consumer = sink;
+	struct rv_token last[16];
+	size_t count = 0;
+
+	(void)deadline_ms;
+	pthread_mutex_lock(&consumer->lock);
+	consumer->revoked += n;
+	consumer->lost += lost ? n : 0;
+	for (size_t i = 0; i < n && count < 16; i++)
+		for (size_t k = consumer->count; k-- > 0;)
+			if (consumer->tokens[k].slot == slots[i]) {
+				last[count++] = consumer->tokens[k];
+				break;
+			}
+	pthread_cond_broadcast(&consumer->changed);
+	pthread_mutex_unlock(&consumer->lock);
+	/* Nothing runs here beyond what was settled: the slots are drained at once. */
+	for (size_t i = 0; i < count; i++)
+		consumer->kit->ops->released(consumer->consumer, last[i].slot, last[i].epoch);
+}
+
+static void on_consumer_state(void *sink, const struct rv_error *why)
+{
+	struct kit_consumer *consumer = sink;
+
+	pthread_mutex_lock(&consumer->lock);
+	consumer->up = why == NULL;
+	pthread_cond_broadcast(&consumer->changed);
+	pthread_mutex_unlock(&consumer->lock);
+}
+
+static const struct rv_consumer_sink consumer_sink = {on_deliver, on_assigned, on_revoked, on_consumer_state};
+
+bool kit_bind_consumer(struct kit *kit, struct kit_consumer *consumer, const char *destination,
+    const char *group, const char *const *settings)
+{
+	struct rv_consumer_spec spec = {.binding = "input",
+	    .destination = destination,
+	    .group = group,
+	    .concurrency = 1,
+	    .max_attempts = 1,
+	    .instance_count = 1,
+	    .sink_ops = &consumer_sink,
+	    .sink = consumer};
+
+	consumer->kit = kit;
+	consumer->up = -1;
+	pthread_mutex_init(&consumer->lock, NULL);
+	pthread_cond_init(&consumer->changed, NULL);
+	consumer->settings = fill(&kit->ops->consumer_props, settings, &kit->error);
+	spec.settings = consumer->settings;
+	return consumer->settings &&
+	    kit->ops->bind_consumer(kit->binder, &spec, &consumer->consumer, &consumer->info, &kit->error) ==
+	    RV_OK;
+}
+
+bool kit_consume(struct kit *kit, struct kit_consumer *consumer, const char *destination, const char *group,
+    const char *const *settings)
+{
+	return kit_bind_consumer(kit, consumer, destination, group, settings) &&
+	    kit->ops->start_consumer(consumer->consumer, &kit->error) == RV_OK;
+}
+
+size_t kit_consumer_close(struct kit_consumer *consumer, int64_t deadline_ms)
+{
+	const struct rv_binder_ops *ops = consumer->kit->ops;
+	size_t left = 0;
+
+	if (consumer->consumer) {
+		ops->stop_consumer(consumer->consumer);
+		left = ops->unbind_consumer(consumer->consumer, deadline_ms);
+	}
+	for (size_t i = 0; i < consumer->count; i++)
+		rv_message_unref(consumer->messages[i]);
+	free(consumer->settings);
+	return left;
+}
+
+static bool wait_changed(
+    pthread_mutex_t *lock, pthread_cond_t *changed, const size_t *value, size_t least, int ms)
+{
+	struct timespec until;
+	bool reached;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(lock);
+	while (*value < least && pthread_cond_timedwait(changed, lock, &until) == 0)
+		;
+	reached = *value >= least;
+	pthread_mutex_unlock(lock);
+	return reached;
+}
+
+bool kit_wait_count(struct kit_consumer *consumer, size_t count, int timeout_ms)
+{
+	return wait_changed(&consumer->lock, &consumer->changed, &consumer->count, count, timeout_ms);
+}
+
+rv_err kit_settle(
+    struct kit_consumer *consumer, size_t index, enum rv_settlement settlement, int64_t *ret_hold_ms)
+{
+	int64_t hold = -1;
+	struct rv_settle settle = {
+	    .token = consumer->tokens[index], .settlement = settlement, .message = consumer->messages[index]};
+	rv_err result = consumer->kit->ops->settle(consumer->consumer, &settle, &hold);
+
+	if (ret_hold_ms)
+		*ret_hold_ms = hold;
+	return result;
+}
+
+/* -- producing -------------------------------------------------------------------------------- */
+
+static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
+{
+	struct kit_producer *producer = sink;
+
+	(void)arg;
+	pthread_mutex_lock(&producer->lock);
+	producer->completed++;
+	producer->failed += error != NULL;
+	producer->last = error ? *error : (struct rv_error){0};
+	if (receipt) {
+		producer->receipt = *receipt;
+		snprintf(producer->broker_id, sizeof producer->broker_id, "%s",
+		    receipt->broker_id ? receipt->broker_id : "");
+	}
+	pthread_cond_broadcast(&producer->changed);
+	pthread_mutex_unlock(&producer->lock);
+}
+
+static void on_writable(void *sink)
+{
+	struct kit_producer *producer = sink;
+
+	pthread_mutex_lock(&producer->lock);
+	producer->writable++;
+	pthread_cond_broadcast(&producer->changed);
+	pthread_mutex_unlock(&producer->lock);
+}
+
+static void on_producer_state(void *sink, const struct rv_error *why)
+{
+	struct kit_producer *producer = sink;
+
+	pthread_mutex_lock(&producer->lock);
+	producer->up = why == NULL;
+	pthread_cond_broadcast(&producer->changed);
+	pthread_mutex_unlock(&producer->lock);
+}
+
+static const struct rv_producer_sink producer_sink = {on_sent, on_writable, on_producer_state};
+
+bool kit_produce(
+    struct kit *kit, struct kit_producer *producer, const char *destination, const char *const *settings)
+{
+	static const struct rv_strings no_groups;
+	struct rv_producer_spec spec = {.binding = "output",
+	    .destination = destination,
+	    .partition_count = 1,
+	    .required_groups = &no_groups,
+	    .sink_ops = &producer_sink,
+	    .sink = producer};
+
+	producer->kit = kit;
+	producer->up = -1;
+	pthread_mutex_init(&producer->lock, NULL);
+	pthread_cond_init(&producer->changed, NULL);
+	producer->settings = fill(&kit->ops->producer_props, settings, &kit->error);
+	spec.settings = producer->settings;
+	return producer->settings &&
+	    kit->ops->bind_producer(kit->binder, &spec, &producer->producer, &producer->info, &kit->error) ==
+	    RV_OK;
+}
+
+size_t kit_producer_close(struct kit_producer *producer, int64_t deadline_ms)
+{
+	size_t failed =
+	    producer->producer ? producer->kit->ops->unbind_producer(producer->producer, deadline_ms) : 0;
+
+	free(producer->settings);
+	return failed;
+}
+
+bool kit_queue(struct kit_producer *producer, rv_message *message, int32_t partition)
+{
+	struct rv_outbound outbound = {.message = message, .partition = partition};
+
+	return producer->kit->ops->send(producer->producer, &outbound, 1) == 1;
+}
+
+bool kit_wait_completed(struct kit_producer *producer, size_t count, int timeout_ms)
+{
+	return wait_changed(&producer->lock, &producer->changed, &producer->completed, count, timeout_ms);
+}
+
+rv_err kit_send(struct kit_producer *producer, rv_message *message, int32_t partition)
+{
+	size_t before = producer->completed;
+
+	if (!kit_queue(producer, message, partition))
+		return RV_E_FULL;
+	if (!kit_wait_completed(producer, before + 1, 20000))
+		return RV_E_INTERNAL; /* a binder must complete what it accepted */
+	return producer->last.code;
+}
+
+rv_err kit_send_text(struct kit_producer *producer, const char *text)
+{
+	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text(text);
+
+	return kit_send(producer, message, -1);
+}
