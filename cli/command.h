@@ -17,6 +17,7 @@ struct rv__command {
 	int (*run)(int argc, char **argv);
 };
 
+extern const struct rv__command rv__command_broker;
 extern const struct rv__command rv__command_config;
 extern const struct rv__command rv__command_send;
 extern const struct rv__command rv__command_tail;

@@ -44,7 +44,7 @@ struct rv__entry {
 	int64_t store_timestamp;
 };
 
-struct rv__message_queue {
+struct rv__store_queue {
 	rv__queue *next_in_bucket;
 	rv__queue *next;       /* all queues of the store */
 	rv__queue *next_dirty; /* those with entries in memory */

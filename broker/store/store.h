@@ -37,7 +37,7 @@
 struct rv__io;
 
 typedef struct rv__store rv__store;
-typedef struct rv__message_queue rv__queue; /* one queue of one topic; lives as long as the store */
+typedef struct rv__store_queue rv__queue; /* one queue of one topic; lives as long as the store */
 
 enum rv__store_level {
 	RV__STORE_SYNCED, /* survives power loss; flushDiskType=SYNC_FLUSH */
