@@ -251,18 +251,13 @@ const char *rv__config_origin(const rv_config *config, const char *key)
 	return entry ? entry->origin : "default";
 }
 
-/* The segment of the user's choice, without its brackets and quotes. */
+/* The segment of the user's choice. */
 static const char *plain_segment(struct rv__arena *arena, const char *key)
 {
-	size_t length = rv__key_segment(key);
+	size_t length;
+	const char *plain = rv__key_plain(key, &length);
 
-	while (length && (*key == '"' || *key == '[')) {
-		key++;
-		length--;
-	}
-	while (length && (key[length - 1] == '"' || key[length - 1] == ']'))
-		length--;
-	return rv__arena_text_n(arena, key, length);
+	return rv__arena_text_n(arena, plain, length);
 }
 
 static bool contains(const char *const *names, size_t count, const char *name)

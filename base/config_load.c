@@ -429,14 +429,30 @@ static void add_spring_json(struct loader *loader, unsigned source)
 			add_json(loader, source, "", object, 0);
 		else if (loader->final)
 			rv__problems_add(loader->problems, true, RV__N_CONFIG_JSON, "",
-			    "environment variable SPRING_APPLICATION_JSON: is no JSON object%s%s; correct or "
-			    "unset it",
-			    object ? "" : ": ", object ? "" : error.text);
+			    "environment variable SPRING_APPLICATION_JSON: is no JSON object (line %d, "
+			    "column %d); correct or unset it",
+			    object ? 1 : error.line, object ? 1 : error.column);
 		json_decref(object);
 	}
 }
 
-static void add_argument(struct loader *loader, unsigned source, const char *argument)
+/* Complains of an argument that sets nothing; a value may be a secret and is not repeated. */
+static void refuse_argument(struct loader *loader, const char *argument, int position)
+{
+	if (!loader->final)
+		return;
+	if (strncmp(argument, "--", 2) == 0 && !strchr(argument, '='))
+		rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, "",
+		    "argument '%.80s': has no value; write %.80s=value", argument, argument);
+	else
+		rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, "",
+		    "argument number %d%s%.*s%s: is not understood; write --key=value", position,
+		    strchr(argument, '=') ? ", '" : "",
+		    (int)(strchr(argument, '=') ? strcspn(argument, "=") : 0), argument,
+		    strchr(argument, '=') ? "=…'" : "");
+}
+
+static void add_argument(struct loader *loader, unsigned source, const char *argument, int position)
 {
 	struct rv__arena *arena = &loader->config->arena;
 	const char *sign = strchr(argument, '=');
@@ -444,9 +460,7 @@ static void add_argument(struct loader *loader, unsigned source, const char *arg
 	const char *key;
 
 	if (strncmp(argument, "--", 2) != 0 || !sign || sign == argument + 2) {
-		if (loader->final)
-			rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, "",
-			    "argument '%.80s': is not understood; write --key=value", argument);
+		refuse_argument(loader, argument, position);
 		return;
 	}
 	key = rv__arena_text_n(arena, argument + 2, (size_t)(sign - argument - 2));
@@ -456,6 +470,20 @@ static void add_argument(struct loader *loader, unsigned source, const char *arg
 	else if (key)
 		rv__config_add(loader->config, source, key, rv__arena_text(arena, sign + 1),
 		    rv__arena_printf(arena, "argument --%s", key), false);
+}
+
+static void add_arguments(struct loader *loader, unsigned source)
+{
+	char **argv = loader->sources->argv;
+
+	for (int i = 1; i < loader->sources->argc; i++) {
+		bool bare = strncmp(argv[i], "--", 2) == 0 && !strchr(argv[i], '=');
+
+		add_argument(loader, source, argv[i], i);
+		/* "--key value" is one mistake. */
+		if (bare && i + 1 < loader->sources->argc && strncmp(argv[i + 1], "--", 2) != 0)
+			i++;
+	}
 }
 
 /* Puts the layers together as far as they are known. */
@@ -469,8 +497,7 @@ static void commit(struct loader *loader)
 		add_document(loader, source++, loader->order[i]);
 	add_environment(loader, source++);
 	add_spring_json(loader, source++);
-	for (int i = 1; i < loader->sources->argc; i++)
-		add_argument(loader, source, loader->sources->argv[i]);
+	add_arguments(loader, source);
 	rv__config_resolve(loader->config);
 }
 

@@ -136,6 +136,20 @@ size_t rv__key_segment(const char *key)
 	return strcspn(key, ".[");
 }
 
+const char *rv__key_plain(const char *key, size_t *ret_length)
+{
+	size_t length = rv__key_segment(key);
+
+	while (length && (*key == '"' || *key == '[')) {
+		key++;
+		length--;
+	}
+	while (length && (key[length - 1] == '"' || key[length - 1] == ']'))
+		length--;
+	*ret_length = length;
+	return key;
+}
+
 enum { WORD_MAX = 160 };
 
 /* Optimal string alignment over three rows of the table. */

@@ -41,6 +41,9 @@ bool rv__key_join(char *out, size_t size, const char *prefix, const char *name, 
 /** Length of the first segment of a key or uniform key, brackets and quotes included. */
 size_t rv__key_segment(const char *key);
 
+/** The first segment of a key without its brackets and quotes: where it begins, and its length. */
+const char *rv__key_plain(const char *key, size_t *ret_length);
+
 /** Smallest number of inserted, dropped, changed or swapped characters between two short words. */
 size_t rv__key_distance(const char *a, const char *b);
 

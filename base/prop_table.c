@@ -298,12 +298,12 @@ static void put_pair(struct rv_pair *pairs, size_t *count, const char *name, con
 /* The name of a map's key as the user wrote it, without brackets around the whole. */
 static const char *pair_name(rv_config *config, const char *written)
 {
-	size_t length = strlen(written);
-	size_t quoted = *written == '"';
+	size_t length;
+	const char *plain = rv__key_plain(written, &length);
 
-	if (written[quoted] == '[' && rv__key_segment(written) == length)
-		return rv__arena_text_n(&config->arena, written + quoted + 1, length - 2 - 2 * quoted);
-	return written;
+	if (plain == written || written[rv__key_segment(written)])
+		return written;
+	return rv__arena_text_n(&config->arena, plain, length);
 }
 
 /* Locks: the configuration's. */

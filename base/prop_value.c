@@ -122,7 +122,7 @@ static bool read_iso_duration(const char *text, int64_t *ret)
 		}
 		if (!read_real(text, &number, &end) || !*end)
 			return false;
-		letter = strchr(letters + next, *end & ~0x20);
+		letter = memchr(letters + next, *end & ~0x20, 4 - next);
 		if (!letter || in_time == (*letter == 'D'))
 			return false;
 		total += number * factors[letter - letters];

@@ -337,9 +337,12 @@ END_TEST
 START_TEST(words_that_are_no_arguments_are_mistakes)
 {
 	load(no_variables, "server.port=1", NULL);
-	expect_problem(true, RV__N_CONFIG_ARGUMENT, "server.port=1", "--key=value", NULL);
+	expect_problem(true, RV__N_CONFIG_ARGUMENT, "number 1, 'server.port=…'", "--key=value", NULL);
 	load(no_variables, "--verbose", NULL);
-	expect_problem(true, RV__N_CONFIG_ARGUMENT, "--verbose", NULL);
+	expect_problem(true, RV__N_CONFIG_ARGUMENT, "write --verbose=value", NULL);
+	load(no_variables, "--my.password", "hunter2", NULL);
+	expect_problem(true, RV__N_CONFIG_ARGUMENT, "write --my.password=value", NULL);
+	ck_assert_ptr_null(strstr(problems.items[0].text, "hunter2"));
 }
 END_TEST
 

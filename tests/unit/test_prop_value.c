@@ -112,6 +112,7 @@ START_TEST(durations_come_in_units_and_in_iso_form)
 	expect_refused(&row, "PT1D");
 	expect_refused(&row, "PT1S2M");
 	expect_refused(&row, "P");
+	expect_refused(&row, "PT1 ");
 	expect_refused(&row, "9223372036854775807d");
 }
 END_TEST
