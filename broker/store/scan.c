@@ -205,8 +205,8 @@ static uint32_t prove(struct scan *scan, int64_t from, int64_t trailer, uint32_t
 /* A batch whose trailer is damaged, at the place that the records point to. Returns whether anything was proven. */
 static bool salvage(struct scan *scan, int64_t from, int64_t trailer, uint32_t count)
 {
-	struct rv__batch_row *rows = calloc(count, sizeof *rows);
-	bool *proven = calloc(count, sizeof *proven);
+	struct rv__batch_row *rows = calloc(count + (size_t)1, sizeof *rows);
+	bool *proven = calloc(count + (size_t)1, sizeof *proven);
 	uint32_t good = 0;
 
 	if (rows && proven)

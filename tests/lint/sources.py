@@ -21,6 +21,7 @@ FORBIDDEN = [
     (re.compile(r"/(?:home|work|root|Users)/[a-z]{2}"), "a path of one machine"),
 ]
 UNSAFE = re.compile(r"\b(atoi|atol|atof|strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\s*\(")
+COMMAND = re.compile(r"\b(system|popen)\s*\(")
 README_ROOMS = ["actuator", "base", "bench", "binder", "binder/memory", "binder/rocketmq", "bindings", "broker",
                 "cli", "compose", "config", "docs", "examples", "http", "include/rivulet", "remoting", "scripts",
                 "services", "services/charging", "services/message", "tests"]
@@ -39,6 +40,12 @@ def words(path, lines):
                 yield number, "%s: %s" % (what, line.strip()[:80])
         if path.endswith((".c", ".h")) and UNSAFE.search(line) and not line.lstrip().startswith(("*", "/*")):
             yield number, "an unchecked function: %s" % UNSAFE.search(line).group(1)
+
+
+def commands(path, lines):
+    for number, line in enumerate(lines, 1):
+        if COMMAND.search(line) and not path.startswith("tests/") and not line.lstrip().startswith(("*", "/*")):
+            yield number, "runs a shell command"
 
 
 def long_functions(path, lines):
@@ -75,6 +82,7 @@ def check(path):
             yield len(lines), "a file of %d lines; one noun a file" % len(lines)
     yield from words(path, lines)
     if path.endswith(".c"):
+        yield from commands(path, lines)
         yield from long_functions(path, lines)
 
 
