@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 
-static void *fill(const struct rv_prop_table *table, const char *const *lines, struct rv_error *err)
+void *kit_settings(const struct rv_prop_table *table, const char *const *lines, struct rv_error *err)
 {
 	char *arguments[64] = {(char *)"kit"};
 	struct rv__config_sources sources = {.argc = 1, .argv = arguments, .no_files = true};
@@ -47,7 +47,7 @@ bool kit_open(struct kit *kit, const struct rv_binder_ops *ops, const char *cons
 	        .random = rv__random,
 	        .log = rv_log,
 	        .reallocate = realloc}};
-	kit->settings = fill(&ops->binder_props, settings, &kit->error);
+	kit->settings = kit_settings(&ops->binder_props, settings, &kit->error);
 	return kit->settings && ops->open(&kit->env, kit->settings, &kit->binder, &kit->error) == RV_OK;
 }
 
@@ -145,7 +145,7 @@ bool kit_bind_consumer(struct kit *kit, struct kit_consumer *consumer, const cha
 	consumer->up = -1;
 	pthread_mutex_init(&consumer->lock, NULL);
 	pthread_cond_init(&consumer->changed, NULL);
-	consumer->settings = fill(&kit->ops->consumer_props, settings, &kit->error);
+	consumer->settings = kit_settings(&kit->ops->consumer_props, settings, &kit->error);
 	spec.settings = consumer->settings;
 	return consumer->settings &&
 	    kit->ops->bind_consumer(kit->binder, &spec, &consumer->consumer, &consumer->info, &kit->error) ==
@@ -270,7 +270,7 @@ bool kit_produce(
 	producer->up = -1;
 	pthread_mutex_init(&producer->lock, NULL);
 	pthread_cond_init(&producer->changed, NULL);
-	producer->settings = fill(&kit->ops->producer_props, settings, &kit->error);
+	producer->settings = kit_settings(&kit->ops->producer_props, settings, &kit->error);
 	spec.settings = producer->settings;
 	return producer->settings &&
 	    kit->ops->bind_producer(kit->binder, &spec, &producer->producer, &producer->info, &kit->error) ==

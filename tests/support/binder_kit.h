@@ -52,6 +52,9 @@ struct kit_producer {
 	size_t writable;
 };
 
+/** A settings struct from "key=value" lines (NULL: defaults); owned (free()). NULL with *err when one is bad. */
+void *kit_settings(const struct rv_prop_table *table, const char *const *lines, struct rv_error *err);
+
 /* Each "key=value" line is below the section; ends with NULL. False with kit->error on failure. */
 bool kit_open(struct kit *kit, const struct rv_binder_ops *ops, const char *const *settings);
 void kit_close(struct kit *kit);
