@@ -144,8 +144,8 @@ struct rv_consumer_sink {
 	size_t (*deliver)(void *sink, const struct rv_inbound *batch, size_t n);
 	void (*assigned)(void *sink, const struct rv_assignment *assignments, size_t n);
 	/* The core stops handing out deliveries of the slots, waits for running listeners to settle until
-	 * deadline_ms from now, then calls ops->released() once per slot. With lost=true settlements are
-	 * stale already. */
+	 * deadline_ms from now, then calls ops->released() once per slot, possibly before revoked() returns. With
+	 * lost=true settlements are stale already. */
 	void (*revoked)(void *sink, const uint32_t *slots, size_t n, bool lost, int64_t deadline_ms);
 	void (*state)(void *sink, const struct rv_error *why); /* as in rv_producer_sink */
 };
@@ -168,6 +168,7 @@ struct rv_consumer_info {
 	bool dead_letter; /* settle(DEAD_LETTER) has somewhere to go */
 	bool redelivers; /* what follows the last in-place attempt is settle(REQUEUE), the broker's own way */
 	bool waiting;    /* as in rv_producer_info */
+	const char *dead_letter_destination; /* valid until unbind; NULL: none, or not known */
 };
 
 enum rv_settlement {

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread of a broker. A round: under the lock drain the inboxes, move the state on and note what
+ * to tell; without it make the upcalls; under it again record what the core took. With
+ * nothing to do it sleeps until an inbox is filled or something set aside is due.
+ */
+#include "binder/memory/round.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void tell_sent(struct rv__round *round)
+{
+	struct rv_error closed = {0};
+
+	for (size_t i = 0; i < round->sent_count; i++) {
+		const struct rv__round_sent *sent = &round->sent[i];
+		const struct rv_receipt receipt = {.partition = sent->partition, .position = sent->position};
+
+		if (sent->position < 0 && closed.code == RV_OK)
+			rv_error_set(&closed, RV_E_CLOSED, 0, "memory",
+			    "the producer was unbound before there was room for the message");
+		sent->producer->sink_ops->sent(
+		    sent->producer->sink, sent->arg, &receipt, sent->position < 0 ? &closed : NULL);
+	}
+	for (size_t i = 0; i < round->writable_count; i++)
+		round->writable[i]->sink_ops->writable(round->writable[i]->sink);
+}
+
+static void tell_changes(struct rv__round *round)
+{
+	enum { DRAIN_MS = 5000 };
+
+	for (size_t i = 0; i < round->change_count; i++) {
+		const struct rv__round_change *change = &round->changes[i];
+		const struct rv_consumer_sink *ops = change->consumer->sink_ops;
+
+		if (change->revoke) {
+			ops->revoked(change->consumer->sink, &change->slot, 1, false, DRAIN_MS);
+		} else {
+			char name[16];
+			struct rv_assignment assignment = {
+			    .slot = change->slot, .epoch = change->epoch, .name = name};
+
+			snprintf(name, sizeof name, "%u", change->slot);
+			ops->assigned(change->consumer->sink, &assignment, 1);
+		}
+	}
+}
+
+static void tell_deliveries(struct rv__round *round)
+{
+	for (size_t i = 0; i < round->turn_count; i++) {
+		struct rv__round_turn *turn = &round->turns[i];
+		struct rv_inbound *inbound = &round->inbound[turn->first];
+
+		if (!atomic_load(&turn->consumer->stopped))
+			turn->taken =
+			    turn->consumer->sink_ops->deliver(turn->consumer->sink, inbound, turn->count);
+		for (size_t k = turn->taken; k < turn->count; k++)
+			rv_message_unref(inbound[k].message);
+	}
+}
+
+static void begin(struct rv__round *round)
+{
+	round->sent_count = 0;
+	round->writable_count = 0;
+	round->change_count = 0;
+	round->inbound_count = 0;
+	round->turn_count = 0;
+	round->more = false;
+}
+
+/* Locks: broker.lock held. */
+static void sleep_until_work(struct rv__memory_broker *broker)
+{
+	atomic_store(&broker->sleeping, true);
+	while (!atomic_load(&broker->work) && !broker->closing) {
+		int64_t due_ns = broker->next_due_ns;
+		struct timespec at = {.tv_sec = due_ns / 1000000000, .tv_nsec = due_ns % 1000000000};
+
+		if (due_ns == INT64_MAX)
+			pthread_cond_wait(&broker->wake, &broker->lock);
+		else if (pthread_cond_timedwait(&broker->wake, &broker->lock, &at) != 0)
+			break;
+	}
+	atomic_store(&broker->sleeping, false);
+}
+
+/* Locks: broker.lock held; dropped for the upcalls. */
+static void turn(struct rv__round *round)
+{
+	begin(round);
+	rv__round_dismiss(round);
+	rv__round_listen(round);
+	rv__round_append(round);
+	rv__round_balance(round);
+	rv__round_hand_out(round);
+	pthread_mutex_unlock(&round->broker->lock);
+	tell_changes(round);
+	tell_deliveries(round);
+	tell_sent(round);
+	pthread_mutex_lock(&round->broker->lock);
+	rv__round_record(round);
+}
+
+static bool is_idle(const struct rv__round *round)
+{
+	return !round->more && round->sent_count == 0 && round->change_count == 0 && round->turn_count == 0;
+}
+
+void *rv__memory_pump(void *arg)
+{
+	struct rv__memory_broker *broker = arg;
+	struct rv__round *round = calloc(1, sizeof *round);
+
+	pthread_mutex_lock(&broker->lock);
+	if (!round)
+		broker->closing = true;
+	while (!broker->closing) {
+		round->broker = broker;
+		atomic_store(&broker->work, false);
+		turn(round);
+		if (is_idle(round))
+			sleep_until_work(broker);
+	}
+	pthread_mutex_unlock(&broker->lock);
+	free(round);
+	return NULL;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the core says of deliveries: settlements, credit, released slots. */
+#include "binder/memory/round.h"
+
+#include <stdlib.h>
+
+static void requeue(struct rv__round *round, struct rv__memory_consumer *consumer,
+    struct rv__memory_share *share, const struct rv__memory_word *word)
+{
+	const struct rv__memory_mark *mark = rv__memory_mark_at(share, word->position);
+	bool dead = mark && mark->deliveries > consumer->settings->max_redeliveries;
+	int64_t due_ns =
+	    round->broker->env.monotonic_ns() + consumer->settings->redelivery_delay_ms * 1000000;
+
+	/* Without memory it is not set aside, and comes again with the next owner. */
+	(void)rv__memory_set_aside(share, word->position, dead ? 0 : due_ns, dead, word->reason);
+	atomic_fetch_add_explicit(&consumer->binder->requeued, 1, memory_order_relaxed);
+}
+
+static void settle(struct rv__round *round, struct rv__memory_consumer *consumer,
+    struct rv__memory_share *share, const struct rv__memory_word *word)
+{
+	atomic_fetch_add_explicit(&consumer->binder->settled, 1, memory_order_relaxed);
+	switch (word->settlement) {
+	case RV_SETTLE_ACK:
+	case RV_SETTLE_DROP:
+		rv__memory_settle(share, word->position);
+		break;
+	case RV_SETTLE_REQUEUE:
+		requeue(round, consumer, share, word);
+		break;
+	case RV_SETTLE_DEAD_LETTER:
+		(void)rv__memory_set_aside(share, word->position, 0, true, word->reason);
+		break;
+	}
+}
+
+static void take_word(
+    struct rv__round *round, struct rv__memory_consumer *consumer, const struct rv__memory_word *word)
+{
+	struct rv__memory_share *share = &consumer->group->shares[word->slot];
+
+	if (share->owner != consumer || share->epoch != word->epoch)
+		return;
+	if (word->kind == RV__WORD_SETTLE)
+		settle(round, consumer, share, word);
+	else if (word->kind == RV__WORD_CREDIT)
+		share->refused = false;
+	else {
+		rv__memory_share_release(share);
+		consumer->group->unbalanced = true;
+	}
+}
+
+/* Drains the inbox of one member. */
+static void listen_to(struct rv__round *round, struct rv__memory_consumer *consumer)
+{
+	struct rv__memory_words words;
+
+	/* The member's array and the pump's change places: nothing is copied under the lock. */
+	pthread_mutex_lock(&consumer->lock);
+	words = consumer->inbox;
+	consumer->inbox = consumer->spare;
+	pthread_mutex_unlock(&consumer->lock);
+	for (size_t i = 0; i < words.count; i++) {
+		take_word(round, consumer, &words.items[i]);
+		free(words.items[i].reason);
+	}
+	words.count = 0;
+	consumer->spare = words;
+}
+
+/* Moves what is set aside to be dead; what finds no room stays, and its position with it. */
+static void bury_dead(struct rv__memory_consumer *consumer, uint32_t slot)
+{
+	struct rv__memory_share *share = &consumer->group->shares[slot];
+	const struct rv__memory_partition *partition = &consumer->group->topic->partitions[slot];
+	struct rv__memory_aside **at = &share->aside;
+
+	while (*at) {
+		struct rv__memory_aside *aside = *at;
+		rv_message *message = aside->dead ? rv__memory_at(partition, aside->position) : NULL;
+		/* Without a dead-letter destination max-redeliveries ends with a drop. */
+		bool done = message &&
+		    (!consumer->dead_letters ||
+		        rv__memory_bury(consumer, slot, aside->position, message, aside->reason));
+
+		if (!done) {
+			at = &aside->next;
+			continue;
+		}
+		*at = aside->next;
+		if (consumer->dead_letters)
+			atomic_fetch_add_explicit(&consumer->binder->dead_lettered, 1, memory_order_relaxed);
+		rv__memory_settle(share, aside->position);
+		/* The topics' array may have moved when the dead letters' topic was made. */
+		partition = &consumer->group->topic->partitions[slot];
+		free(aside->reason);
+		free(aside);
+	}
+}
+
+static void measure(struct rv__memory_consumer *consumer)
+{
+	const struct rv__memory_group *group = consumer->group;
+	long long lag = 0;
+
+	for (uint32_t i = 0; i < group->topic->partition_count; i++)
+		if (group->shares[i].owner == consumer)
+			lag += rv__memory_end(&group->topic->partitions[i]) - group->shares[i].committed;
+	atomic_store_explicit(&consumer->lag, lag, memory_order_relaxed);
+}
+
+void rv__round_listen(struct rv__round *round)
+{
+	for (struct rv__memory_topic *topic = round->broker->topics; topic; topic = topic->next) {
+		for (struct rv__memory_group *group = topic->groups; group; group = group->next) {
+			for (struct rv__memory_consumer *at = group->members; at; at = at->next) {
+				listen_to(round, at);
+				for (uint32_t i = 0; i < topic->partition_count; i++)
+					if (group->shares[i].owner == at && group->shares[i].aside)
+						bury_dead(at, i);
+				measure(at);
+			}
+		}
+	}
+}

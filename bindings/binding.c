@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bindings/binding.h"
+
+#include "base/clock.h"
+#include "base/numbers.h"
+#include "bindings/app.h"
+#include "bindings/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_BACK_OFF_MS = 50, LAST_BACK_OFF_MS = 1000 };
+
+static const struct {
+	const char *own;
+	const char *spring;
+} words[] = {
+#define X(symbol, own, spring) {own, spring},
+    RV__BINDING_STATE_LIST(X)
+#undef X
+};
+
+rv_err rv__binding_init(struct rv__binding *binding, struct rv_app *app, const char *channel, bool is_input)
+{
+	*binding = (struct rv__binding){.app = app, .channel = channel, .is_input = is_input};
+	binding->since_ms = rv__wall_ms();
+	if (pthread_mutex_init(&binding->lock, NULL) != 0)
+		return RV_E_NOMEM;
+	if (!is_input && rv__output_init(&binding->output, binding) != RV_OK) {
+		pthread_mutex_destroy(&binding->lock);
+		return RV_E_NOMEM;
+	}
+	return RV_OK;
+}
+
+void rv__binding_finish(struct rv__binding *binding)
+{
+	rv__input_unref(binding->input);
+	if (!binding->is_input)
+		rv__output_finish(&binding->output);
+	free(binding->extension);
+	pthread_mutex_destroy(&binding->lock);
+}
+
+void rv__binding_wake(struct rv__binding *binding)
+{
+	rv__app_wake(binding->app);
+}
+
+/* -- state ------------------------------------------------------------------------------------- */
+
+/* Locks: binding->lock held. */
+static void set_state(struct rv__binding *binding, enum rv__binding_state state)
+{
+	if (binding->state == state)
+		return;
+	rv_log(RV_LOG_DEBUG, "binding", "channel=%s destination=%s: %s -> %s", binding->channel,
+	    binding->destination, words[binding->state].own, words[state].own);
+	binding->state = state;
+	binding->since_ms = rv__wall_ms();
+}
+
+enum rv__binding_state rv__binding_state(struct rv__binding *binding)
+{
+	enum rv__binding_state state;
+
+	pthread_mutex_lock(&binding->lock);
+	state = binding->state;
+	pthread_mutex_unlock(&binding->lock);
+	return state;
+}
+
+/* The state of a bound binding whose way to the broker is open. */
+static enum rv__binding_state open_state(const struct rv__binding *binding)
+{
+	return binding->is_input && binding->desired_paused ? RV__BINDING_PAUSED : RV__BINDING_RUNNING;
+}
+
+/* Locks: binding->lock held. */
+static bool any_way_waits(const struct rv__binding *binding)
+{
+	if (!binding->is_input)
+		return binding->way.waits;
+	for (size_t i = 0; binding->input && i < binding->input->source_count; i++)
+		if (binding->input->sources[i].way.waits)
+			return true;
+	return false;
+}
+
+/* Locks: binding->lock held. Why: NULL when the way is open. */
+static void enter_way(struct rv__binding *binding, bool waits, const struct rv_error *why)
+{
+	bool was_waiting = binding->state == RV__BINDING_WAITING;
+
+	if (waits) {
+		if (why)
+			binding->why = *why;
+		set_state(binding, RV__BINDING_WAITING);
+		if (!was_waiting && why)
+			rv_log(RV_LOG_WARN, "binding", "channel=%s binder=%s destination=%s: waiting: %s",
+			    binding->channel, binding->binder->name, binding->destination, why->text);
+		return;
+	}
+	binding->why = (struct rv_error){0};
+	set_state(binding, open_state(binding));
+	if (was_waiting && binding->attempted)
+		rv_log(RV_LOG_INFO, "binding", "channel=%s binder=%s destination=%s: %s", binding->channel,
+		    binding->binder->name, binding->destination, words[binding->state].own);
+}
+
+void rv__binding_tell_way(struct rv__binding *binding, struct rv__source *source, const struct rv_error *why)
+{
+	bool waits;
+
+	pthread_mutex_lock(&binding->lock);
+	*(source ? &source->way : &binding->way) = (struct rv__way){.told = true, .waits = why != NULL};
+	if (binding->bound && binding->state != RV__BINDING_DRAINING) {
+		waits = any_way_waits(binding);
+		enter_way(binding, waits, why);
+		if (!binding->is_input)
+			rv__output_set_gate(&binding->output, waits ? RV__GATE_WAITING : RV__GATE_OPEN);
+	}
+	pthread_mutex_unlock(&binding->lock);
+	rv__binding_wake(binding);
+}
+
+void rv__binding_describe_wait(struct rv__binding *binding, char *text, size_t size)
+{
+	pthread_mutex_lock(&binding->lock);
+	snprintf(text, size, "%s",
+	    binding->why.code != RV_OK ? binding->why.text : "the binding has not started yet");
+	pthread_mutex_unlock(&binding->lock);
+}
+
+void rv__binding_want_running(struct rv__binding *binding, bool running)
+{
+	pthread_mutex_lock(&binding->lock);
+	binding->desired_running = running;
+	if (running) {
+		binding->final = false;
+		binding->next_try_ns = 0;
+	}
+	pthread_mutex_unlock(&binding->lock);
+	rv__binding_wake(binding);
+}
+
+/* Locks: binding->lock held; binder calls here never block. */
+static void apply_pause(struct rv__binding *binding)
+{
+	struct rv__input *input = binding->input;
+
+	if (!input || !binding->bound)
+		return;
+	rv__input_set_paused(input, binding->desired_paused);
+	for (size_t i = 0; i < input->source_count; i++) {
+		if (!input->sources[i].consumer)
+			continue;
+		if (binding->desired_paused)
+			input->ops->pause(input->sources[i].consumer);
+		else
+			input->ops->resume(input->sources[i].consumer);
+	}
+}
+
+rv_err rv__binding_want_paused(struct rv__binding *binding, bool paused, struct rv_error *err)
+{
+	if (!binding->is_input)
+		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NOT_PAUSABLE, "binding",
+		    "'%s' is an output, which cannot be paused; stop it instead", binding->channel);
+	pthread_mutex_lock(&binding->lock);
+	if (binding->desired_paused != paused) {
+		binding->desired_paused = paused;
+		apply_pause(binding);
+		if (binding->state == RV__BINDING_RUNNING || binding->state == RV__BINDING_PAUSED)
+			set_state(binding, open_state(binding));
+	}
+	pthread_mutex_unlock(&binding->lock);
+	return RV_OK;
+}
+
+/* -- binding ----------------------------------------------------------------------------------------- */
+
+static void forget_way(struct rv__binding *binding, struct rv__way *way)
+{
+	pthread_mutex_lock(&binding->lock);
+	*way = (struct rv__way){0};
+	pthread_mutex_unlock(&binding->lock);
+}
+
+/* What bind_*() returned counts unless state() was called meanwhile. Locks: binding->lock held. */
+static void learn_way(struct rv__way *way, bool waits)
+{
+	if (!way->told)
+		way->waits = waits;
+}
+
+static rv_err bind_output(struct rv__binding *binding, struct rv_error *err)
+{
+	struct rv__output *output = &binding->output;
+	struct rv_producer_info info = {0};
+	struct rv_producer_spec spec = {
+	    .binding = binding->channel,
+	    .destination = binding->destination,
+	    .partition_count = (int32_t)binding->producer.partition_count,
+	    .required_groups = &binding->producer.required_groups,
+	    .settings = binding->extension,
+	    .sink_ops = &rv__output_sink,
+	    .sink = output,
+	};
+	void *producer = NULL;
+	rv_err code;
+
+	output->ops = binding->binder->ops;
+	forget_way(binding, &binding->way);
+	code = output->ops->bind_producer(binding->binder->instance, &spec, &producer, &info, err);
+	if (code != RV_OK)
+		return code;
+	pthread_mutex_lock(&binding->lock);
+	output->producer = producer;
+	output->info = info;
+	learn_way(&binding->way, info.waiting);
+	if (info.send_timeout_ms > 0)
+		atomic_store(&output->send_timeout_ms, info.send_timeout_ms);
+	pthread_mutex_unlock(&binding->lock);
+	return RV_OK;
+}
+
+static rv_err bind_source(struct rv__binding *binding, struct rv__source *source, struct rv_error *err)
+{
+	const struct rv__stream_settings *stream = &binding->app->stream;
+	const struct rv__consumer_settings *consumer = &binding->consumer;
+	struct rv_consumer_spec spec = {
+	    .binding = binding->channel,
+	    .destination = source->destination,
+	    .group = binding->group,
+	    .concurrency = (int32_t)consumer->concurrency,
+	    .max_attempts = (int32_t)consumer->max_attempts,
+	    .instance_index =
+	        (int32_t)(consumer->instance_index >= 0 ? consumer->instance_index : stream->instance_index),
+	    .instance_count =
+	        (int32_t)(consumer->instance_count >= 0 ? consumer->instance_count : stream->instance_count),
+	    .settings = binding->extension,
+	    .sink_ops = &rv__input_sink,
+	    .sink = source,
+	};
+	struct rv_consumer_info info = {0};
+	void *opened = NULL;
+	rv_err code;
+
+	forget_way(binding, &source->way);
+	code = source->input->ops->bind_consumer(binding->binder->instance, &spec, &opened, &info, err);
+
+	if (code != RV_OK)
+		return code;
+	source->consumer = opened;
+	source->info = info;
+	pthread_mutex_lock(&binding->lock);
+	learn_way(&source->way, info.waiting);
+	pthread_mutex_unlock(&binding->lock);
+	return RV_OK;
+}
+
+/* Unbinds all sources; how many settlements were left on their way. */
+static size_t unbind_sources(struct rv__input *input, int64_t deadline_ns)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < input->source_count; i++) {
+		int64_t rest_ms = (deadline_ns - rv__monotonic_ns()) / 1000000;
+		void *consumer = input->sources[i].consumer;
+
+		if (!consumer)
+			continue;
+		left += input->ops->unbind_consumer(consumer, rest_ms > 0 ? rest_ms : 0);
+		input->sources[i].consumer = NULL;
+	}
+	return left;
+}
+
+static rv_err start_sources(struct rv__binding *binding, struct rv__input *input, struct rv_error *err)
+{
+	rv_err code = RV_OK;
+
+	for (size_t i = 0; i < input->source_count && code == RV_OK; i++)
+		code = bind_source(binding, &input->sources[i], err);
+	if (code == RV_OK)
+		code = rv__input_start(input, err);
+	for (size_t i = 0; i < input->source_count && code == RV_OK; i++)
+		code = input->ops->start_consumer(input->sources[i].consumer, err);
+	return code;
+}
+
+static void discard_input(struct rv__binding *binding, struct rv__input *input)
+{
+	rv__input_halt(input);
+	for (size_t i = 0; i < input->source_count; i++)
+		if (input->sources[i].consumer)
+			input->ops->stop_consumer(input->sources[i].consumer);
+	rv__input_drain(input, rv__monotonic_ns() + binding->own_consumer.stop_deadline_ms * 1000000);
+	rv__input_detach(input);
+	(void)unbind_sources(input, 0);
+	(void)rv__input_stop(input, rv__monotonic_ns() + 1000000000);
+	pthread_mutex_lock(&binding->lock);
+	binding->input = NULL;
+	pthread_mutex_unlock(&binding->lock);
+	rv__input_unref(input);
+}
+
+static rv_err bind_input(struct rv__binding *binding, struct rv_error *err)
+{
+	const rv_channel *channel = rv__app_find_channel(binding->app, binding->channel);
+	struct rv__input *input = rv__input_create(binding, channel->listeners, channel->listener_count);
+	rv_err code;
+
+	if (!input)
+		return rv_error_set(err, RV_E_NOMEM, RV__N_MESSAGE_NOMEM, "binding",
+		    "no memory to bind '%s'; give the process more", binding->channel);
+	pthread_mutex_lock(&binding->lock);
+	binding->input = input;
+	if (binding->desired_paused)
+		rv__input_set_paused(input, true);
+	pthread_mutex_unlock(&binding->lock);
+	code = start_sources(binding, input, err);
+	if (code != RV_OK)
+		discard_input(binding, input);
+	return code;
+}
+
+/* Locks: binding->lock held. */
+static void complete_bind(struct rv__binding *binding)
+{
+	static const struct rv_error unreachable = {
+	    .code = RV_E_UNAVAILABLE, .retriable = true, .text = "its broker cannot be reached yet"};
+
+	bool waits = any_way_waits(binding);
+
+	binding->bound = true;
+	binding->back_off_ms = 0;
+	enter_way(binding, waits, binding->why.code != RV_OK ? NULL : &unreachable);
+	if (!binding->is_input)
+		rv__output_set_gate(&binding->output, waits ? RV__GATE_WAITING : RV__GATE_OPEN);
+	else if (binding->desired_paused)
+		apply_pause(binding);
+}
+
+/* Locks: binding->lock held. */
+static void schedule_retry(struct rv__binding *binding, const struct rv_error *why)
+{
+	bool first = binding->back_off_ms == 0;
+	int64_t delay_ms;
+
+	binding->why = *why;
+	binding->final =
+	    why->code == RV_E_CONFIG || why->code == RV_E_UNSUPPORTED || why->code == RV_E_DENIED;
+	binding->back_off_ms = binding->back_off_ms ? binding->back_off_ms * 2 : FIRST_BACK_OFF_MS;
+	if (binding->back_off_ms > LAST_BACK_OFF_MS)
+		binding->back_off_ms = LAST_BACK_OFF_MS;
+	/* Jitter: many services that lost one broker must not return in step. */
+	delay_ms =
+	    binding->back_off_ms / 2 + (int64_t)(rv__random() % (uint64_t)(binding->back_off_ms / 2 + 1));
+	binding->next_try_ns = rv__monotonic_ns() + delay_ms * 1000000;
+	set_state(binding, binding->final ? RV__BINDING_FAILED : RV__BINDING_WAITING);
+	if (binding->final)
+		rv_log(RV_LOG_ERROR, "binding", "channel=%s binder=%s destination=%s: RV%04u cannot bind: %s",
+		    binding->channel, binding->binder->name, binding->destination, (unsigned)why->number,
+		    why->text);
+	else if (first)
+		rv_log(RV_LOG_WARN, "binding",
+		    "channel=%s binder=%s destination=%s: waiting: %s, retrying in %lld ms", binding->channel,
+		    binding->binder->name, binding->destination, why->text, (long long)delay_ms);
+}
+
+static void attempt(struct rv__binding *binding)
+{
+	struct rv_error error = {0};
+	rv_err code = rv__binder_open(binding->binder, &error);
+
+	if (code == RV_OK)
+		code = binding->is_input ? bind_input(binding, &error) : bind_output(binding, &error);
+	pthread_mutex_lock(&binding->lock);
+	if (code == RV_OK)
+		complete_bind(binding);
+	else
+		schedule_retry(binding, &error);
+	binding->attempted = true;
+	pthread_mutex_unlock(&binding->lock);
+}
+
+/* -- stopping -------------------------------------------------------------------------------------------- */
+
+static void stop_intake(struct rv__binding *binding)
+{
+	struct rv__input *input = binding->input;
+
+	if (!binding->is_input) {
+		rv__output_set_gate(&binding->output, RV__GATE_STOPPED);
+		return;
+	}
+	if (!input)
+		return;
+	for (size_t i = 0; i < input->source_count; i++)
+		if (input->sources[i].consumer)
+			input->ops->stop_consumer(input->sources[i].consumer);
+	rv__input_halt(input);
+}
+
+void rv__binding_begin_stop(struct rv__binding *binding, int64_t deadline_ns)
+{
+	bool bound;
+
+	pthread_mutex_lock(&binding->lock);
+	binding->desired_running = false;
+	bound = binding->bound;
+	binding->deadline_ns = deadline_ns;
+	if (binding->state != RV__BINDING_STOPPED)
+		set_state(binding, bound ? RV__BINDING_DRAINING : RV__BINDING_STOPPED);
+	pthread_mutex_unlock(&binding->lock);
+	stop_intake(binding);
+}
+
+static bool is_drained(struct rv__binding *binding)
+{
+	if (!binding->is_input)
+		return atomic_load(&binding->output.in_flight) == 0;
+	return !binding->input || rv__input_busy(binding->input) == 0;
+}
+
+static size_t unbind_input(struct rv__binding *binding, int64_t deadline_ns)
+{
+	struct rv__input *input = binding->input;
+	size_t left = rv__input_drain(input, 0);
+	size_t stuck;
+
+	rv__input_detach(input);
+	left += unbind_sources(input, deadline_ns);
+	stuck = rv__input_stop(input, left ? rv__monotonic_ns() : INT64_MAX);
+	if (stuck > 0)
+		binding->app->stuck += stuck;
+	pthread_mutex_lock(&binding->lock);
+	rv__counters_add(&binding->past, input);
+	binding->input = NULL;
+	pthread_mutex_unlock(&binding->lock);
+	rv__input_unref(input);
+	return left;
+}
+
+static size_t unbind_output(struct rv__binding *binding, int64_t deadline_ns)
+{
+	struct rv__output *output = &binding->output;
+	int64_t rest_ms = (deadline_ns - rv__monotonic_ns()) / 1000000;
+	size_t left;
+
+	rv__output_wait_unused(output);
+	left = output->ops->unbind_producer(output->producer, rest_ms > 0 ? rest_ms : 0);
+	output->producer = NULL;
+	return left;
+}
+
+/* Second half of a stop: what is not drained by now is left. */
+static void finish_stop(struct rv__binding *binding)
+{
+	size_t left;
+
+	pthread_mutex_lock(&binding->lock);
+	binding->bound = false; /* from here on nobody else calls into the binder */
+	pthread_mutex_unlock(&binding->lock);
+	left = binding->is_input ? unbind_input(binding, binding->deadline_ns)
+	                         : unbind_output(binding, binding->deadline_ns);
+	if (left > 0)
+		rv_log(RV_LOG_ERROR, "binding", "channel=%s destination=%s left=%zu: RV%04u stopped with %s",
+		    binding->channel, binding->destination, left, (unsigned)RV__N_LEFT,
+		    binding->is_input ? "deliveries unsettled; the broker delivers them again"
+		                      : "sends unanswered; they were reported as failed");
+	pthread_mutex_lock(&binding->lock);
+	binding->left = left;
+	binding->why = (struct rv_error){0};
+	set_state(binding, RV__BINDING_STOPPED);
+	pthread_mutex_unlock(&binding->lock);
+}
+
+/* -- the step ----------------------------------------------------------------------------------------------- */
+
+static int64_t step_draining(struct rv__binding *binding, int64_t now_ns)
+{
+	/* Drained listeners and completions do not wake us: look again soon. */
+	enum { LOOK_AGAIN_NS = 2000000 };
+
+	if (!is_drained(binding) && now_ns < binding->deadline_ns)
+		return now_ns + LOOK_AGAIN_NS;
+	finish_stop(binding);
+	return 0;
+}
+
+static int64_t stop_deadline_ns(const struct rv__binding *binding, int64_t now_ns)
+{
+	int64_t ms = binding->is_input ? binding->own_consumer.stop_deadline_ms
+	                               : binding->own_producer.send_timeout_ms;
+
+	return now_ns + ms * 1000000;
+}
+
+int64_t rv__binding_step(struct rv__binding *binding)
+{
+	int64_t now_ns = rv__monotonic_ns();
+	enum rv__binding_state state;
+	int64_t next_try_ns;
+	bool desired;
+	bool bound;
+	bool final;
+	bool wants_try;
+
+	pthread_mutex_lock(&binding->lock);
+	state = binding->state;
+	desired = binding->desired_running;
+	bound = binding->bound;
+	final = binding->final;
+	next_try_ns = binding->next_try_ns;
+	wants_try = desired && !bound && !final && state != RV__BINDING_DRAINING;
+	if (wants_try && state != RV__BINDING_WAITING)
+		set_state(binding, RV__BINDING_BINDING);
+	pthread_mutex_unlock(&binding->lock);
+
+	if (state == RV__BINDING_DRAINING)
+		return step_draining(binding, now_ns);
+	if (!desired && state != RV__BINDING_STOPPED && state != RV__BINDING_CREATED) {
+		rv__binding_begin_stop(binding, stop_deadline_ns(binding, now_ns));
+		return 0;
+	}
+	if (wants_try && now_ns < next_try_ns)
+		return next_try_ns;
+	if (wants_try) {
+		if (!binding->is_input && atomic_load(&binding->output.gate) == RV__GATE_STOPPED)
+			rv__output_set_gate(&binding->output, RV__GATE_WAITING);
+		attempt(binding);
+		return 0;
+	}
+	return bound && binding->input ? rv__input_expire(binding->input, now_ns) : INT64_MAX;
+}
+
+/* -- viewing ------------------------------------------------------------------------------------------------ */
+
+void rv__counters_add(struct rv__binding_counters *sum, const struct rv__input *input)
+{
+	sum->received += atomic_load(&input->received);
+	sum->acked += atomic_load(&input->acked);
+	sum->requeued += atomic_load(&input->requeued);
+	sum->dead_lettered += atomic_load(&input->dead_lettered);
+	sum->dropped += atomic_load(&input->dropped);
+	sum->retried += atomic_load(&input->retried);
+	sum->stale += atomic_load(&input->stale);
+}
+
+/* Locks: binding->lock held. */
+static void view_traffic(struct rv__binding *binding, struct rv__binding_view *view)
+{
+	struct rv__input *input = binding->input;
+
+	view->counters = binding->past;
+	if (!binding->is_input) {
+		view->counters.sent = atomic_load(&binding->output.sent);
+		view->counters.send_errors = atomic_load(&binding->output.send_errors);
+		view->counters.in_flight = (uint64_t)atomic_load(&binding->output.in_flight);
+	} else if (input) {
+		rv__counters_add(&view->counters, input);
+		pthread_mutex_lock(&input->lock);
+		view->queued = (int64_t)input->queued;
+		view->counters.in_flight = input->queued + input->running + input->deferred;
+		pthread_mutex_unlock(&input->lock);
+	}
+}
+
+static void view_settings(const struct rv__binding *binding, struct rv__binding_view *view)
+{
+	const struct rv_binder_ops *ops = binding->binder ? binding->binder->ops : NULL;
+
+	if (binding->is_input) {
+		view->core = (struct rv__settings_view){&rv__consumer_table, &binding->consumer};
+		view->own = (struct rv__settings_view){&rv__own_consumer_table, &binding->own_consumer};
+	} else {
+		view->core = (struct rv__settings_view){&rv__producer_table, &binding->producer};
+		view->own = (struct rv__settings_view){&rv__own_producer_table, &binding->own_producer};
+	}
+	if (ops && binding->extension)
+		view->extension = (struct rv__settings_view){
+		    binding->is_input ? &ops->consumer_props : &ops->producer_props, binding->extension};
+}
+
+void rv__binding_view(struct rv__binding *binding, struct rv__binding_view *ret_view, struct rv_error *why)
+{
+	struct rv__binding_view view = {
+	    .channel = binding->channel,
+	    .input = binding->is_input,
+	    .destination = binding->destination,
+	    .group = binding->group,
+	    .content_type = binding->content_type,
+	    .binder_name = binding->binder ? binding->binder->name : "",
+	    .binder_type = binding->binder ? binding->binder->ops->type : "",
+	    .binder_label = binding->binder ? binding->binder->ops->label : "",
+	    .pausable = binding->is_input,
+	    .concurrency = binding->is_input ? binding->consumer.concurrency : 0,
+	};
+
+	view_settings(binding, &view);
+	pthread_mutex_lock(&binding->lock);
+	*why = binding->why;
+	view.state = words[binding->state].spring;
+	view.true_state = words[binding->state].own;
+	view.paused = binding->desired_paused;
+	view.desired_running = binding->desired_running;
+	view.since_ms = binding->since_ms;
+	if (binding->state == RV__BINDING_WAITING && !binding->bound)
+		view.next_try_ms = rv__wall_ms() + (binding->next_try_ns - rv__monotonic_ns()) / 1000000;
+	view_traffic(binding, &view);
+	pthread_mutex_unlock(&binding->lock);
+	view.why = why->text;
+	*ret_view = view;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From properties to settings: every binding, its binder, and every mistake at once. */
+#include "base/log.h"
+#include "base/numbers.h"
+#include "bindings/app.h"
+#include "bindings/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { KEY_SIZE = 512, ROOT_SIZE = 80 };
+
+extern char **environ;
+
+/* -- layers below one binding ------------------------------------------------------------- */
+
+/* Prefixes of a binding's section, most specific first. */
+struct layers {
+	char specific[KEY_SIZE];
+	char common[KEY_SIZE];
+	const char *prefixes[3];
+};
+
+static const char *const *layers_of(
+    struct layers *layers, const char *root, const char *channel, const char *default_word, const char *part)
+{
+	const char *dot = *part ? "." : "";
+
+	snprintf(layers->specific, sizeof layers->specific, "%s.bindings.%s%s%s", root, channel, dot, part);
+	snprintf(layers->common, sizeof layers->common, "%s.%s%s%s", root, default_word, dot, part);
+	layers->prefixes[0] = layers->specific;
+	layers->prefixes[1] = layers->common;
+	layers->prefixes[2] = NULL;
+	return layers->prefixes;
+}
+
+static void fill(rv_app *app, const char *root, const char *channel, const char *part,
+    const struct rv_prop_table *table, void *settings)
+{
+	struct layers layers;
+
+	rv__config_fill(
+	    app->config, table, layers_of(&layers, root, channel, "default", part), settings, &app->problems);
+}
+
+static void read_settings(rv_app *app, struct rv__binding *binding)
+{
+	const char *channel = binding->channel;
+	char prefix[KEY_SIZE];
+	const char *const own[] = {prefix, NULL};
+	struct rv__binding_settings specific = {0};
+
+	fill(app, RV__STREAM_PREFIX, channel, "", &rv__binding_table, &binding->settings);
+	/* A common destination makes no sense: each binding falls back to its own name. */
+	snprintf(prefix, sizeof prefix, RV__STREAM_PREFIX ".bindings.%s", channel);
+	rv__config_fill(app->config, &rv__binding_table, own, &specific, &app->problems);
+	binding->destination = specific.destination && *specific.destination ? specific.destination : channel;
+	binding->group = binding->is_input && binding->settings.group && *binding->settings.group
+	    ? binding->settings.group
+	    : NULL;
+	binding->content_type = rv__intern(binding->settings.content_type);
+	fill(app, "rivulet", channel, "", &rv__own_table, &binding->own);
+	if (binding->is_input) {
+		fill(app, RV__STREAM_PREFIX, channel, "consumer", &rv__consumer_table, &binding->consumer);
+		fill(app, "rivulet", channel, "consumer", &rv__own_consumer_table, &binding->own_consumer);
+	} else {
+		fill(app, RV__STREAM_PREFIX, channel, "producer", &rv__producer_table, &binding->producer);
+		fill(app, "rivulet", channel, "producer", &rv__own_producer_table, &binding->own_producer);
+	}
+}
+
+/* The binder's own settings of a binding: from the configuration of that binder. */
+static void read_extension(rv_app *app, struct rv__binding *binding)
+{
+	const struct rv_binder_ops *ops = binding->binder->ops;
+	const struct rv_prop_table *table = binding->is_input ? &ops->consumer_props : &ops->producer_props;
+	char root[ROOT_SIZE];
+	struct layers layers;
+
+	if (!table->rows)
+		return;
+	binding->extension = calloc(1, table->size);
+	if (!binding->extension) {
+		rv__problems_add(&app->problems, true, RV__N_MESSAGE_NOMEM, "",
+		    "no memory for the settings of '%s'", binding->channel);
+		return;
+	}
+	snprintf(root, sizeof root, RV__STREAM_PREFIX ".%s", ops->type);
+	rv__config_fill(binding->binder->config, table,
+	    layers_of(
+	        &layers, root, binding->channel, "default", binding->is_input ? "consumer" : "producer"),
+	    binding->extension, &app->problems);
+}
+
+static void check_back_off(rv_app *app, const struct rv__binding *binding)
+{
+	char key[KEY_SIZE];
+
+	if (binding->consumer.back_off_initial_ms <= binding->consumer.back_off_max_ms)
+		return;
+	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.consumer.back-off-max-interval",
+	    binding->channel);
+	rv__problems_add(&app->problems, true, RV__N_BACK_OFF, key,
+	    "%s: %s: the longest wait (%lld ms) is shorter than the first (%lld ms); raise it, or lower "
+	    "back-off-initial-interval",
+	    rv__config_origin(app->config, key), key, (long long)binding->consumer.back_off_max_ms,
+	    (long long)binding->consumer.back_off_initial_ms);
+}
+
+static void set_up_output(struct rv__binding *binding)
+{
+	struct rv__output *output = &binding->output;
+
+	output->content_type = binding->content_type;
+	atomic_store(&output->send_timeout_ms, binding->own_producer.send_timeout_ms);
+	output->max_in_flight = binding->own_producer.max_in_flight;
+	output->max_in_flight_bytes = binding->own_producer.max_in_flight_bytes;
+	rv__output_configured(output);
+}
+
+static void configure_binding(rv_app *app, struct rv__binding *binding, const rv_channel *channel)
+{
+	char key[KEY_SIZE];
+
+	read_settings(app, binding);
+	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.binder", binding->channel);
+	binding->binder = binding->settings.binder
+	    ? rv__binder_resolve(app, binding->settings.binder, key, &app->problems)
+	    : rv__binder_default(app, binding->channel, &app->problems);
+	if (!binding->content_type)
+		rv__problems_add(
+		    &app->problems, true, RV__N_MESSAGE_NOMEM, "", "no memory for '%s'", binding->channel);
+	if (!binding->binder)
+		return;
+	read_extension(app, binding);
+	if (!binding->is_input) {
+		binding->desired_running = binding->producer.auto_startup;
+		set_up_output(binding);
+		return;
+	}
+	check_back_off(app, binding);
+	binding->desired_running = binding->consumer.auto_startup && channel->listener_count > 0;
+	if (channel->listener_count == 0)
+		rv__problems_add(&app->problems, false, RV__N_NO_LISTENER, "",
+		    "input '%s' has no listener and is not bound; register one with rv_app_listen()",
+		    binding->channel);
+}
+
+/* -- the whole ------------------------------------------------------------------------------- */
+
+static void set_levels(rv_app *app)
+{
+	static const char *const words[] = {"OFF", "ERROR", "WARN", "INFO", "DEBUG", NULL};
+
+	for (size_t i = 0; i < app->logging.levels.count; i++) {
+		const struct rv_pair *pair = &app->logging.levels.items[i];
+		int level = 0;
+
+		while (words[level] && strcasecmp(words[level], pair->value) != 0)
+			level++;
+		if (words[level])
+			rv__log_set_level(pair->name, (rv_log_level)level);
+		else if (strcasecmp(pair->value, "TRACE") == 0)
+			rv__log_set_level(pair->name, RV_LOG_DEBUG);
+		else
+			rv__problems_add(&app->problems, false, RV__N_LOG_LEVEL, pair->name,
+			    "logging.level.%s: '%s' is no level; write OFF, ERROR, WARN, INFO, DEBUG or "
+			    "TRACE",
+			    pair->name, pair->value);
+	}
+}
+
+static void read_common(rv_app *app)
+{
+	static const char *const stream[] = {RV__STREAM_PREFIX, NULL};
+	static const char *const own[] = {"rivulet", NULL};
+	static const char *const application[] = {"spring.application", NULL};
+	static const char *const logging[] = {"logging", NULL};
+
+	rv__config_fill(app->config, &rv__stream_table, stream, &app->stream, &app->problems);
+	rv__config_fill(app->config, &rv__app_table, own, &app->settings, &app->problems);
+	rv__config_fill(app->config, &rv__application_table, application, &app->application, &app->problems);
+	rv__config_fill(app->config, &rv__logging_table, logging, &app->logging, &app->problems);
+	if (app->application.name && *app->application.name)
+		app->host.name = app->application.name;
+	rv__log_set_process(app->host.name);
+	set_levels(app);
+}
+
+static void check_channel(rv_app *app, const rv_channel *channel)
+{
+	if (!channel->input && !channel->output)
+		rv__problems_add(&app->problems, true, RV__N_NO_CHANNEL, "",
+		    "channel '%s' is used but was never declared; declare it with rv_app_enable_binding()",
+		    channel->name);
+	else if (channel->listener_count > 0 && !channel->input)
+		rv__problems_add(&app->problems, true, RV__N_LISTENER, "",
+		    "channel '%s' has a listener, but is an output; listen on an input", channel->name);
+}
+
+/* A binding in the properties that no code uses is a typing mistake more often than not. */
+static void check_unused(rv_app *app)
+{
+	struct rv_strings names = rv__config_names(app->config, RV__STREAM_PREFIX ".bindings");
+
+	for (size_t i = 0; i < names.count; i++) {
+		char key[KEY_SIZE];
+
+		if (rv__app_find_channel(app, names.items[i]))
+			continue;
+		snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s", names.items[i]);
+		rv__problems_add(&app->problems, false, RV__N_UNUSED_BINDING, key,
+		    "%s: this service declares no channel '%s'; correct the name, or leave the key out", key,
+		    names.items[i]);
+	}
+}
+
+static bool list_bindings(rv_app *app)
+{
+	size_t count = 0;
+
+	for (rv_channel *at = app->channels; at; at = at->next)
+		count += (at->input != NULL) + (at->output != NULL);
+	app->bindings = calloc(count + 1, sizeof *app->bindings);
+	if (!app->bindings)
+		return false;
+	for (rv_channel *at = app->channels; at; at = at->next)
+		if (at->output)
+			app->bindings[app->binding_count++] = at->output;
+	for (rv_channel *at = app->channels; at; at = at->next)
+		if (at->input)
+			app->bindings[app->binding_count++] = at->input;
+	return true;
+}
+
+static void check_keys(rv_app *app)
+{
+	const char *modules[64] = {NULL};
+	struct rv__sections sections;
+	size_t count = 0;
+
+	if (rv__collect_sections(&sections) != RV_OK) {
+		rv__problems_add(
+		    &app->problems, true, RV__N_MESSAGE_NOMEM, "", "no memory to judge the properties");
+		return;
+	}
+	for (struct rv__binder *at = app->binders; at && count < 63; at = at->next)
+		modules[count++] = at->ops->type;
+	rv__config_check(app->config, sections.items, sections.count, modules, &app->problems);
+	rv__sections_finish(&sections);
+}
+
+static void check_modules(rv_app *app)
+{
+	for (size_t i = 0; rv__builtin_modules[i]; i++) {
+		const struct rv__module *module = rv__builtin_modules[i];
+
+		if (module->check)
+			(void)module->check(&app->host, &app->host.slots[i], &app->problems);
+	}
+}
+
+bool rv__app_configure(rv_app *app)
+{
+	struct rv__config_sources sources = {
+	    .argc = app->argc,
+	    .argv = app->argv,
+	    .environment = app->no_environment ? NULL : environ,
+	    .defaults = app->defaults,
+	    .no_files = app->no_files,
+	};
+
+	app->config = rv__config_load(&sources, &app->problems);
+	if (!app->config || !list_bindings(app)) {
+		rv__problems_add(
+		    &app->problems, true, RV__N_MESSAGE_NOMEM, "", "no memory for the configuration");
+		return false;
+	}
+	app->host.config = app->config;
+	read_common(app);
+	for (rv_channel *at = app->channels; at; at = at->next) {
+		check_channel(app, at);
+		if (at->output)
+			configure_binding(app, at->output, at);
+		if (at->input)
+			configure_binding(app, at->input, at);
+	}
+	check_unused(app);
+	check_modules(app);
+	check_keys(app);
+	return app->problems.fatal_count == 0;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bindings/output.h"
+
+#include "base/clock.h"
+#include "base/numbers.h"
+#include "bindings/binding.h"
+#include "bindings/message.h"
+#include "bindings/ticket.h"
+#include "bindings/wait.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A send before the properties were read waits for the default of send-timeout. */
+enum { BEFORE_CONFIGURED_MS = 3000 };
+
+/* Set while this thread runs completions: waiting there would wait for itself. */
+static __thread bool in_completion;
+
+rv_err rv__output_init(struct rv__output *output, struct rv__binding *binding)
+{
+	*output = (struct rv__output){.binding = binding};
+	atomic_init(&output->gate, RV__GATE_WAITING);
+	atomic_init(&output->send_timeout_ms, BEFORE_CONFIGURED_MS);
+	return rv__wait_init(&output->lock, &output->changed) ? RV_OK : RV_E_NOMEM;
+}
+
+void rv__output_finish(struct rv__output *output)
+{
+	pthread_cond_destroy(&output->changed);
+	pthread_mutex_destroy(&output->lock);
+}
+
+/* Another try of those who wait may succeed now. */
+static void tell_progress(struct rv__output *output)
+{
+	pthread_mutex_lock(&output->lock);
+	atomic_fetch_add(&output->progress, 1);
+	pthread_cond_broadcast(&output->changed);
+	pthread_mutex_unlock(&output->lock);
+}
+
+void rv__output_set_gate(struct rv__output *output, enum rv__gate gate)
+{
+	atomic_store(&output->gate, gate);
+	tell_progress(output);
+}
+
+void rv__output_configured(struct rv__output *output)
+{
+	atomic_store_explicit(&output->configured, true, memory_order_release);
+	tell_progress(output);
+}
+
+/* Enters the part that may use `producer`. Paired with leave(). */
+static bool enter(struct rv__output *output)
+{
+	/* Both sequentially consistent: either we see the closed gate, or the closer sees us. */
+	atomic_fetch_add(&output->users, 1);
+	return atomic_load(&output->gate) == RV__GATE_OPEN;
+}
+
+static void leave(struct rv__output *output)
+{
+	if (atomic_fetch_sub(&output->users, 1) == 1 && atomic_load(&output->gate) != RV__GATE_OPEN)
+		tell_progress(output);
+}
+
+void rv__output_wait_unused(struct rv__output *output)
+{
+	pthread_mutex_lock(&output->lock);
+	while (atomic_load(&output->users) > 0)
+		pthread_cond_wait(&output->changed, &output->lock);
+	pthread_mutex_unlock(&output->lock);
+}
+
+void rv__output_leave_all(struct rv__output *output)
+{
+	pthread_mutex_lock(&output->lock);
+	while (atomic_load(&output->users) > 0 || atomic_load(&output->waiters) > 0)
+		pthread_cond_wait(&output->changed, &output->lock);
+	pthread_mutex_unlock(&output->lock);
+}
+
+/* -- bounds ------------------------------------------------------------------------------ */
+
+static bool reserve(struct rv__output *output, long long bytes)
+{
+	long long count = atomic_fetch_add(&output->in_flight, 1);
+	long long before = atomic_fetch_add(&output->in_flight_bytes, bytes);
+
+	/* One message alone always passes, however large. */
+	if (count < output->max_in_flight && (before + bytes <= output->max_in_flight_bytes || count == 0))
+		return true;
+	atomic_fetch_sub(&output->in_flight, 1);
+	atomic_fetch_sub(&output->in_flight_bytes, bytes);
+	return false;
+}
+
+static void release(struct rv__output *output, long long bytes)
+{
+	atomic_fetch_sub(&output->in_flight_bytes, bytes);
+	atomic_fetch_sub(&output->in_flight, 1);
+	if (atomic_load(&output->waiters) > 0)
+		tell_progress(output);
+}
+
+/* -- handing over -------------------------------------------------------------------------- */
+
+/* One try. RV_E_UNAVAILABLE or RV_E_CLOSED: the gate is not open; RV_E_FULL: no room. */
+static rv_err offer(struct rv__output *output, struct rv__ticket *ticket)
+{
+	struct rv_outbound outbound = {.message = ticket->message, .partition = -1, .arg = ticket};
+	rv_err code = RV_E_FULL;
+
+	if (!enter(output)) {
+		code = atomic_load(&output->gate) == RV__GATE_STOPPED ? RV_E_CLOSED : RV_E_UNAVAILABLE;
+	} else if (reserve(output, ticket->bytes)) {
+		if (output->ops->send(output->producer, &outbound, 1) == 1)
+			code = RV_OK;
+		else
+			release(output, ticket->bytes);
+	}
+	leave(output);
+	return code;
+}
+
+/* Tries until it succeeds or the deadline passes. */
+static rv_err offer_until(struct rv__output *output, struct rv__ticket *ticket, int64_t deadline_ns)
+{
+	rv_err code = offer(output, ticket);
+	bool in_time = true;
+
+	if (code != RV_E_FULL && code != RV_E_UNAVAILABLE)
+		return code;
+	/* Counted in before the next look, so that a completion after that look wakes us. */
+	atomic_fetch_add(&output->waiters, 1);
+	while (in_time) {
+		unsigned seen = atomic_load(&output->progress);
+
+		code = offer(output, ticket);
+		if (code != RV_E_FULL && code != RV_E_UNAVAILABLE)
+			break;
+		pthread_mutex_lock(&output->lock);
+		while (in_time && atomic_load(&output->progress) == seen)
+			in_time = rv__wait_until(&output->changed, &output->lock, deadline_ns);
+		pthread_mutex_unlock(&output->lock);
+	}
+	if (!in_time && code == RV_E_FULL)
+		code = RV_E_TIMEOUT;
+	if (atomic_fetch_sub(&output->waiters, 1) == 1 && atomic_load(&output->gate) == RV__GATE_STOPPED)
+		tell_progress(output);
+	return code;
+}
+
+static rv_err refuse(struct rv__output *output, rv_err code, struct rv_error *err)
+{
+	const char *channel = output->binding->channel;
+
+	atomic_fetch_add(&output->send_errors, 1);
+	if (code == RV_E_CLOSED)
+		return rv_error_set(err, code, RV__N_SEND_CLOSED, "channel",
+		    "channel '%s' is stopped; start its binding again, or send before the application stops",
+		    channel);
+	if (code == RV_E_FULL)
+		return rv_error_set(err, code, RV__N_SEND_FULL, "channel",
+		    "channel '%s' has no room for another message now; try again after a completion",
+		    channel);
+	if (code == RV_E_TIMEOUT)
+		return rv_error_set(err, code, RV__N_SEND_NO_ROOM, "channel",
+		    "channel '%s' had no room for another message within %lld ms; send slower or raise "
+		    "rivulet.bindings.%s.producer.max-in-flight",
+		    channel, (long long)atomic_load(&output->send_timeout_ms), channel);
+	if (code == RV_E_UNAVAILABLE) {
+		char why[256];
+
+		rv__binding_describe_wait(output->binding, why, sizeof why);
+		return rv_error_set(err, code, RV__N_SEND_UNAVAILABLE, "channel",
+		    "channel '%s' has no way to its broker: %s; start the broker or correct its address",
+		    channel, why);
+	}
+	return rv_message_error(rv__message_failed(RV_E_NOMEM), err);
+}
+
+static rv_err check_message(struct rv__output *output, rv_message *message, struct rv_error *err)
+{
+	size_t length;
+	rv_err code = rv_message_error(message, err);
+
+	if (code != RV_OK) {
+		atomic_fetch_add(&output->send_errors, 1);
+		return code;
+	}
+	rv_message_payload(message, &length);
+	if (atomic_load(&output->gate) != RV__GATE_OPEN || output->info.max_message_size == 0 ||
+	    length <= output->info.max_message_size)
+		return RV_OK;
+	atomic_fetch_add(&output->send_errors, 1);
+	return rv_error_set(err, RV_E_TOOBIG, RV__N_MESSAGE_TOOBIG, "channel",
+	    "the message has %zu bytes, the broker of channel '%s' takes %zu; send less, or raise the "
+	    "broker's limit",
+	    length, output->binding->channel, output->info.max_message_size);
+}
+
+/* A ticket for one message, with the binding's content type on it. NULL: no memory. */
+static struct rv__ticket *make_ticket(struct rv__output *output, rv_message *message)
+{
+	struct rv__ticket *ticket = rv__ticket_take();
+
+	if (!ticket)
+		return NULL;
+	ticket->message = rv__message_seal(message, output->content_type);
+	if (!ticket->message) {
+		rv__ticket_give(ticket);
+		return NULL;
+	}
+	ticket->output = output;
+	ticket->bytes = (long long)rv__message_size(ticket->message);
+	return ticket;
+}
+
+static void drop_ticket(struct rv__ticket *ticket)
+{
+	rv_message_unref(ticket->message);
+	rv__ticket_give(ticket);
+}
+
+static rv_err answer_timeout(struct rv__output *output, struct rv_error *err)
+{
+	return rv_error_set(err, RV_E_TIMEOUT, RV__N_SEND_NO_ANSWER, "channel",
+	    "the broker of channel '%s' did not answer within %lld ms and may have the message or not; send "
+	    "it "
+	    "again where a duplicate does no harm, or raise rivulet.bindings.%s.producer.send-timeout",
+	    output->binding->channel, (long long)atomic_load(&output->send_timeout_ms),
+	    output->binding->channel);
+}
+
+/* Before the properties are read nothing is known of the binding. */
+static bool wait_configured(struct rv__output *output, int64_t deadline_ns)
+{
+	bool in_time = true;
+
+	atomic_fetch_add(&output->waiters, 1);
+	pthread_mutex_lock(&output->lock);
+	while (!atomic_load(&output->configured) && atomic_load(&output->gate) != RV__GATE_STOPPED && in_time)
+		in_time = rv__wait_until(&output->changed, &output->lock, deadline_ns);
+	pthread_mutex_unlock(&output->lock);
+	if (atomic_fetch_sub(&output->waiters, 1) == 1 && atomic_load(&output->gate) == RV__GATE_STOPPED)
+		tell_progress(output);
+	return atomic_load(&output->configured);
+}
+
+rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv_error *err)
+{
+	int64_t deadline_ns = rv__monotonic_ns() + atomic_load(&output->send_timeout_ms) * 1000000;
+	struct rv__waiter *waiter = NULL;
+	struct rv__ticket *ticket;
+	rv_err code = check_message(output, message, err);
+
+	if (code != RV_OK)
+		return code;
+	if (in_completion)
+		return rv_error_set(err, RV_E_INVALID, RV__N_SEND_IN_COMPLETION, "channel",
+		    "rv_channel_send() on '%s' from a completion would wait for itself; use "
+		    "rv_channel_send_async()",
+		    output->binding->channel);
+	if (!atomic_load_explicit(&output->configured, memory_order_acquire) &&
+	    !wait_configured(output, deadline_ns))
+		return refuse(output, RV_E_UNAVAILABLE, err);
+	ticket = make_ticket(output, message);
+	if (!ticket || !(waiter = rv__waiter_take())) {
+		if (ticket)
+			drop_ticket(ticket);
+		return refuse(output, RV_E_NOMEM, err);
+	}
+	ticket->waiter = waiter;
+	code = offer_until(output, ticket, deadline_ns);
+	if (code != RV_OK) {
+		drop_ticket(ticket);
+		rv__waiter_give_unused(waiter);
+		return refuse(output, code, err);
+	}
+	return rv__waiter_wait(waiter, deadline_ns, &code, err) ? code : answer_timeout(output, err);
+}
+
+rv_err rv__output_send_async(
+    struct rv__output *output, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err)
+{
+	struct rv__ticket *ticket;
+	rv_err code = check_message(output, message, err);
+
+	if (code != RV_OK)
+		return code;
+	if (!atomic_load_explicit(&output->configured, memory_order_acquire))
+		return refuse(output, RV_E_UNAVAILABLE, err);
+	ticket = make_ticket(output, message);
+	if (!ticket)
+		return refuse(output, RV_E_NOMEM, err);
+	ticket->done = done;
+	ticket->context = context;
+	code = offer(output, ticket);
+	if (code == RV_OK)
+		return RV_OK;
+	drop_ticket(ticket);
+	return refuse(output, code, err);
+}
+
+/* -- upcalls --------------------------------------------------------------------------------- */
+
+static void log_lost(
+    const struct rv__output *output, const struct rv__ticket *ticket, const struct rv_error *error)
+{
+	rv_log(RV_LOG_ERROR, "channel",
+	    "channel=%s id=%s: RV%04u a message that was queued could not be sent: %s",
+	    output->binding->channel, rv_message_id(ticket->message), (unsigned)error->number, error->text);
+}
+
+static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
+{
+	struct rv__output *output = sink;
+	struct rv__ticket *ticket = arg;
+	long long bytes = ticket->bytes;
+
+	atomic_fetch_add_explicit(error ? &output->send_errors : &output->sent, 1, memory_order_relaxed);
+	if (ticket->waiter) {
+		rv__waiter_complete(ticket->waiter, error);
+	} else if (ticket->done) {
+		in_completion = true;
+		ticket->done(ticket->message, error, ticket->context);
+		in_completion = false;
+	} else if (error) {
+		log_lost(output, ticket, error);
+	}
+	drop_ticket(ticket);
+	/* Last: once nothing is in flight, a stopping application may go on. */
+	release(output, bytes);
+}
+
+static void on_writable(void *sink)
+{
+	tell_progress(sink);
+}
+
+static void on_state(void *sink, const struct rv_error *why)
+{
+	struct rv__output *output = sink;
+
+	rv__binding_tell_way(output->binding, NULL, why);
+}
+
+const struct rv_producer_sink rv__output_sink = {.sent = on_sent, .writable = on_writable, .state = on_state};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sending side of one output binding: a gate that is open while the binding runs, bounds on
+ * what is on its way, and the completions.
+ *
+ * Lifecycle: init -> (bind -> gate OPEN -> … -> gate STOPPED -> unbind)* -> finish.
+ * Threads: send from any; bind and unbind from the application's thread; completions from binder threads.
+ * The hot path takes no lock: it counts itself in, looks at the gate, and hands the message over.
+ */
+#ifndef BINDINGS_OUTPUT_H
+#define BINDINGS_OUTPUT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <rivulet/binder.h>
+#include <rivulet/channel.h>
+
+struct rv__binding;
+
+enum rv__gate {
+	RV__GATE_WAITING, /* not bound yet, or the broker is away: senders wait */
+	RV__GATE_OPEN,
+	RV__GATE_STOPPED /* senders get RV_E_CLOSED */
+};
+
+struct rv__output {
+	struct rv__binding *binding;
+	const struct rv_binder_ops *ops; /* written before the gate opens first */
+	void *producer;                  /* valid while the gate is open */
+	struct rv_producer_info info;    /* likewise */
+	const char *content_type;        /* interned */
+	atomic_llong send_timeout_ms;
+	int64_t max_in_flight;
+	int64_t max_in_flight_bytes;
+
+	atomic_bool configured; /* what stands above is valid */
+	atomic_int gate;        /* enum rv__gate; written under `lock` */
+	atomic_uint users;      /* threads between the look at the gate and the binder's return */
+	atomic_llong in_flight;
+	atomic_llong in_flight_bytes;
+	atomic_uint waiters; /* senders that wait; completions wake nobody without them */
+
+	pthread_mutex_t lock;   /* protects waiting on what follows; nothing is called under it */
+	pthread_cond_t changed; /* progress, or users became 0 */
+	atomic_uint progress;   /* moves whenever another try may succeed; written under `lock` */
+
+	atomic_ullong sent;
+	atomic_ullong send_errors;
+};
+
+rv_err rv__output_init(struct rv__output *output, struct rv__binding *binding) RV_MUST_CHECK;
+/** No thread may be inside; see rv__output_leave_all(). */
+void rv__output_finish(struct rv__output *output);
+
+/** Lets senders read the settings; before, they wait. */
+void rv__output_configured(struct rv__output *output);
+
+/** Opens, closes or stops the gate; wakes who waits. */
+void rv__output_set_gate(struct rv__output *output, enum rv__gate gate);
+
+/** Waits until no thread is inside the binder's send(); the gate is not open. */
+void rv__output_wait_unused(struct rv__output *output);
+
+/** Waits until no sender is left anywhere inside; the gate is STOPPED. */
+void rv__output_leave_all(struct rv__output *output);
+
+rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv_error *err);
+rv_err rv__output_send_async(
+    struct rv__output *output, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err);
+
+/* Upcalls of the binder; `sink` is the output. */
+extern const struct rv_producer_sink rv__output_sink;
+
+#endif
