@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/ports.sh
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/rivulet-bench.XXXXXX")
+build=${RV_BUILD_DIR:-build}
 pids=()
 read -r name_server_port broker_port charging_port message_port < <(free_ports 4 | xargs)
 name_server=127.0.0.1:$name_server_port
@@ -53,11 +54,11 @@ ready() { curl -fsS -m 2 "http://127.0.0.1:$1/actuator/health/readiness" 2>/dev/
 said() { grep -q "$2" "$work/$1.log"; }
 resident() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 
-broker_command=(build/cli/rivulet broker --port "$broker_port" --name-server-port "$name_server_port")
-message_command=(build/services/message/parking-message --spring.config.location=config/message/
+broker_command=("$build"/cli/rivulet broker --port "$broker_port" --name-server-port "$name_server_port")
+message_command=("$build"/services/message/parking-message --spring.config.location=config/message/
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server"
 	--server.port="$message_port")
-charging_command=(build/services/charging/parking-charging --spring.config.location=config/charging/
+charging_command=("$build"/services/charging/parking-charging --spring.config.location=config/charging/
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server"
 	--server.port="$charging_port")
 rocketmq=(--spring.cloud.stream.rocketmq.binder.name-server="$name_server" --spring.config.location="$work/empty.properties"
@@ -95,9 +96,9 @@ part_startup() { # exec to readiness UP, resident after 100 messages
 	stop "$message" "$charging"
 	say "" "A service, from exec to readiness UP (broker and name server up, topic there; target: median of 20 at most 20 ms)"
 	printf '  parking-message:  '
-	build/bench/bench-startup 20 http "$message_port" /actuator/health/readiness -- "${message_command[@]}"
+	"$build"/bench/bench-startup 20 http "$message_port" /actuator/health/readiness -- "${message_command[@]}"
 	printf '  parking-charging: '
-	build/bench/bench-startup 20 http "$charging_port" /actuator/health/readiness -- "${charging_command[@]}"
+	"$build"/bench/bench-startup 20 http "$charging_port" /actuator/health/readiness -- "${charging_command[@]}"
 	start_services
 	for ((i = 0; i < 100; i++)); do post; done
 	until_ok 20 "100 messages" received 100
@@ -111,9 +112,9 @@ part_startup() { # exec to readiness UP, resident after 100 messages
 part_broker() { # exec to ready on an empty store, resident when idle
 	say "" "The broker, from exec to ready on an empty store (target: at most 20 ms; idle at most 8192 KiB)"
 	printf '  written: '
-	build/bench/bench-startup 20 broker "$name_server_port" "$broker_port" -- "${broker_command[@]}" --store "$work/fresh{run}" --config "$written"
+	"$build"/bench/bench-startup 20 broker "$name_server_port" "$broker_port" -- "${broker_command[@]}" --store "$work/fresh{run}" --config "$written"
 	printf '  synced:  '
-	build/bench/bench-startup 20 broker "$name_server_port" "$broker_port" -- "${broker_command[@]}" --store "$work/other{run}" --config "$synced"
+	"$build"/bench/bench-startup 20 broker "$name_server_port" "$broker_port" -- "${broker_command[@]}" --store "$work/other{run}" --config "$synced"
 	start_broker "$synced"
 	sleep 3
 	say "  idle for 3 s: $(resident "$broker") KiB"
@@ -121,11 +122,11 @@ part_broker() { # exec to ready on an empty store, resident when idle
 }
 
 latency() { # latency RATE COUNT
-	start receiver build/bench/bench-service receive "$2" "${rocketmq[@]}" \
+	start receiver "$build"/bench/bench-service receive "$2" "${rocketmq[@]}" \
 		--spring.cloud.stream.bindings.input.destination=bench-latency --spring.cloud.stream.bindings.input.group=bench
 	local receiver=$started
 	until_ok 10 "the receiver is ready" said receiver ready
-	build/bench/bench-service send "$2" "$1" "${rocketmq[@]}" \
+	"$build"/bench/bench-service send "$2" "$1" "${rocketmq[@]}" \
 		--spring.cloud.stream.bindings.output.destination=bench-latency 2>/dev/null | sed 's/^/    /'
 	local deadline=$((SECONDS + 20))
 	while kill -0 "$receiver" 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
@@ -165,7 +166,7 @@ part_throughput() {
 		for size in 100 1024; do
 			for window in 1 64 1024; do
 				printf '  %-7s ' $level
-				build/bench/bench-throughput "$broker_port" bench-throughput $([ $window = 1 ] && say 10000 || say 100000) $size $window
+				"$build"/bench/bench-throughput "$broker_port" bench-throughput $([ $window = 1 ] && say 10000 || say 100000) $size $window
 			done
 		done
 		stop "$broker"
@@ -183,8 +184,8 @@ per_message() { # per_message ROLE ARGUMENTS…: (25000 messages - 5000 messages
 	local role=$1 few many rate=0
 	shift
 	[ "$role" = receive ] && rate='' || rate=0
-	few=$(count_instructions build/bench/bench-service "$role" 5000 $rate "$@")
-	many=$(count_instructions build/bench/bench-service "$role" 25000 $rate "$@")
+	few=$(count_instructions "$build"/bench/bench-service "$role" 5000 $rate "$@")
+	many=$(count_instructions "$build"/bench/bench-service "$role" 25000 $rate "$@")
 	say "$(((many - few) / 20000)) instructions a message"
 }
 
