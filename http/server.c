@@ -327,12 +327,16 @@ static RV_PRINTF(2, 0) void on_log(void *arg, const char *format, va_list args)
 {
 	struct rv__http_server *server = arg;
 	int64_t now = rv__monotonic_ms();
+	int64_t hidden = 0;
 	char text[512];
 
 	if (now - atomic_load(&server->broken_since_ms) > BROKEN_PERIOD_MS) {
 		atomic_store(&server->broken_since_ms, now);
-		atomic_store(&server->broken, 0);
+		hidden = atomic_exchange(&server->broken, 0) - BROKEN_LINES;
 	}
+	if (hidden > 0)
+		rv_log(RV_LOG_INFO, "http", "RV%04d %lld more requests were refused before",
+		    RV__N_BROKEN_REQUEST, (long long)hidden);
 	if (atomic_fetch_add(&server->broken, 1) >= BROKEN_LINES)
 		return;
 	vsnprintf(text, sizeof text, format, args);
