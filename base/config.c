@@ -114,7 +114,7 @@ const struct rv__entry *rv__config_add(
 	const struct rv__entry *before;
 	const char *uniform;
 
-	if (!entry || !rv__key_uniform(key, text, sizeof text) ||
+	if (!entry || !key || !raw || !origin || !rv__key_uniform(key, text, sizeof text) ||
 	    !(uniform = rv__arena_text(&config->arena, text)))
 		return NULL;
 	*entry = (struct rv__entry){

@@ -9,91 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* -- the keys that steer the configuration itself ---------------------------------- */
-
-static const char *const unknown_modes[] = {"fail", "warn", "ignore", NULL};
-
-enum { UNKNOWN_FAIL, UNKNOWN_WARN, UNKNOWN_IGNORE };
-
-struct config_settings {
-	int64_t unknown;
-};
-
-static const struct rv_prop_desc config_rows[] = {
-    {.name = "unknown-keys",
-        .type = RV_PROP_ENUM,
-        .def = "fail",
-        .choices = unknown_modes,
-        .doc = "What an unknown key below rivulet. or spring.cloud.stream. does to the start of a service.",
-        .offset = offsetof(struct config_settings, unknown)},
-    {.name = NULL}};
-
-static const struct rv_prop_table config_table = {
-    .rows = config_rows, .size = sizeof(struct config_settings)};
-
-/* Read by the loader itself, before any table; the struct is never filled. */
-struct loading_settings {
-	struct rv_strings active, include, fallback, name;
-	struct rv_pairs group;
-	const char *location, *additional, *on_profile;
-	struct rv_strings import;
-};
-
-static const struct rv_prop_desc profile_rows[] = {
-    {.name = "active",
-        .type = RV_PROP_LIST,
-        .doc = "Active profiles; for each one application-<profile>.properties is read, the last one wins.",
-        .offset = offsetof(struct loading_settings, active)},
-    {.name = "default",
-        .type = RV_PROP_LIST,
-        .def = "default",
-        .doc = "Profiles that are active when no other is.",
-        .offset = offsetof(struct loading_settings, fallback)},
-    {.name = "include",
-        .type = RV_PROP_LIST,
-        .doc = "Profiles that are active besides those of spring.profiles.active.",
-        .offset = offsetof(struct loading_settings, include)},
-    {.name = "group",
-        .type = RV_PROP_MAP,
-        .doc = "group.<profile>: further profiles that this profile brings along.",
-        .offset = offsetof(struct loading_settings, group)},
-    {.name = NULL}};
-
-static const struct rv_prop_desc location_rows[] = {
-    {.name = "name",
-        .type = RV_PROP_LIST,
-        .def = "application",
-        .doc = "Base names of the configuration files; set by environment or argument.",
-        .offset = offsetof(struct loading_settings, name)},
-    {.name = "location",
-        .type = RV_PROP_STRING,
-        .doc = "Files and directories to read in place of ./ and ./config/; optional:, file:, commas; set by "
-               "environment or argument.",
-        .offset = offsetof(struct loading_settings, location)},
-    {.name = "additional-location",
-        .type = RV_PROP_STRING,
-        .doc = "Files and directories to read besides; they win over the others.",
-        .offset = offsetof(struct loading_settings, additional)},
-    {.name = "import",
-        .type = RV_PROP_LIST,
-        .doc = "Further files that a file brings along; they win over the one that names them.",
-        .offset = offsetof(struct loading_settings, import)},
-    {.name = "activate.on-profile",
-        .type = RV_PROP_STRING,
-        .doc = "In one document of a file (#---): the profile expression under which it counts.",
-        .offset = offsetof(struct loading_settings, on_profile)},
-    {.name = NULL}};
-
-static const struct rv_prop_table profile_table = {
-    .rows = profile_rows, .size = sizeof(struct loading_settings)};
-static const struct rv_prop_table location_table = {
-    .rows = location_rows, .size = sizeof(struct loading_settings)};
-
-const struct rv__section rv__config_sections[] = {
-    {.prefix = "rivulet.config", .table = &config_table, .title = "Configuration"},
-    {.prefix = "spring.profiles", .table = &profile_table, .title = "Profiles"},
-    {.prefix = "spring.config", .table = &location_table, .title = "Configuration files"}, {.prefix = NULL}};
-
 /* -- which row a key belongs to ----------------------------------------------------- */
 
 /* `uniform` behind a prefix pattern in kebab case, where `*` is one segment; NULL when it does not match. */
@@ -204,7 +119,7 @@ struct check {
 	size_t count;
 	const char *const *modules; /* NULL: all are judged */
 	struct rv__problems *problems;
-	int64_t unknown;
+	enum rv__unknown_keys unknown;
 	/* Keys of one foreign root are told in one line. */
 	struct foreign {
 		char root[96];
@@ -351,10 +266,10 @@ static bool find_nearest(const struct check *check, const struct rv__entry *entr
 static void tell_unknown(struct check *check, const struct rv__entry *entry)
 {
 	/* A name in the environment may be meant for somebody else, so it never fails. */
-	bool fatal = check->unknown == UNKNOWN_FAIL && !entry->squashed;
+	bool fatal = check->unknown == RV__UNKNOWN_FAIL && !entry->squashed;
 	char nearest[RV__KEY_MAX];
 
-	if (check->unknown == UNKNOWN_IGNORE)
+	if (check->unknown == RV__UNKNOWN_IGNORE)
 		return;
 	if (find_nearest(check, entry, SIZE_MAX, nearest))
 		rv__problems_add(check->problems, fatal, RV__N_CONFIG_UNKNOWN, entry->key,
@@ -458,17 +373,6 @@ static void judge_entry(struct check *check, const struct rv__entry *entry)
 	}
 }
 
-static int64_t unknown_mode(const rv_config *config)
-{
-	const char *const prefixes[] = {"rivulet.config", NULL};
-	struct config_settings settings;
-	struct rv__problems ignored = {0};
-
-	rv__config_fill(config, &config_table, prefixes, &settings, &ignored);
-	rv__problems_finish(&ignored);
-	return settings.unknown;
-}
-
 void rv__config_check(const rv_config *config, const struct rv__section *const *sections, size_t count,
     const char *const *modules, struct rv__problems *problems)
 {
@@ -477,7 +381,7 @@ void rv__config_check(const rv_config *config, const struct rv__section *const *
 	    .count = count,
 	    .modules = modules,
 	    .problems = problems,
-	    .unknown = unknown_mode(config)};
+	    .unknown = rv__config_unknown_keys(config)};
 
 	for (size_t i = 0; i < config->count; i++)
 		judge_entry(&check, &config->entries[i]);

@@ -24,10 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
-
-#include <jansson.h>
 
 enum { IMPORT_DEPTH = 16, DOCUMENTS_MAX = 256, PROFILES_MAX = 32, PATH_SIZE = 1024 };
 
@@ -345,159 +342,20 @@ static void add_document(struct loader *loader, unsigned source, const struct rv
 	}
 }
 
-/* NAME of "NAME=value" as a key, lower case with dots; NULL when its first word is none of our roots. */
-static const char *key_of_variable(struct rv__arena *arena, const char *variable, size_t length)
-{
-	static const char *const roots[] = {"spring", "rivulet", "server", "management", "logging"};
-	size_t first = 0;
-	bool ours = false;
-	char *key;
-
-	while (first < length && variable[first] != '_' && variable[first] != '.')
-		first++;
-	for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
-		ours |= first == strlen(roots[i]) && strncasecmp(variable, roots[i], first) == 0;
-	if (!ours || first == length || !(key = rv__arena_text_n(arena, variable, length)))
-		return NULL;
-	for (char *c = key; *c; c++)
-		*c = *c == '_' ? '.' : *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
-	return key;
-}
-
-static void add_environment(struct loader *loader, unsigned source)
-{
-	struct rv__arena *arena = &loader->config->arena;
-
-	for (char **variable = loader->sources->environment; variable && *variable; variable++) {
-		size_t length = strcspn(*variable, "=");
-		const char *key = key_of_variable(arena, *variable, length);
-
-		if (!key || (*variable)[length] != '=' || strcmp(key, "spring.application.json") == 0)
-			continue;
-		rv__config_add(loader->config, source, key, rv__arena_text(arena, *variable + length + 1),
-		    rv__arena_printf(arena, "environment variable %.*s", (int)length, *variable), true);
-	}
-}
-
-static const char SPRING_JSON[] = "SPRING_APPLICATION_JSON";
-
-static void add_json(struct loader *loader, unsigned source, const char *key, const json_t *value, int depth)
-{
-	struct rv__arena *arena = &loader->config->arena;
-	char number[64];
-	const char *text = number;
-	const char *name;
-	size_t index;
-	json_t *child;
-
-	if (depth > 32)
-		return;
-	if (json_is_object(value)) {
-		json_object_foreach((json_t *)value, name, child) add_json(loader, source,
-		    rv__arena_printf(arena, "%s%s%s", key, *key ? "." : "", name), child, depth + 1);
-		return;
-	}
-	if (json_is_array(value)) {
-		json_array_foreach((json_t *)value, index, child) add_json(
-		    loader, source, rv__arena_printf(arena, "%s[%zu]", key, index), child, depth + 1);
-		return;
-	}
-	if (json_is_string(value))
-		text = json_string_value(value);
-	else if (json_is_integer(value))
-		snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	else if (json_is_real(value))
-		snprintf(number, sizeof number, "%.17g", json_real_value(value));
-	else
-		text = json_is_true(value) ? "true" : json_is_false(value) ? "false" : "";
-	rv__config_add(loader->config, source, key, rv__arena_text(arena, text),
-	    "environment variable SPRING_APPLICATION_JSON", false);
-}
-
-static void add_spring_json(struct loader *loader, unsigned source)
-{
-	size_t length = sizeof SPRING_JSON - 1;
-
-	for (char **variable = loader->sources->environment; variable && *variable; variable++) {
-		json_error_t error;
-		json_t *object;
-
-		if (strncmp(*variable, SPRING_JSON, length) != 0 || (*variable)[length] != '=')
-			continue;
-		object = json_loads(*variable + length + 1, JSON_REJECT_DUPLICATES, &error);
-		if (json_is_object(object))
-			add_json(loader, source, "", object, 0);
-		else if (loader->final)
-			rv__problems_add(loader->problems, true, RV__N_CONFIG_JSON, "",
-			    "environment variable SPRING_APPLICATION_JSON: is no JSON object (line %d, "
-			    "column %d); correct or unset it",
-			    object ? 1 : error.line, object ? 1 : error.column);
-		json_decref(object);
-	}
-}
-
-/* Complains of an argument that sets nothing; a value may be a secret and is not repeated. */
-static void refuse_argument(struct loader *loader, const char *argument, int position)
-{
-	if (!loader->final)
-		return;
-	if (strncmp(argument, "--", 2) == 0 && !strchr(argument, '='))
-		rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, "",
-		    "argument '%.80s': has no value; write %.80s=value", argument, argument);
-	else
-		rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, "",
-		    "argument number %d%s%.*s%s: is not understood; write --key=value", position,
-		    strchr(argument, '=') ? ", '" : "",
-		    (int)(strchr(argument, '=') ? strcspn(argument, "=") : 0), argument,
-		    strchr(argument, '=') ? "=…'" : "");
-}
-
-static void add_argument(struct loader *loader, unsigned source, const char *argument, int position)
-{
-	struct rv__arena *arena = &loader->config->arena;
-	const char *sign = strchr(argument, '=');
-	char uniform[RV__KEY_MAX];
-	const char *key;
-
-	if (strncmp(argument, "--", 2) != 0 || !sign || sign == argument + 2) {
-		refuse_argument(loader, argument, position);
-		return;
-	}
-	key = rv__arena_text_n(arena, argument + 2, (size_t)(sign - argument - 2));
-	if (key && !rv__key_uniform(key, uniform, sizeof uniform) && loader->final)
-		rv__problems_add(loader->problems, true, RV__N_CONFIG_ARGUMENT, key,
-		    "argument '--%.80s': the key is malformed; write words with dots between", key);
-	else if (key)
-		rv__config_add(loader->config, source, key, rv__arena_text(arena, sign + 1),
-		    rv__arena_printf(arena, "argument --%s", key), false);
-}
-
-static void add_arguments(struct loader *loader, unsigned source)
-{
-	char **argv = loader->sources->argv;
-
-	for (int i = 1; i < loader->sources->argc; i++) {
-		bool bare = strncmp(argv[i], "--", 2) == 0 && !strchr(argv[i], '=');
-
-		add_argument(loader, source, argv[i], i);
-		/* "--key value" is one mistake. */
-		if (bare && i + 1 < loader->sources->argc && strncmp(argv[i + 1], "--", 2) != 0)
-			i++;
-	}
-}
-
 /* Puts the layers together as far as they are known. */
 static void commit(struct loader *loader)
 {
+	struct rv__problems *problems = loader->final ? loader->problems : NULL;
 	unsigned source = 1;
 
 	rv__config_clear(loader->config);
 	add_defaults(loader);
 	for (size_t i = 0; i < loader->order_count; i++)
 		add_document(loader, source++, loader->order[i]);
-	add_environment(loader, source++);
-	add_spring_json(loader, source++);
-	add_arguments(loader, source);
+	rv__config_add_environment(loader->config, source++);
+	rv__config_add_json(loader->config, source++, problems);
+	rv__config_add_arguments(
+	    loader->config, source, loader->sources->argc, loader->sources->argv, problems);
 	rv__config_resolve(loader->config);
 }
 

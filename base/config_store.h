@@ -38,6 +38,16 @@ struct rv_config {
 
 rv_config *rv__config_create(void);
 
+/* The layers above the files; `problems` NULL: mistakes will be told another time. */
+
+/** Variables whose name begins with one of the roots that tables have, out of config->environment. */
+void rv__config_add_environment(rv_config *config, unsigned source);
+/** SPRING_APPLICATION_JSON. */
+void rv__config_add_json(rv_config *config, unsigned source, struct rv__problems *problems);
+/** --key=value; argv[0] is skipped. */
+void rv__config_add_arguments(
+    rv_config *config, unsigned source, int argc, char **argv, struct rv__problems *problems);
+
 /** Forgets all entries, keeps the arena. */
 void rv__config_clear(rv_config *config);
 
@@ -53,6 +63,11 @@ void rv__config_resolve(rv_config *config);
 
 /** Resolves one entry that need not belong to the configuration (a default). Locks: the configuration's. */
 void rv__config_resolve_entry(rv_config *config, struct rv__entry *entry);
+
+/* rivulet.config.unknown-keys */
+enum rv__unknown_keys { RV__UNKNOWN_FAIL, RV__UNKNOWN_WARN, RV__UNKNOWN_IGNORE };
+
+enum rv__unknown_keys rv__config_unknown_keys(const rv_config *config);
 
 /** The effective entry of a uniform key, or NULL. */
 struct rv__entry *rv__config_find(const rv_config *config, const char *uniform);
