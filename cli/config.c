@@ -6,7 +6,7 @@
 #include "base/keys.h"
 #include "base/numbers.h"
 #include "binder/registry.h"
-#include "cli/sections.h"
+#include "bindings/properties.h"
 #include "cli/reference.h"
 
 #include <stdio.h>
