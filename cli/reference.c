@@ -104,19 +104,33 @@ static void print_row(FILE *to, const struct rv_prop_desc *row)
 	fputs(" |\n", to);
 }
 
+/* An earlier section with the same keys, such as that of one binding for the defaults of all; NULL: none. */
+static const struct rv__section *twin_of(const struct rv__section *const *sections, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (sections[i]->table->rows == sections[index]->table->rows)
+			return sections[i];
+	return NULL;
+}
+
+static void print_section(FILE *to, const struct rv__section *section, const struct rv__section *twin)
+{
+	fprintf(to, "\n## %s\n\n", section->title ? section->title : section->prefix);
+	if (twin) {
+		fprintf(to, "Below `%s.`: the keys of `%s.`.\n", section->prefix, twin->prefix);
+		return;
+	}
+	if (*section->prefix)
+		fprintf(to, "Below `%s.`:\n\n", section->prefix);
+	fputs("| key | type | default | meaning |\n|---|---|---|---|\n", to);
+	for (const struct rv_prop_desc *row = section->table->rows; row->name; row++)
+		print_row(to, row);
+}
+
 void rv__reference_print(FILE *to, const struct rv__section *const *sections, size_t count)
 {
 	fputs(introduction, to);
-	for (size_t i = 0; i < count; i++) {
-		const struct rv__section *section = sections[i];
-
-		if (!section->table->rows || !section->table->rows->name)
-			continue;
-		fprintf(to, "\n## %s\n\n", section->title ? section->title : section->prefix);
-		if (*section->prefix)
-			fprintf(to, "Below `%s.`:\n\n", section->prefix);
-		fputs("| key | type | default | meaning |\n|---|---|---|---|\n", to);
-		for (const struct rv_prop_desc *row = section->table->rows; row->name; row++)
-			print_row(to, row);
-	}
+	for (size_t i = 0; i < count; i++)
+		if (sections[i]->table->rows && sections[i]->table->rows->name)
+			print_section(to, sections[i], twin_of(sections, i));
 }
