@@ -109,7 +109,7 @@ static uint32_t encode(
 	*tags_code = message->delay_ms > 0 ? record->store_timestamp + message->delay_ms : message->tags_code;
 	rv__record_put(record, rv__record_crc(record->body, record->body_length), at);
 	store->staged.length += size;
-	return rv__batch_proof(at, size, *tags_code);
+	return rv__batch_proof(store->id, at, size, *tags_code);
 }
 
 static void note(

@@ -6,12 +6,14 @@
 
 enum { AT_ARRAY_CRC = 40, AT_HEADER_CRC = 44 };
 
-uint32_t rv__batch_proof(const uint8_t *record, size_t size, int64_t tags_code)
+uint32_t rv__batch_proof(uint64_t store_id, const uint8_t *record, size_t size, int64_t tags_code)
 {
+	uint8_t seed[8];
 	uint8_t code[8];
 
+	rv__put_u64(seed, store_id);
 	rv__put_u64(code, (uint64_t)tags_code);
-	return rv__crc32c(rv__crc32c(0, record, size), code, sizeof code);
+	return rv__crc32c(rv__crc32c(rv__crc32c(0, seed, sizeof seed), record, size), code, sizeof code);
 }
 
 void rv__batch_row_put(uint8_t *at, const struct rv__batch_row *row)

@@ -8,8 +8,8 @@
  *               | size | "RVT1" | store id | batch offset | length | count | newest ms  | arrayCRC | headerCRC |
  *               48 + 16 i:  | record size (4) | proof (4) | tags code (8) |       all big-endian
  *
- * headerCRC is the CRC-32C of the first 44 bytes, arrayCRC that of the array, and a record's proof that of the
- * record followed by its tags code. So every byte is under a checksum, damage in one record leaves its neighbours
+ * headerCRC is the CRC-32C of the first 44 bytes, arrayCRC that of the array, and a record's proof that of
+ * the store id, the record and its tags code. So every byte is under a checksum, damage in one record leaves its neighbours
  * provable, and damage in the trailer leaves each record's own proof. The store id keeps anybody who sends
  * messages from forging a trailer inside a body; the batch offset keeps a moved block from being taken.
  */
@@ -45,8 +45,8 @@ struct rv__batch_row {
 	int64_t tags_code;
 };
 
-/** The proof of a record. */
-uint32_t rv__batch_proof(const uint8_t *record, size_t size, int64_t tags_code);
+/** The proof of a record in a store. */
+uint32_t rv__batch_proof(uint64_t store_id, const uint8_t *record, size_t size, int64_t tags_code);
 
 void rv__batch_row_put(uint8_t *at, const struct rv__batch_row *row);
 struct rv__batch_row rv__batch_row_get(const uint8_t *at);

@@ -39,7 +39,7 @@ static bool sound(
 {
 	struct rv_error err;
 
-	if (rv__batch_proof(bytes, entry->size, entry->tags_code) == entry->proof &&
+	if (rv__batch_proof(store->id, bytes, entry->size, entry->tags_code) == entry->proof &&
 	    rv__record_decode(bytes, entry->size, ret_record, &err) == RV_OK)
 		return true;
 	store->stats.corrupt_records++;

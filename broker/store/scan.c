@@ -156,12 +156,39 @@ static void take_batch(struct scan *scan, const struct rv__trailer *trailer, con
 
 		if (scan->failed != RV_OK)
 			break;
-		if (!bytes || rv__batch_proof(bytes, rows[i].size, rows[i].tags_code) != rows[i].proof ||
+		if (!bytes ||
+		    rv__batch_proof(scan->store->id, bytes, rows[i].size, rows[i].tags_code) !=
+		        rows[i].proof ||
 		    !tell_record(scan, bytes, at, &rows[i]))
 			tell_bad(scan, at, rows[i].size, 1);
 		at += rows[i].size;
 	}
 	free(rows);
+}
+
+/*
+ * Whether a row proves its record, perhaps after the tags code in the row was made good (from the record's own tag, or
+ * by turning one bit back). Otherwise the row gets the proof that it should have.
+ */
+static bool prove_row(struct scan *scan, const uint8_t *bytes, struct rv__batch_row *row)
+{
+	uint64_t store_id = scan->store->id;
+	int64_t stored = row->tags_code;
+	struct rv__record record;
+	int bit = -2;
+
+	while (rv__batch_proof(store_id, bytes, row->size, row->tags_code) != row->proof && bit < 63) {
+		bit++;
+		if (bit >= 0)
+			row->tags_code = stored ^ (int64_t)(UINT64_C(1) << bit);
+		else if (rv__record_decode(bytes, row->size, &record, NULL) == RV_OK)
+			row->tags_code = rv__tags_code(record.properties, record.properties_length);
+	}
+	if (rv__batch_proof(store_id, bytes, row->size, row->tags_code) == row->proof)
+		return true;
+	row->tags_code = stored;
+	row->proof = rv__batch_proof(store_id, bytes, row->size, stored);
+	return false;
 }
 
 /* What the rest of a damaged trailer still proves of the records that walk() found. */
@@ -180,18 +207,12 @@ static uint32_t prove(struct scan *scan, int64_t from, int64_t trailer, uint32_t
 	for (uint32_t i = 0; i < count; from += scan->sizes[i++]) {
 		const uint8_t *bytes = look(scan, from, scan->sizes[i]);
 		uint8_t row[RV__TRAILER_ROW];
-		struct rv__record record;
 
 		if (!bytes)
 			return 0;
 		rows[i].size = scan->sizes[i];
-		proven[i] = rv__batch_proof(bytes, rows[i].size, rows[i].tags_code) == rows[i].proof;
+		proven[i] = prove_row(scan, bytes, &rows[i]);
 		good += proven[i];
-		if (!proven[i] && rv__record_decode(bytes, rows[i].size, &record, NULL) == RV_OK) {
-			/* Perhaps only the row was hit: make it again from the record. */
-			rows[i].tags_code = rv__tags_code(record.properties, record.properties_length);
-			rows[i].proof = rv__batch_proof(bytes, rows[i].size, rows[i].tags_code);
-		}
 		rv__batch_row_put(row, &rows[i]);
 		computed = rv__crc32c(computed, row, sizeof row);
 	}

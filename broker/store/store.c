@@ -125,14 +125,17 @@ rv_err rv__store_holder(const char *directory, pid_t *ret_pid, struct rv_error *
 	return RV_OK;
 }
 
-/* -- identity: <store>/identity, "rivulet-store <format> <id> <CRC-32C>\n" ---------------- */
+/* -- identity: "rivulet-store <format> <id> <CRC-32C>\n", in two files, since everything hangs on it -- */
 
-static rv_err create_identity(rv__store *store, const char *path, struct rv_error *err)
+static const char *const identity_names[] = {"identity", "identity.copy"};
+
+static rv_err write_identity(rv__store *store, const char *name, struct rv_error *err)
 {
+	char path[RV__PATH_MAX];
 	char text[80];
 	int length;
 
-	store->id = rv__random();
+	snprintf(path, sizeof path, "%s/%s", store->directory, name);
 	length = snprintf(text, sizeof text, "rivulet-store %d %016" PRIx64 " ", FORMAT, store->id);
 	length += snprintf(text + length, sizeof text - (size_t)length, "%08" PRIx32 "\n",
 	    rv__crc32c(0, text, (size_t)length));
@@ -141,41 +144,73 @@ static rv_err create_identity(rv__store *store, const char *path, struct rv_erro
 	return RV_OK;
 }
 
-static rv_err load_identity(rv__store *store, struct rv_error *err)
+/* RV_E_NOTFOUND, RV_E_CORRUPT, RV_E_UNSUPPORTED, RV_E_IO. */
+static rv_err read_identity(rv__store *store, const char *name, struct rv_error *err)
 {
 	const struct rv__io *io = store->io;
 	char path[RV__PATH_MAX];
 	char text[80] = {0};
 	char check[80];
+	uint64_t id = 0;
 	int format = 0;
 	ssize_t length;
 	int fd;
 
-	snprintf(path, sizeof path, "%s/identity", store->directory);
+	snprintf(path, sizeof path, "%s/%s", store->directory, name);
 	fd = io->open(io->arg, path, O_RDONLY);
-	if (fd < 0 && errno == ENOENT && store->segment_count == 0)
-		return create_identity(store, path, err);
+	if (fd < 0 && errno == ENOENT)
+		return RV_E_NOTFOUND;
 	length = fd < 0 ? -1 : rv__io_read(io, fd, text, sizeof text - 1, 0);
+	if (length < 0)
+		rv__store_io_error(err, "be read", path, errno);
 	if (fd >= 0)
 		(void)io->close(io->arg, fd);
-	if (length < 0 && errno != ENOENT)
-		return rv__store_io_error(err, "be read", path, errno);
-	if (length > 0 && sscanf(text, "rivulet-store %d %" SCNx64, &format, &store->id) == 2 &&
-	    format > FORMAT)
+	if (length < 0)
+		return RV_E_IO;
+	(void)sscanf(text, "rivulet-store %d %" SCNx64, &format, &id);
+	length = snprintf(check, sizeof check, "rivulet-store %d %016" PRIx64 " ", format, id);
+	snprintf(check + length, sizeof check - (size_t)length, "%08" PRIx32 "\n",
+	    rv__crc32c(0, check, (size_t)length));
+	if (strcmp(check, text) != 0)
+		return RV_E_CORRUPT;
+	if (format > FORMAT)
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_STORE_FORMAT, RV__STORE_TOPIC,
 		    "'%s' names format %d, this release knows up to %d; use the newer release or another "
 		    "directory",
 		    path, format, FORMAT);
-	length = snprintf(check, sizeof check, "rivulet-store %d %016" PRIx64 " ", format, store->id);
-	snprintf(check + length, sizeof check - (size_t)length, "%08" PRIx32 "\n",
-	    rv__crc32c(0, check, (size_t)length));
-	if (strcmp(check, text) != 0)
-		return rv_error_set(err, RV_E_CORRUPT, RV__N_STORE_FORMAT, RV__STORE_TOPIC,
-		    "'%s' is missing or damaged, so that the log beside it cannot be told from a foreign "
-		    "one; restore it "
-		    "from a backup or choose another directory",
-		    path);
+	store->id = id;
 	return RV_OK;
+}
+
+static rv_err load_identity(rv__store *store, struct rv_error *err)
+{
+	rv_err codes[2];
+	rv_err code = RV_OK;
+
+	for (size_t i = 0; i < 2; i++) {
+		codes[i] = read_identity(store, identity_names[i], err);
+		if (codes[i] == RV_E_IO || codes[i] == RV_E_UNSUPPORTED)
+			return codes[i];
+	}
+	if (codes[0] != RV_OK && codes[1] != RV_OK) {
+		if (codes[0] == RV_E_CORRUPT || codes[1] == RV_E_CORRUPT || store->segment_count)
+			return rv_error_set(err, RV_E_CORRUPT, RV__N_STORE_FORMAT, RV__STORE_TOPIC,
+			    "'%s/identity' and its copy are missing or damaged, so that the log beside them "
+			    "cannot be told from "
+			    "a foreign one; restore them from a backup or choose another directory",
+			    store->directory);
+		store->id = rv__random();
+	}
+	for (size_t i = 0; i < 2 && code == RV_OK; i++) {
+		if (codes[i] == RV_OK)
+			continue;
+		if (codes[i] == RV_E_CORRUPT)
+			rv_log(RV_LOG_WARN, RV__STORE_TOPIC,
+			    "RV%04d '%s/%s' was damaged and is made again from its copy", RV__N_STORE_FORMAT,
+			    store->directory, identity_names[i]);
+		code = write_identity(store, identity_names[i], err);
+	}
+	return code;
 }
 
 /* -- opening ------------------------------------------------------------------------------ */
@@ -200,6 +235,22 @@ static void set_defaults(struct rv__store_options *options)
 		options->message_bytes = 64 << 20;
 }
 
+/* The directory that holds the store's. */
+static void parent_of(const char *directory, char path[RV__PATH_MAX])
+{
+	size_t length = strlen(directory);
+
+	while (length > 1 && directory[length - 1] == '/')
+		length--;
+	while (length > 0 && directory[length - 1] != '/')
+		length--;
+	while (length > 1 && directory[length - 1] == '/')
+		length--;
+	snprintf(path, RV__PATH_MAX, "%.*s", (int)length, directory);
+	if (length == 0)
+		snprintf(path, RV__PATH_MAX, ".");
+}
+
 static rv_err make_directories(rv__store *store, struct rv_error *err)
 {
 	static const char *const names[] = {"", "/log", "/config", "/index"};
@@ -214,8 +265,13 @@ static rv_err make_directories(rv__store *store, struct rv_error *err)
 		else if (errno != EEXIST)
 			return rv__store_io_error(err, "be created", path, errno);
 	}
-	if (created && io->sync_directory(io->arg, store->directory) != 0)
+	if (!created)
+		return RV_OK;
+	if (io->sync_directory(io->arg, store->directory) != 0)
 		return rv__store_io_error(err, "be synced", store->directory, errno);
+	parent_of(store->directory, path);
+	if (io->sync_directory(io->arg, path) != 0)
+		return rv__store_io_error(err, "be synced", path, errno);
 	return RV_OK;
 }
 

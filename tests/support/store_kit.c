@@ -44,6 +44,16 @@ void store_kit_init(struct store_kit *kit)
 	    (struct rv__store_hooks){.progress = note_progress, .visible = note_visible, .arg = kit};
 }
 
+void store_kit_init_on(struct store_kit *kit, const struct rv__io *io)
+{
+	memset(kit, 0, sizeof *kit);
+	kit->options.directory = "/sim/store";
+	kit->options.io = io;
+	kit->options.host = (struct rv__address){.ip = {127, 0, 0, 1}, .length = 4, .port = 10911};
+	kit->options.hooks =
+	    (struct rv__store_hooks){.progress = note_progress, .visible = note_visible, .arg = kit};
+}
+
 void store_kit_finish(struct store_kit *kit)
 {
 	rv__store_close(kit->store);

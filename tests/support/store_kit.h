@@ -18,6 +18,8 @@ struct store_kit {
 };
 
 void store_kit_init(struct store_kit *kit);
+/** On a simulated disk, in /sim/store. */
+void store_kit_init_on(struct store_kit *kit, const struct rv__io *io);
 void store_kit_finish(struct store_kit *kit);
 void store_kit_open(struct store_kit *kit);
 void store_kit_reopen(struct store_kit *kit);
