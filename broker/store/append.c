@@ -197,13 +197,22 @@ static void take_back(rv__store *store)
 	reset_batch(store);
 }
 
-/* Level written: nothing may be served beyond what the reservation covers. */
+/*
+ * Level written: nothing may be served beyond what the reservation covers, nor from a queue that the table on disk does
+ * not know: after a power loss only what stands there keeps its offsets from being issued again.
+ */
 static rv_err reserve(rv__store *store, struct rv_error *err)
 {
 	int failed;
 
 	if (store->options.level != RV__STORE_WRITTEN)
 		return RV_OK;
+	if (store->table_stale) {
+		rv_err code = rv__checkpoint_save(store, true, err);
+
+		if (code != RV_OK)
+			return code;
+	}
 	failed =
 	    rv__syncer_reserve(&store->syncer, store->end + (int64_t)store->staged.length, RV__RESERVE_STEP);
 	return failed ? rv__store_io_error(err, "be extended in its reservation", store->directory, failed)

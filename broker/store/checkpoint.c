@@ -199,9 +199,12 @@ rv_err rv__checkpoint_save(rv__store *store, bool now, struct rv_error *err)
 		queue->unsynced = false;
 	store->checkpoint_end = store->published;
 	store->checkpoint_due = false;
+	store->table_stale = false;
 	store->last_checkpoint_ns = rv__monotonic_ns();
-	if (now && rv__keeper_wait(&store->keeper) != RV_OK)
+	if (now && rv__keeper_wait(&store->keeper) != RV_OK) {
+		store->table_stale = store->checkpoint_due = true;
 		return rv_error_set(err, RV_E_IO, RV__N_STORE_IO, RV__STORE_TOPIC,
 		    "the checkpoint of '%s' could not be written", store->directory);
+	}
 	return RV_OK;
 }

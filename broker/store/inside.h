@@ -118,6 +118,7 @@ struct rv__store {
 	rv__queue *dirty;
 	struct rv__topic_name *topics;
 	size_t tail_total;
+	bool table_stale; /* a queue is not in the table on disk */
 	bool index_stuck; /* an index file could not be written: no append until it can */
 
 	struct rv__files files; /* open descriptors */

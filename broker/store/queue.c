@@ -97,6 +97,7 @@ rv__queue *rv__queue_find(rv__store *store, const char *topic, size_t length, in
 	queue->next = store->queues;
 	store->queues = queue;
 	store->queue_count++;
+	store->table_stale = true;
 	return queue;
 }
 

@@ -17,6 +17,7 @@
 struct recovery {
 	rv__store *store;
 	uint64_t lost_bytes; /* that may have held messages which were served */
+	bool rebuilt;        /* the index was begun anew */
 };
 
 static rv_err take_record(
@@ -147,7 +148,7 @@ static bool index_sound(rv__store *store)
 }
 
 /* Where to scan from: the checkpoint, or the start of the log with the index begun anew. */
-static int64_t begin(rv__store *store)
+static int64_t begin(rv__store *store, bool *ret_rebuilt)
 {
 	struct rv_error err = {0};
 	int64_t covered = 0;
@@ -168,6 +169,7 @@ static int64_t begin(rv__store *store)
 		return covered;
 	rv_log(RV_LOG_WARN, RV__STORE_TOPIC, "RV%04d the index of '%s' is built again from the log: %s",
 	    RV__N_STORE_INDEX, store->directory, why);
+	*ret_rebuilt = true;
 	/* The next offsets stay: they are floors, however wrong the rest may be. */
 	rv__queue_table_reset(store);
 	rv__index_remove_all(store);
@@ -199,7 +201,7 @@ rv_err rv__recover(rv__store *store, struct rv_error *err)
 {
 	struct recovery recovery = {.store = store};
 	int64_t began = rv__monotonic_ns();
-	int64_t from = begin(store);
+	int64_t from = begin(store, &recovery.rebuilt);
 	rv_err code = scan_log(store, &recovery, from, err);
 
 	if (code != RV_OK)
@@ -212,7 +214,9 @@ rv_err rv__recover(rv__store *store, struct rv_error *err)
 	}
 	store->published = store->end;
 	store->checkpoint_end = from;
-	store->checkpoint_due = recovery.lost_bytes > 0 || from != store->end;
+	/* What opening does not write again is on disk as it was loaded. */
+	store->checkpoint_due = recovery.lost_bytes > 0 || recovery.rebuilt || from != store->end;
+	store->table_stale = store->checkpoint_due;
 	store->stats.recovery_ns = rv__monotonic_ns() - began;
 	return RV_OK;
 }

@@ -15,6 +15,13 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
 	return remove(path);
 }
 
+bool long_form(void)
+{
+	const char *text = getenv("RIVULET_TEST_LONG");
+
+	return text && strcmp(text, "1") == 0;
+}
+
 void remove_tree(const char *path)
 {
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);

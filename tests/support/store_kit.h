@@ -41,6 +41,9 @@ struct rv__store_read store_kit_read_filtered(struct store_kit *kit, const char 
 /** Number of the i-th message of the last read. */
 int store_kit_number(const struct store_kit *kit, int i);
 
+/** Whether RIVULET_TEST_LONG asks for the long form: the same cases with bigger counts. */
+bool long_form(void);
+
 /** Removes a directory and what is in it. */
 void remove_tree(const char *path);
 

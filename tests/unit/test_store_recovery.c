@@ -211,7 +211,7 @@ static int message_at(size_t at)
 
 static void flip_each_bit_of_the_log(bool without_index)
 {
-	for (size_t bit = 0; bit < 8 * ends[BATCHES]; bit++) {
+	for (size_t bit = 0; bit < 8 * ends[BATCHES]; bit += without_index || long_form() ? 1 : 5) {
 		int hit = message_at(bit / 8);
 		struct rv__store_stats stats;
 		size_t length;
