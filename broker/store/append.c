@@ -213,8 +213,7 @@ static rv_err reserve(rv__store *store, struct rv_error *err)
 		if (code != RV_OK)
 			return code;
 	}
-	failed =
-	    rv__syncer_reserve(&store->syncer, store->end + (int64_t)store->staged.length, RV__RESERVE_STEP);
+	failed = rv__syncer_reserve(&store->syncer, store->end + (int64_t)store->staged.length);
 	return failed ? rv__store_io_error(err, "be extended in its reservation", store->directory, failed)
 	              : RV_OK;
 }

@@ -6,7 +6,8 @@
  *     entry (40):   physical offset (8)  size (4)  proof (4)  tags code (8)  store timestamp (8)  0 (4)  CRC-32C (4)
  *
  * The entry of queue offset q stands at 64 + 40 * (q - base). Its checksum begins with the queue's seed (store id, topic,
- * queue id) and q, so that neither a swapped file nor a shifted one passes. Size 0: the message was lost.
+ * queue id) and q, so that neither a swapped file nor a shifted one passes. Size 0: the message was lost; the tags code
+ * is then the offset behind the row of lost ones.
  */
 #include "broker/store/inside.h"
 
@@ -255,8 +256,9 @@ static rv_err push(rv__store *store, rv__queue *queue, const struct rv__entry *e
 rv_err rv__index_fill(
     rv__store *store, rv__queue *queue, int64_t upto, const struct rv__entry *next, struct rv_error *err)
 {
-	struct rv__entry lost = {
-	    .physical_offset = next->physical_offset, .store_timestamp = next->store_timestamp};
+	struct rv__entry lost = {.physical_offset = next->physical_offset,
+	    .tags_code = upto,
+	    .store_timestamp = next->store_timestamp};
 
 	if (!queue->exists && queue->tail_count == 0) {
 		queue->base = queue->indexed = upto;
@@ -317,8 +319,8 @@ void rv__index_neighbours(rv__store *store, rv__queue *queue, int64_t offset, in
 	else if (queue->tail_count)
 		*ret_high = queue->tail[0].physical_offset;
 	/* A lost message carries the place and time of the next one, so that searches stay in order. */
-	*ret_lost =
-	    (struct rv__entry){.physical_offset = *ret_high, .store_timestamp = entry.store_timestamp};
+	*ret_lost = (struct rv__entry){
+	    .physical_offset = *ret_high, .tags_code = offset + 1, .store_timestamp = entry.store_timestamp};
 }
 
 static rv_err read_file(rv__store *store, rv__queue *queue, int64_t offset, struct rv__entry *entries,

@@ -23,7 +23,6 @@ enum {
 	RV__PENDING_MAX = 1 << 18, /* messages added and not yet visible */
 	RV__STAGED_MAX = 64 << 20, /* bytes of one write */
 	RV__UNSYNCED_MAX = 256 << 20, /* bytes written and not yet synced at level synced */
-	RV__RESERVE_STEP = 16 << 20,  /* how far the reservation of level written goes ahead */
 	RV__SMALLEST_RECORD = RV__RECORD_FIXED + 1,
 };
 

@@ -119,40 +119,55 @@ static rv_err fetch(struct reading *reading, bool *ret_go_on, struct rv_error *e
 	return RV_OK;
 }
 
-/* Picks from the next entries; tells how many were looked at. Stops picking at the limits. */
-static rv_err pick(
-    struct reading *reading, uint32_t limit, uint32_t *ret_seen, bool *ret_full, struct rv_error *err)
+/* Whether nothing more may be picked before what was picked is fetched: the limits are reached with `entry`. */
+static bool at_limit(const struct reading *reading, size_t bytes, const struct rv__entry *entry)
 {
-	struct rv__store_read *ret = reading->ret;
+	uint32_t count = reading->ret->count + reading->picked_count;
+
+	/* Only the fetching knows what a filter on records leaves. */
+	if (reading->filter && reading->filter->match_record)
+		return false;
+	return count == reading->max_count || (count > 0 && bytes + entry->size > reading->max_bytes);
+}
+
+/* Picks from the next entries; tells how many were looked at and where to go on. Stops at the limits. */
+static rv_err pick(struct reading *reading, uint32_t limit, uint32_t *ret_seen, int64_t *ret_next,
+    bool *ret_full, struct rv_error *err)
+{
 	const struct rv__store_filter *filter = reading->filter;
+	int64_t offset = reading->ret->next_offset;
 	struct rv__entry entries[ENTRIES];
 	size_t bytes = reading->out->length - reading->before;
-	rv_err code = rv__index_read(reading->store, reading->queue, ret->next_offset, entries,
-	    limit < ENTRIES ? limit : ENTRIES, ret_seen, err);
+	uint32_t n;
+	rv_err code = rv__index_read(
+	    reading->store, reading->queue, offset, entries, limit < ENTRIES ? limit : ENTRIES, &n, err);
 
 	*ret_full = false;
-	if (code != RV_OK)
-		return code;
-	for (uint32_t i = 0; i < *ret_seen; i++) {
+	*ret_seen = 0;
+	for (uint32_t i = 0; i < n && code == RV_OK; i++) {
 		const struct rv__entry *entry = &entries[i];
 
-		if (entry->size == 0 ||
-		    (filter && filter->match_code && !filter->match_code(filter->arg, entry->tags_code)))
+		*ret_seen = i + 1;
+		*ret_next = offset + i + 1;
+		if (entry->size == 0) {
+			if (entry->tags_code <= offset + n)
+				continue;
+			*ret_next = entry->tags_code; /* a long row of lost ones names its end */
+			break;
+		}
+		if (filter && filter->match_code && !filter->match_code(filter->arg, entry->tags_code))
 			continue;
-		if (!(filter && filter->match_record) &&
-		    (ret->count + reading->picked_count == reading->max_count ||
-		        (ret->count + reading->picked_count > 0 &&
-		            bytes + entry->size > reading->max_bytes))) {
-			*ret_seen = i;
+		if (at_limit(reading, bytes, entry)) {
+			*ret_next = offset + i;
 			*ret_full = true;
 			break;
 		}
-		reading->picked[reading->picked_count].offset = ret->next_offset + i;
+		reading->picked[reading->picked_count].offset = offset + i;
 		reading->picked[reading->picked_count].entry = *entry;
 		reading->picked_count++;
 		bytes += entry->size;
 	}
-	return RV_OK;
+	return code;
 }
 
 static rv_err collect(struct reading *reading, struct rv_error *err)
@@ -161,26 +176,25 @@ static rv_err collect(struct reading *reading, struct rv_error *err)
 	int64_t indexed_end = reading->queue->indexed + reading->queue->tail_count;
 	uint32_t looked = 0;
 	bool full = false;
+	bool go_on = true;
 
-	while (!full && looked < ENTRIES_MAX && ret->count < reading->max_count) {
+	while (!full && go_on && looked < ENTRIES_MAX && ret->count < reading->max_count) {
+		int64_t next = 0;
 		uint32_t seen;
-		bool go_on;
 		rv_err code;
 
 		if (ret->next_offset >= indexed_end) { /* skipped offsets: nothing is there */
 			ret->next_offset = ret->max_offset;
 			break;
 		}
-		code = pick(reading, ENTRIES_MAX - looked, &seen, &full, err);
+		code = pick(reading, ENTRIES_MAX - looked, &seen, &next, &full, err);
 		if (code != RV_OK)
 			return code;
 		looked += seen;
-		ret->next_offset += seen;
+		ret->next_offset = next;
 		code = fetch(reading, &go_on, err);
 		if (code != RV_OK)
 			return code;
-		if (!go_on)
-			break;
 	}
 	return RV_OK;
 }

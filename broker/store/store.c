@@ -355,7 +355,7 @@ static rv_err open_parts(rv__store *store, struct rv_error *err)
 	if (code == RV_OK && store->checkpoint_due)
 		code = rv__checkpoint_save(store, true, err);
 	if (code == RV_OK && store->options.level == RV__STORE_WRITTEN) {
-		int failed = rv__syncer_reserve(&store->syncer, store->end + 1, RV__RESERVE_STEP);
+		int failed = rv__syncer_reserve(&store->syncer, store->end + 1);
 
 		if (failed)
 			code = rv__store_io_error(

@@ -2,6 +2,7 @@
 #include "broker/store/syncer.h"
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "broker/store/crc32c.h"
 #include "broker/store/files.h"
 
@@ -16,6 +17,8 @@
 /* reservation: magic (8), store id (8), reserved (8), boot id (64), CRC-32C (4) */
 enum {
 	LAZY_MS = 500,
+	RESERVE_LEAST = 256 << 10,
+	RESERVE_MOST = 64 << 20,
 	URGENT_BYTES = 16 << 20, /* at level written: no more than this waits for the clock */
 	RESERVATION_SIZE = 8 + 8 + 8 + RV__BOOT_ID_SIZE + 4
 };
@@ -262,15 +265,31 @@ int rv__syncer_wait(struct rv__syncer *syncer, int64_t end)
 	return failed;
 }
 
-int rv__syncer_reserve(struct rv__syncer *syncer, int64_t end, int64_t step)
+/*
+ * Locks: held. What is reserved and not used costs skipped offsets after a power loss, what is not reserved
+ * costs waiting: so a slow log reserves little, and each request within a second of the last one doubles that.
+ */
+static void want_more(struct rv__syncer *syncer, int64_t end)
+{
+	int64_t now = rv__monotonic_ns();
+
+	if (syncer->reserve_wanted - end >= syncer->reserve_step / 2 && syncer->reserve_wanted >= end)
+		return;
+	if (now - syncer->reserve_ns > 1000000000 || !syncer->reserve_step)
+		syncer->reserve_step = RESERVE_LEAST;
+	else if (syncer->reserve_step < RESERVE_MOST)
+		syncer->reserve_step *= 2;
+	syncer->reserve_ns = now;
+	syncer->reserve_wanted = end + syncer->reserve_step;
+	pthread_cond_signal(&syncer->wake);
+}
+
+int rv__syncer_reserve(struct rv__syncer *syncer, int64_t end)
 {
 	int failed = 0;
 
 	pthread_mutex_lock(&syncer->lock);
-	if (syncer->reserve_wanted - end < step / 2) {
-		syncer->reserve_wanted = end + step;
-		pthread_cond_signal(&syncer->wake);
-	}
+	want_more(syncer, end);
 	/* Normally there is room ahead, and nobody waits. */
 	while (syncer->reserved < end && !failed) {
 		if (syncer->broken)

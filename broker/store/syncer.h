@@ -42,7 +42,9 @@ struct rv__syncer {
 	int64_t written;  /* end of the log */
 	int64_t reserved; /* durable; 0 at level synced */
 	int64_t reserve_wanted;
-	int failed; /* errno of the sync that failed, 0: none */
+	int64_t reserve_step; /* how far it goes ahead: more, the faster the log grows */
+	int64_t reserve_ns;   /* when it was last wanted to go on */
+	int failed;           /* errno of the sync that failed, 0: none */
 	/* Written under the lock, read by anybody. */
 	_Atomic int64_t synced;
 	_Atomic uint64_t syncs;
@@ -60,7 +62,7 @@ void rv__syncer_roll(struct rv__syncer *syncer, int old, int fresh);
 /** Waits until everything below `end` is synced; 0 or the errno of the failure. Not from the thread itself. */
 int rv__syncer_wait(struct rv__syncer *syncer, int64_t end);
 /** Waits until the reservation covers `end`; 0 or errno. */
-int rv__syncer_reserve(struct rv__syncer *syncer, int64_t end, int64_t step);
+int rv__syncer_reserve(struct rv__syncer *syncer, int64_t end);
 
 /** Writes the reservation file at once (open uses it before the thread runs). */
 int rv__reservation_write(
