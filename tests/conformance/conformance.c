@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every binder does the same:
+ *
+ *     rivulet-conformance TYPE [--key=value …]
+ *
+ * The properties go to every service of every case: where the broker is, and the like. Cases that
+ * a binder cannot do, by its capabilities, are left out, and the output says so.
+ */
+#include "tests/conformance/kit.h"
+
+#include "binder/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+	const struct rv_binder_ops *ops;
+	struct rv_error error;
+	Suite *suite;
+	TCase *group;
+	SRunner *runner;
+	int failed;
+
+	if (argc < 2 || argv[1][0] == '-') {
+		fprintf(stderr, "usage: rivulet-conformance TYPE [--key=value ...]\n");
+		return 2;
+	}
+	kit_type = argv[1];
+	kit_arguments = argv + 2;
+	kit_argument_count = argc - 2;
+	ops = rv__binder_find(kit_type, NULL, &error);
+	if (!ops) {
+		fprintf(stderr, "rivulet-conformance: %s\n", error.text);
+		return 2;
+	}
+	kit_caps = ops->caps;
+	suite = suite_create(kit_type);
+	group = tcase_create(kit_type);
+	tcase_set_timeout(group, 120);
+	kit_add_messages(group);
+	kit_add_groups(group);
+	kit_add_delivery(group);
+	kit_add_lifecycle(group);
+	suite_add_tcase(suite, group);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets which messages. */
+#include "tests/conformance/kit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MANY = 200 };
+
+START_TEST(every_group_gets_every_message)
+{
+	const char *destination = kit_destination();
+	struct kit_service a, b, producer;
+	struct kit_recorder ra, rb;
+	rv_channel *output = kit_producer(&producer, destination, NULL);
+
+	kit_recorder_init(&ra);
+	kit_recorder_init(&rb);
+	kit_consumer(&a, destination, "a", &ra, NULL);
+	kit_consumer(&b, destination, "b", &rb, NULL);
+	kit_send(output, "m", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) == 20 && kit_distinct(&rb) == 20);
+	ck_assert_int_eq(kit_service_stop(&a), 0);
+	ck_assert_int_eq(kit_service_stop(&b), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	ck_assert_uint_eq(kit_count(&ra), 20);
+	ck_assert_uint_eq(kit_count(&rb), 20);
+	kit_recorder_finish(&ra);
+	kit_recorder_finish(&rb);
+}
+END_TEST
+
+START_TEST(members_of_a_group_share_the_messages)
+{
+	static const char *const wide[] = {
+	    "spring.cloud.stream.bindings.output.producer.partition-count=4", NULL};
+	const char *destination = kit_destination();
+	struct kit_service a, b, producer;
+	struct kit_recorder ra, rb;
+	rv_channel *output = kit_producer(&producer, destination, wide);
+	int sent = 0;
+
+	kit_recorder_init(&ra);
+	kit_recorder_init(&rb);
+	kit_consumer(&a, destination, "g", &ra, NULL);
+	kit_consumer(&b, destination, "g", &rb, NULL);
+	/* Until the partitions are shared out, one member may get all. */
+	while (kit_count(&ra) == 0 || kit_count(&rb) == 0) {
+		ck_assert_int_lt(sent, 100 * MANY);
+		kit_send(output, "m", sent, sent + 4);
+		sent += 4;
+		(void)wait_until(50, kit_count(&ra) > 0 && kit_count(&rb) > 0);
+	}
+	kit_send(output, "m", sent, sent + MANY);
+	sent += MANY;
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) + kit_distinct(&rb) >= (size_t)sent);
+	ck_assert_int_eq(kit_service_stop(&a), 0);
+	ck_assert_int_eq(kit_service_stop(&b), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&ra);
+	kit_recorder_finish(&rb);
+}
+END_TEST
+
+START_TEST(a_member_that_leaves_hands_its_messages_over)
+{
+	static const char *const wide[] = {
+	    "spring.cloud.stream.bindings.output.producer.partition-count=4", NULL};
+	const char *destination = kit_destination();
+	struct kit_service a, b, producer;
+	struct kit_recorder ra, rb;
+	rv_channel *output = kit_producer(&producer, destination, wide);
+
+	kit_recorder_init(&ra);
+	kit_recorder_init(&rb);
+	kit_consumer(&a, destination, "g", &ra, NULL);
+	kit_consumer(&b, destination, "g", &rb, NULL);
+	kit_send(output, "m", 0, MANY);
+	ck_assert_int_eq(kit_service_stop(&a), 0);
+	kit_send(output, "m", MANY, 2 * MANY);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) + kit_distinct(&rb) >= 2 * MANY);
+	ck_assert_int_eq(kit_service_stop(&b), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	for (int i = 0; i < 2 * MANY; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "m%d", i);
+		ck_assert_msg(kit_has(&ra, text) || kit_has(&rb, text), "%s is missing", text);
+	}
+	kit_recorder_finish(&ra);
+	kit_recorder_finish(&rb);
+}
+END_TEST
+
+START_TEST(anonymous_inputs_each_get_a_copy_from_now_on)
+{
+	const char *destination = kit_destination();
+	struct kit_service a, b, producer;
+	struct kit_recorder ra, rb;
+	rv_channel *output = kit_producer(&producer, destination, NULL);
+
+	kit_recorder_init(&ra);
+	kit_recorder_init(&rb);
+	kit_send(output, "before", 0, 3);
+	kit_consumer(&a, destination, NULL, &ra, NULL);
+	kit_consumer(&b, destination, NULL, &rb, NULL);
+	kit_send(output, "m", 0, 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) == 5 && kit_distinct(&rb) == 5);
+	/* One leaves, and comes back without what was sent meanwhile. */
+	ck_assert_int_eq(kit_service_stop(&b), 0);
+	kit_send(output, "gone", 0, 2);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) == 7);
+	kit_consumer(&b, destination, NULL, &rb, NULL);
+	kit_send(output, "back", 0, 2);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) == 9 && kit_distinct(&rb) == 7);
+	ck_assert(!kit_has(&ra, "before0"));
+	ck_assert(!kit_has(&rb, "gone0"));
+	ck_assert_int_eq(kit_service_stop(&a), 0);
+	ck_assert_int_eq(kit_service_stop(&b), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&ra);
+	kit_recorder_finish(&rb);
+}
+END_TEST
+
+START_TEST(two_bindings_on_one_destination_both_receive)
+{
+	const char *destination = kit_destination();
+	struct kit_service consumer, producer;
+	struct kit_recorder ra, rb;
+	rv_channel *output = kit_producer(&producer, destination, NULL);
+
+	kit_recorder_init(&ra);
+	kit_recorder_init(&rb);
+	kit_service_init(&consumer);
+	kit_property(&consumer, "spring.cloud.stream.bindings.input1.destination=%s", destination);
+	kit_property(&consumer, "spring.cloud.stream.bindings.input1.group=one");
+	kit_property(&consumer, "spring.cloud.stream.bindings.input2.destination=%s", destination);
+	kit_property(&consumer, "spring.cloud.stream.bindings.input2.group=two");
+	kit_service_create(&consumer);
+	rv_app_enable_binding(consumer.app, RV_INPUTS("input1", "input2"));
+	rv_app_listen(consumer.app, "input1", kit_listen, &ra);
+	rv_app_listen(consumer.app, "input2", kit_listen, &rb);
+	kit_service_start(&consumer);
+	kit_send(output, "m", 0, 10);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&ra) == 10 && kit_distinct(&rb) == 10);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&ra);
+	kit_recorder_finish(&rb);
+}
+END_TEST
+
+START_TEST(one_input_reads_several_destinations)
+{
+	const char *first = kit_destination();
+	const char *second = kit_destination();
+	struct kit_service consumer, p1, p2;
+	struct kit_recorder recorder;
+	rv_channel *to_first = kit_producer(&p1, first, NULL);
+	rv_channel *to_second = kit_producer(&p2, second, NULL);
+	char both[160];
+
+	kit_recorder_init(&recorder);
+	snprintf(both, sizeof both, "%s, %s", first, second);
+	kit_consumer(&consumer, both, "g", &recorder, NULL);
+	kit_send(to_first, "first", 0, 5);
+	kit_send(to_second, "second", 0, 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&p1), 0);
+	ck_assert_int_eq(kit_service_stop(&p2), 0);
+	kit_recorder_finish(&recorder);
+}
+END_TEST
+
+START_TEST(a_new_named_group_starts_at_the_first_message)
+{
+	const char *destination = kit_destination();
+	struct kit_service consumer, producer;
+	struct kit_recorder recorder;
+	rv_channel *output = kit_producer(&producer, destination, NULL);
+
+	kit_recorder_init(&recorder);
+	kit_send(output, "m", 0, 10);
+	kit_consumer(&consumer, destination, "late", &recorder, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+END_TEST
+
+START_TEST(a_named_group_goes_on_where_it_was)
+{
+	const char *destination = kit_destination();
+	struct kit_service consumer, producer;
+	struct kit_recorder recorder;
+	rv_channel *output = kit_producer(&producer, destination, NULL);
+
+	kit_recorder_init(&recorder);
+	kit_consumer(&consumer, destination, "g", &recorder, NULL);
+	kit_send(output, "m", 0, 10);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	kit_send(output, "m", 10, 20);
+	kit_consumer(&consumer, destination, "g", &recorder, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 20);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&recorder) > 20));
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+END_TEST
+
+START_TEST(a_required_group_misses_nothing)
+{
+	static const char *const more[] = {
+	    "spring.cloud.stream.bindings.output.producer.required-groups=r1,r2", NULL};
+	const char *destination = kit_destination();
+	struct kit_service consumer, producer;
+	struct kit_recorder recorder;
+	rv_channel *output = kit_producer(&producer, destination, more);
+
+	kit_recorder_init(&recorder);
+	kit_send(output, "m", 0, 3);
+	kit_consumer(&consumer, destination, "r2", &recorder, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 3);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+END_TEST
+
+START_TEST(an_input_waits_for_a_destination_that_comes_later)
+{
+	const char *destination = kit_destination();
+	struct kit_service consumer, producer;
+	struct kit_recorder recorder;
+	rv_channel *output;
+	int64_t sent_ms;
+
+	kit_recorder_init(&recorder);
+	kit_consumer(&consumer, destination, "g", &recorder, NULL);
+	output = kit_producer(&producer, destination, NULL);
+	kit_send(output, "m", 0, 1);
+	sent_ms = rv__monotonic_ms();
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
+	ck_assert_int_le(rv__monotonic_ms() - sent_ms, 2500);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+END_TEST
+
+void kit_add_groups(TCase *group)
+{
+	KIT_ADD(group, 0, every_group_gets_every_message);
+	KIT_ADD(group, RV_CAP_PARTITIONS, members_of_a_group_share_the_messages);
+	KIT_ADD(group, RV_CAP_PARTITIONS, a_member_that_leaves_hands_its_messages_over);
+	KIT_ADD(group, 0, anonymous_inputs_each_get_a_copy_from_now_on);
+	KIT_ADD(group, 0, two_bindings_on_one_destination_both_receive);
+	KIT_ADD(group, 0, one_input_reads_several_destinations);
+	KIT_ADD(group, 0, a_new_named_group_starts_at_the_first_message);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_named_group_goes_on_where_it_was);
+	KIT_ADD(group, 0, a_required_group_misses_nothing);
+	KIT_ADD(group, 0, an_input_waits_for_a_destination_that_comes_later);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the cases share: services that run on threads of this process, recorders as their
+ * listeners, destinations that no other case uses.
+ */
+#ifndef CONFORMANCE_KIT_H
+#define CONFORMANCE_KIT_H
+
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <rivulet/binder.h>
+#include <rivulet/rivulet.h>
+
+#include "bindings/inspect.h"
+#include "tests/support/wait.h"
+
+enum {
+	KIT_SOON_MS = 30000, /* a broker may take its time to share out partitions */
+	KIT_QUIET_MS = 300   /* nothing more comes for so long */
+};
+
+/* Set by main(): the binder under test, what it can do, and the arguments for every service. */
+extern const char *kit_type;
+extern uint32_t kit_caps;
+extern char **kit_arguments;
+extern int kit_argument_count;
+
+/* -- destinations ------------------------------------------------------------------------------ */
+
+/** A name that nobody used before; static memory of the case, a new one each call. */
+const char *kit_destination(void);
+
+/* -- recorders ------------------------------------------------------------------------------------ */
+
+struct kit_record {
+	char text[64];
+	char id[64];
+	int partition;
+	long long position;
+	int attempt;
+};
+
+struct kit_recorder {
+	pthread_mutex_t lock;
+	struct kit_record *records;
+	size_t count, room;
+	atomic_int running;    /* listener calls now */
+	atomic_int most;       /* listener calls at once, ever */
+	atomic_int fail_first; /* so many calls answer `failure` */
+	rv_verdict failure;    /* … and the others RV_ACK */
+	atomic_bool blocked;   /* calls wait until it is false */
+	rv_delivery *taken;    /* under the lock: with `defer` */
+	bool defer;
+	int busy_us;      /* how long a call takes */
+	rv_message *kept; /* under the lock: the last message, a reference */
+};
+
+void kit_recorder_init(struct kit_recorder *recorder);
+void kit_recorder_finish(struct kit_recorder *recorder);
+/** The listener; its context is the recorder. */
+rv_verdict kit_listen(const rv_message *message, void *recorder);
+size_t kit_count(struct kit_recorder *recorder);
+/** How many different texts were recorded. */
+size_t kit_distinct(struct kit_recorder *recorder);
+bool kit_has(struct kit_recorder *recorder, const char *text);
+
+/* -- services ----------------------------------------------------------------------------------------- */
+
+struct kit_service {
+	rv_app *app;
+	pthread_t thread;
+	atomic_bool ready, over;
+	int status;
+	char *arguments[64];
+	int argument_count;
+};
+
+/** A service with nothing declared; then declare with rv_app_*(service.app) and kit_property(). */
+void kit_service_init(struct kit_service *service);
+/** printf format of key=value. Before kit_service_create(). */
+void kit_property(struct kit_service *service, const char *format, ...) RV_PRINTF(2, 3);
+/** Makes service->app from the properties so far. */
+void kit_service_create(struct kit_service *service);
+/** Runs it and waits until it is ready and all its bindings run. */
+void kit_service_start(struct kit_service *service);
+/** Asks it to stop, joins; the exit code. */
+int kit_service_stop(struct kit_service *service);
+
+/** A service with one input, ready. group NULL: anonymous. `more`: further properties, NULL-terminated, may be NULL. */
+void kit_consumer(struct kit_service *service, const char *destination, const char *group,
+    struct kit_recorder *recorder, const char *const *more);
+/** A service with the one output `output`, ready. */
+rv_channel *kit_producer(struct kit_service *service, const char *destination, const char *const *more);
+
+/** Sends texts "<prefix><i>" for i in [from, to). */
+void kit_send(rv_channel *output, const char *prefix, int from, int to);
+
+/** Changes a binding and waits until it is so. */
+void kit_change(
+    struct kit_service *service, const char *channel, const char *command, const char *true_state);
+struct rv__binding_counters kit_counters(struct kit_service *service, const char *channel);
+
+/* -- cases; each file adds its own to the suite -------------------------------------------------------------- */
+
+void kit_add_messages(TCase *group);
+void kit_add_groups(TCase *group);
+void kit_add_delivery(TCase *group);
+void kit_add_lifecycle(TCase *group);
+
+/** Adds the case if the binder has all these capabilities, else says what is left out. */
+void kit_add(TCase *group, uint32_t needs, const TTest *test, const char *name);
+#define KIT_ADD(group, needs, name) kit_add(group, needs, name, #name)
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a message carries from one end to the other. */
+#include "tests/conformance/kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One consumer, one producer; every case sends first of all through it. */
+static struct kit_service consumer, producer;
+static struct kit_recorder recorder;
+static rv_channel *output;
+
+static void start(const char *const *consumer_more, const char *const *producer_more)
+{
+	const char *destination = kit_destination();
+
+	kit_recorder_init(&recorder);
+	output = kit_producer(&producer, destination, producer_more);
+	kit_consumer(&consumer, destination, "g", &recorder, consumer_more);
+}
+
+static void stop(void)
+{
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+
+static void send(rv_message *message)
+{
+	struct rv_error error = {0};
+
+	ck_assert_msg(rv_channel_send(output, message, &error) == RV_OK, "%s", error.text);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
+}
+
+START_TEST(zeros_in_a_payload_arrive)
+{
+	static const char bytes[] = "a\0b\0\0c\xff\x01";
+	rv_message *message = rv_message_create(bytes, sizeof bytes);
+	const void *payload;
+	size_t length;
+
+	start(NULL, NULL);
+	send(message);
+	payload = rv_message_payload(recorder.kept, &length);
+	ck_assert_uint_eq(length, sizeof bytes);
+	ck_assert_mem_eq(payload, bytes, sizeof bytes);
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
+START_TEST(headers_arrive_as_they_were_sent)
+{
+	rv_message *message = rv_message_create_json("{s:s, s:i}", "plate", "粤B12345", "fee", 15);
+
+	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
+	ck_assert_int_eq(rv_message_set_header(message, "牌", "京A·88888 = x&y"), RV_OK);
+	ck_assert_int_eq(rv_message_set_header(message, RV_HEADER_KEY, "key1"), RV_OK);
+	start(NULL, NULL);
+	send(message);
+	ck_assert_str_eq(rv_message_header(recorder.kept, "correlationId"), "c-17");
+	ck_assert_str_eq(rv_message_header(recorder.kept, "牌"), "京A·88888 = x&y");
+	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_KEY), "key1");
+	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "application/json");
+	ck_assert_str_eq(rv_message_text(recorder.kept), "{\"plate\":\"粤B12345\",\"fee\":15}");
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
+START_TEST(a_message_keeps_its_id_and_knows_its_delivery)
+{
+	rv_message *message = rv_message_create_text("x");
+	start(NULL, NULL);
+	send(message);
+	ck_assert_str_eq(rv_message_id(recorder.kept), rv_message_id(message));
+	ck_assert_uint_eq(strlen(rv_message_id(message)), 32);
+	ck_assert_int_eq(rv_message_attempt(recorder.kept), 1);
+	ck_assert_str_ne(rv_message_source(recorder.kept), "");
+	ck_assert_str_ne(rv_message_destination(recorder.kept), "");
+	if (kit_caps & RV_CAP_PARTITIONS) {
+		ck_assert_int_ge(rv_message_partition(recorder.kept), 0);
+		ck_assert_int_ge(rv_message_position(recorder.kept), 0);
+	}
+	ck_assert_int_gt(rv_message_timestamp_ms(recorder.kept), 1600000000000);
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
+START_TEST(the_content_type_of_the_output_fills_a_missing_header)
+{
+	static const char *const more[] = {"spring.cloud.stream.bindings.output.content-type=text/csv", NULL};
+	rv_message *message = rv_message_create("1;2", 3);
+
+	start(NULL, more);
+	send(message);
+	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "text/csv");
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
+START_TEST(a_large_message_arrives_whole)
+{
+	enum { LENGTH = 1 << 20 };
+	char *bytes = malloc(LENGTH);
+	rv_message *message;
+	const void *payload;
+	size_t length;
+
+	for (size_t i = 0; i < LENGTH; i++)
+		bytes[i] = (char)(i * 2654435761u >> 13);
+	message = rv_message_create(bytes, LENGTH);
+	start(NULL, NULL);
+	send(message);
+	payload = rv_message_payload(recorder.kept, &length);
+	ck_assert_uint_eq(length, LENGTH);
+	ck_assert(memcmp(payload, bytes, LENGTH) == 0);
+	rv_message_unref(message);
+	free(bytes);
+	stop();
+}
+END_TEST
+
+START_TEST(the_same_message_may_be_sent_again)
+{
+	rv_message *message = rv_message_create_text("twice");
+
+	start(NULL, NULL);
+	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
+	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
+	ck_assert_int_eq(rv_message_set_header(message, "late", "x"), RV_E_INVALID);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 2);
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
+START_TEST(a_message_that_could_not_be_made_is_refused)
+{
+	struct rv_error error = {0};
+
+	start(NULL, NULL);
+	ck_assert_int_eq(rv_channel_send(output, rv_message_create_text("\xff\xfe"), &error), RV_E_INVALID);
+	ck_assert_str_ne(error.text, "");
+	kit_send(output, "ok", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
+	ck_assert(kit_has(&recorder, "ok0"));
+	stop();
+}
+END_TEST
+
+void kit_add_messages(TCase *group)
+{
+	KIT_ADD(group, 0, zeros_in_a_payload_arrive);
+	KIT_ADD(group, RV_CAP_HEADERS, headers_arrive_as_they_were_sent);
+	KIT_ADD(group, 0, a_message_keeps_its_id_and_knows_its_delivery);
+	KIT_ADD(group, RV_CAP_HEADERS, the_content_type_of_the_output_fills_a_missing_header);
+	KIT_ADD(group, 0, a_large_message_arrives_whole);
+	KIT_ADD(group, 0, the_same_message_may_be_sent_again);
+	KIT_ADD(group, 0, a_message_that_could_not_be_made_is_refused);
+}
