@@ -40,6 +40,15 @@ static void tell_progress(struct rv__output *output)
 	pthread_mutex_unlock(&output->lock);
 }
 
+/* Somebody less uses the output: for those who wait until nobody does. No progress for senders, who would
+ * otherwise wake each other, and themselves, for as long as the gate is shut. */
+static void tell_left(struct rv__output *output)
+{
+	pthread_mutex_lock(&output->lock);
+	pthread_cond_broadcast(&output->changed);
+	pthread_mutex_unlock(&output->lock);
+}
+
 void rv__output_set_gate(struct rv__output *output, enum rv__gate gate)
 {
 	atomic_store(&output->gate, gate);
@@ -63,7 +72,7 @@ static bool enter(struct rv__output *output)
 static void leave(struct rv__output *output)
 {
 	if (atomic_fetch_sub(&output->users, 1) == 1 && atomic_load(&output->gate) != RV__GATE_OPEN)
-		tell_progress(output);
+		tell_left(output);
 }
 
 void rv__output_wait_unused(struct rv__output *output)
@@ -149,7 +158,7 @@ static rv_err offer_until(struct rv__output *output, struct rv__ticket *ticket, 
 	if (!in_time && code == RV_E_FULL)
 		code = RV_E_TIMEOUT;
 	if (atomic_fetch_sub(&output->waiters, 1) == 1 && atomic_load(&output->gate) == RV__GATE_STOPPED)
-		tell_progress(output);
+		tell_left(output);
 	return code;
 }
 
@@ -246,7 +255,7 @@ static bool wait_configured(struct rv__output *output, int64_t deadline_ns)
 		in_time = rv__wait_until(&output->changed, &output->lock, deadline_ns);
 	pthread_mutex_unlock(&output->lock);
 	if (atomic_fetch_sub(&output->waiters, 1) == 1 && atomic_load(&output->gate) == RV__GATE_STOPPED)
-		tell_progress(output);
+		tell_left(output);
 	return atomic_load(&output->configured);
 }
 
