@@ -18,6 +18,9 @@ static int32_t find_level(const struct rv__broker *broker, const struct rv__put 
 	size_t length;
 	int64_t value;
 
+	/* A dead letter waits for nothing: the Java client marks an orderly one with the level of its next retry. */
+	if (strncmp(put->topic->name, RV__TOPIC_DLQ_PREFIX, sizeof(RV__TOPIC_DLQ_PREFIX) - 1) == 0)
+		return 0;
 	if (put->as_is || transaction == RV__SYS_TX_PREPARED || transaction == RV__SYS_TX_ROLLBACK)
 		return 0;
 	if (level <= 0) {

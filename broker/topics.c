@@ -180,6 +180,10 @@ static bool grow_queues(struct rv__topic *topic, int32_t count)
 
 	if (!queues)
 		return false;
+	/* The first of each list of held pulls points back at its queue, which may have moved. */
+	for (int32_t i = 0; i < topic->queue_count; i++)
+		if (queues[i].held)
+			queues[i].held->link = &queues[i].held;
 	memset(queues + topic->queue_count, 0, (size_t)(count - topic->queue_count) * sizeof(*queues));
 	topic->queues = queues;
 	topic->queue_count = count;

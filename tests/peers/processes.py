@@ -91,7 +91,10 @@ class Process:
         return wait_for(look, deadline, "'%s' from %s" % (pattern, self.name))
 
     def tail(self, lines=25):
-        return "\n".join(self.output().splitlines()[-lines:])
+        """The last lines, or a sanitizer's report from its beginning."""
+        output = self.output().splitlines()
+        report = [n for n, line in enumerate(output) if "ERROR: " in line and "Sanitizer" in line]
+        return "\n".join(output[report[0]:report[0] + 50] if report else output[-lines:])
 
     def signal(self, number):
         if self.alive():
