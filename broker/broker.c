@@ -353,6 +353,7 @@ void rv__broker_close(rv__broker *broker)
 		rv__delay_save(broker);
 	}
 	rv__store_close(broker->store);
+	rv__loop_forget(broker);
 	rv__append_close(broker);
 	rv__registrar_close(broker);
 	rv__transactions_close(broker);

@@ -106,13 +106,22 @@ struct rv__group *rv__group_ensure(struct rv__broker *broker, const char *name)
 		return group;
 	if (!broker->settings.auto_create_group && strncmp(name, "CID_RMQ_SYS_", 12) != 0)
 		return NULL;
-	if (!rv__name_legal(name, RV__GROUP_NAME_MAX) ||
-	    (int64_t)broker->groups->by_name.count >= broker->settings.max_groups)
-		return NULL;
-	group = add_group(broker->groups, name);
+	group = rv__group_create(broker, name);
 	if (group)
 		(void)rv__groups_changed(broker, NULL, NULL, NULL);
 	return group;
+}
+
+struct rv__group *rv__group_create(struct rv__broker *broker, const char *name)
+{
+	struct rv__group *group = rv__group_find(broker, name);
+
+	if (group)
+		return group;
+	if (!rv__name_legal(name, RV__GROUP_NAME_MAX) ||
+	    (int64_t)broker->groups->by_name.count >= broker->settings.max_groups)
+		return NULL;
+	return add_group(broker->groups, name);
 }
 
 static void finish_interests(struct rv__group *group)

@@ -72,6 +72,8 @@ void rv__groups_close(struct rv__broker *broker);
 struct rv__group *rv__group_find(const struct rv__broker *broker, const char *name);
 /** The group, made if that is allowed; NULL otherwise. */
 struct rv__group *rv__group_ensure(struct rv__broker *broker, const char *name);
+/** The group, made if it is not there, without asking and without saving; NULL: illegal name, or too many. */
+struct rv__group *rv__group_create(struct rv__broker *broker, const char *name);
 struct rv__group *rv__groups_next(const struct rv__broker *broker, size_t *cursor);
 const struct rv__interest *rv__group_interest(const struct rv__group *group, const char *topic);
 /** A member by client id; NULL when it is not there. */

@@ -60,7 +60,11 @@ static void on_progress(void *arg)
 {
 	struct rv__broker *broker = arg;
 
-	uv_async_send(&broker->wake);
+	/* The store has news until it is closed, which is after the loop. */
+	uv_mutex_lock(&broker->wake_lock);
+	if (broker->wake_open)
+		uv_async_send(&broker->wake);
+	uv_mutex_unlock(&broker->wake_lock);
 }
 
 static void on_visible(
@@ -106,6 +110,14 @@ static void close_handle(uv_handle_t *handle)
 		uv_close(handle, NULL);
 }
 
+static void close_wake(struct rv__broker *broker)
+{
+	uv_mutex_lock(&broker->wake_lock);
+	broker->wake_open = false;
+	uv_mutex_unlock(&broker->wake_lock);
+	close_handle((uv_handle_t *)&broker->wake);
+}
+
 /* The last answers are out: everything closes, and the loop ends by itself. */
 static void finish_stop(struct rv__broker *broker)
 {
@@ -113,7 +125,7 @@ static void finish_stop(struct rv__broker *broker)
 	for (struct rv__connection *connection = broker->connections; connection;
 	     connection = connection->next)
 		rv__connection_close(connection, NULL);
-	close_handle((uv_handle_t *)&broker->wake);
+	close_wake(broker);
 	close_handle((uv_handle_t *)&broker->before_poll);
 	close_handle((uv_handle_t *)&broker->after_poll);
 	close_handle((uv_handle_t *)&broker->second);
@@ -197,7 +209,9 @@ rv_err rv__loop_init(struct rv__broker *broker, struct rv_error *err)
 	if (status != 0)
 		return rv_error_set(err, RV_E_IO, 0, RV__TOPIC, "no event loop: %s", uv_strerror(status));
 	broker->loop_open = true;
+	uv_mutex_init(&broker->wake_lock);
 	uv_async_init(&broker->loop, &broker->wake, on_wake);
+	broker->wake_open = broker->lock_open = true;
 	uv_prepare_init(&broker->loop, &broker->before_poll);
 	uv_check_init(&broker->loop, &broker->after_poll);
 	uv_timer_init(&broker->loop, &broker->second);
@@ -242,8 +256,17 @@ void rv__loop_finish(struct rv__broker *broker)
 		broker->running = false;
 	}
 	broker->stopping = true;
+	if (broker->wake_open)
+		close_wake(broker);
 	uv_walk(&broker->loop, close_walk, NULL);
 	uv_run(&broker->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&broker->loop);
 	broker->loop_open = false;
+}
+
+void rv__loop_forget(struct rv__broker *broker)
+{
+	if (broker->lock_open)
+		uv_mutex_destroy(&broker->wake_lock);
+	broker->lock_open = false;
 }

@@ -12,6 +12,9 @@ rv_err rv__loop_start(struct rv__broker *broker, struct rv_error *err);
 /** Asks it to stop, joins, and closes what is open. Also when it was never started. */
 void rv__loop_finish(struct rv__broker *broker);
 
+/** Frees what the hooks use: once the store is closed. */
+void rv__loop_forget(struct rv__broker *broker);
+
 /** The store's hooks, for rv__store_options. */
 struct rv__store_hooks rv__loop_hooks(struct rv__broker *broker);
 

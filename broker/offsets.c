@@ -7,18 +7,20 @@
 #include <unistd.h>
 
 #include "base/numbers.h"
+#include "broker/groups.h"
 #include "broker/server.h"
 #include "broker/topics.h"
 #include "remoting/json_dialect.h"
 
 #define DOCUMENT "consumerOffset"
 
-enum { KEY_SIZE = 2 * RV__NAME_SIZE, QUEUES_MAX = 16384 };
+enum { KEY_SIZE = 2 * RV__NAME_SIZE, QUEUES_MAX = 16384, RESET_MS = 60000 };
 
 /* One group on one topic; -1: none. */
 struct entry {
 	int64_t *values;
 	int32_t count;
+	int64_t reset_until_ms; /* the members are still told of a reset: what they say meanwhile counts */
 };
 
 struct rv__offsets {
@@ -84,16 +86,40 @@ static int64_t end_of(struct rv__broker *broker, const char *topic_name, int32_t
 	return queue ? rv__queue_max(queue) : 0;
 }
 
-void rv__offset_set(struct rv__broker *broker, const char *topic, const char *group, int32_t queue,
-    int64_t offset, bool force)
+/* Whether an offset may go back: nobody is there whom it could confuse, or a reset is under way. */
+static bool may_decrease(const struct rv__broker *broker, const char *key, const char *group_name)
+{
+	const struct entry *entry = rv__map_get(&broker->offsets->table, key);
+	const struct rv__group *group = rv__group_find(broker, group_name);
+
+	return !group || group->members.count == 0 ||
+	    (entry && rv__broker_now(broker) < entry->reset_until_ms);
+}
+
+void rv__offset_set(
+    struct rv__broker *broker, const char *topic, const char *group, int32_t queue, int64_t offset)
 {
 	char key[KEY_SIZE];
 	int64_t old = rv__offset_get(broker, topic, group, queue);
 
-	/* A rebalance race can bring an older value, and a broken client any: neither may lose or repeat messages. */
-	if (offset < 0 || (!force && offset < old) || offset > end_of(broker, topic, queue))
+	/* A rebalance race can bring an older value, and a broken client any: neither may repeat or lose messages. */
+	if (offset < 0 || offset == old || offset > end_of(broker, topic, queue))
 		return;
+	make_key(key, topic, group);
+	if (offset > old || may_decrease(broker, key, group))
+		set_value(broker->offsets, key, queue, offset);
+}
+
+void rv__offset_reset(
+    struct rv__broker *broker, const char *topic, const char *group, int32_t queue, int64_t offset)
+{
+	char key[KEY_SIZE];
+	struct entry *entry;
+
 	set_value(broker->offsets, make_key(key, topic, group), queue, offset);
+	entry = rv__map_get(&broker->offsets->table, key);
+	if (entry)
+		entry->reset_until_ms = rv__broker_now(broker) + RESET_MS;
 }
 
 void rv__offsets_each_topic(const struct rv__broker *broker, const char *group,
@@ -164,7 +190,7 @@ void rv__offsets_copy(struct rv__broker *broker, const char *topic, const char *
 
 	for (int32_t i = 0; entry && i < entry->count; i++)
 		if (entry->values[i] >= 0)
-			rv__offset_set(broker, topic, to, i, entry->values[i], true);
+			rv__offset_reset(broker, topic, to, i, entry->values[i]);
 }
 
 /* -- the document ------------------------------------------------------------------------------------- */
@@ -359,7 +385,7 @@ void rv__offsets_update(struct rv__request *request)
 	    !rv__need_i32(request, "queueId", &id) || !rv__need_i64(request, "commitOffset", &offset))
 		return;
 	if (rv__topic_find(request->broker, topic))
-		rv__offset_set(request->broker, topic, group, id, offset, false);
+		rv__offset_set(request->broker, topic, group, id, offset);
 	rv__answer(request, RV__RSP_SUCCESS, NULL);
 }
 

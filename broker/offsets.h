@@ -23,9 +23,15 @@ void rv__offsets_close(struct rv__broker *broker);
 
 /** -1 when none is stored. */
 int64_t rv__offset_get(const struct rv__broker *broker, const char *topic, const char *group, int32_t queue);
-/** Ignores a decrease, and anything behind the queue's end; `force` (a reset) allows decreases. */
-void rv__offset_set(struct rv__broker *broker, const char *topic, const char *group, int32_t queue,
-    int64_t offset, bool force);
+/**
+ * Ignores what lies behind the queue's end, and decreases; except when the group has no members, or for a
+ * minute after a reset, since members commit by what they have heard.
+ */
+void rv__offset_set(
+    struct rv__broker *broker, const char *topic, const char *group, int32_t queue, int64_t offset);
+/** Sets whatever it was before. */
+void rv__offset_reset(
+    struct rv__broker *broker, const char *topic, const char *group, int32_t queue, int64_t offset);
 /** The topics that a group has offsets of: calls `visit` for each, with the number of queues known. */
 void rv__offsets_each_topic(const struct rv__broker *broker, const char *group,
     void (*visit)(void *arg, const char *topic, int32_t queues), void *arg);

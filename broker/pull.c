@@ -260,7 +260,7 @@ static void serve(struct rv__request *request, struct rv__topic *topic, const st
 		return;
 	}
 	if (pull->sysflag & RV__PULL_COMMIT)
-		rv__offset_set(broker, pull->topic, pull->group, pull->queue_id, pull->commit_offset, false);
+		rv__offset_set(broker, pull->topic, pull->group, pull->queue_id, pull->commit_offset);
 	if (read_messages(broker, queue->store, pull, &read, &error) != RV_OK) {
 		request->answered = true;
 		answer_failure(&request->ticket, pull, &error);

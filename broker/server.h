@@ -58,6 +58,8 @@ struct rv__broker {
 
 	uv_loop_t loop;
 	uv_thread_t thread;
+	uv_mutex_t wake_lock; /* protects wake_open and the sending of wake */
+	bool wake_open, lock_open;
 	uv_async_t wake; /* the store has news, or close() was called */
 	uv_prepare_t before_poll;
 	uv_check_t after_poll;

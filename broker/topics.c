@@ -289,7 +289,7 @@ static void free_topic(struct rv__topic *topic)
 	free(topic);
 }
 
-void rv__topic_delete(struct rv__broker *broker, struct rv__topic *topic)
+uint64_t rv__topic_delete(struct rv__broker *broker, struct rv__topic *topic)
 {
 	for (int32_t i = 0; i < topic->queue_count; i++)
 		rv__longpoll_end(
@@ -298,7 +298,7 @@ void rv__topic_delete(struct rv__broker *broker, struct rv__topic *topic)
 	rv__map_remove(&broker->topics->by_name, topic->name);
 	rv__namesrv_local_removed(broker, topic->name);
 	free_topic(topic);
-	rv__topics_changed(broker, NULL);
+	return rv__topics_changed(broker, NULL);
 }
 
 /* -- JSON ------------------------------------------------------------------------------------------- */

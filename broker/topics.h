@@ -76,8 +76,8 @@ uint64_t rv__topics_changed(struct rv__broker *broker, struct rv__topic *topic);
 /** End of a turn: saves what was changed in it. */
 void rv__topics_save(struct rv__broker *broker);
 
-/** Removes the definition and the messages. Held pulls are answered. */
-void rv__topic_delete(struct rv__broker *broker, struct rv__topic *topic);
+/** Removes the definition and the messages; held pulls are answered. Returns the change's number. */
+uint64_t rv__topic_delete(struct rv__broker *broker, struct rv__topic *topic);
 
 /** RV_OK once the change is durable; RV_E_FULL: not yet; anything else: it could not be made so. */
 rv_err rv__topics_durable(const struct rv__broker *broker, uint64_t change, struct rv_error *err);
