@@ -20,6 +20,7 @@ struct rv__command {
 extern const struct rv__command rv__command_broker;
 extern const struct rv__command rv__command_config;
 extern const struct rv__command rv__command_send;
+extern const struct rv__command rv__command_shutdown;
 extern const struct rv__command rv__command_tail;
 
 /** Says on standard error what is wrong and where help stands; RV__EXIT_USAGE. */

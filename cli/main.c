@@ -30,6 +30,7 @@ static const struct rv__command command_help = {
 /* In the order of `rivulet help`. */
 static const struct rv__command *const commands[] = {
     &rv__command_broker,
+    &rv__command_shutdown,
     &rv__command_send,
     &rv__command_tail,
     &rv__command_config,

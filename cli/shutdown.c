@@ -55,7 +55,8 @@ static int read_arguments(int argc, char **argv, struct wish *wish)
 			wish->store = argv[++i];
 		} else if (strcmp(argv[i], "--timeout") == 0 && value) {
 			if (!parse_seconds(argv[++i], &wish->timeout_s))
-				return rv__usage_error(&rv__command_shutdown, "'%s' is not a number of seconds", argv[i]);
+				return rv__usage_error(
+				    &rv__command_shutdown, "'%s' is not a number of seconds", argv[i]);
 		} else if (!wish->what && argv[i][0] != '-') {
 			wish->what = argv[i];
 		} else {
@@ -101,19 +102,20 @@ static int stop(const struct wish *wish)
 	    namesrv ? RV__ROLE_NAMESRV : RV__ROLE_BROKER, wish->store, directory, sizeof(directory));
 	if (rv__store_holder(directory, &pid, &error) != RV_OK) {
 		fprintf(stderr, "rivulet shutdown: no %s runs on '%s'%s\n", noun, directory,
-		    namesrv ? "; one that runs together with a broker is stopped by 'rivulet shutdown broker'" : "");
+		    namesrv ? "; one that runs together with a broker is stopped by 'rivulet shutdown broker'"
+		            : "");
 		return RV__EXIT_FAILED;
 	}
 	if (kill(pid, SIGTERM) != 0) {
-		fprintf(stderr, "rivulet shutdown: the %s (process %ld) cannot be stopped: %s\n", noun, (long)pid,
-		    strerror(errno));
+		fprintf(stderr, "rivulet shutdown: the %s (process %ld) cannot be stopped: %s\n", noun,
+		    (long)pid, strerror(errno));
 		return RV__EXIT_FAILED;
 	}
 	printf("Send shutdown request to %s(%ld) OK\n", namesrv ? "mqnamesrv" : "mqbroker", (long)pid);
 	fflush(stdout);
 	if (!wait_until_gone(directory, pid, wish->timeout_s)) {
-		fprintf(stderr, "rivulet shutdown: the %s (process %ld) still runs after %ld s\n", noun, (long)pid,
-		    wish->timeout_s);
+		fprintf(stderr, "rivulet shutdown: the %s (process %ld) still runs after %ld s\n", noun,
+		    (long)pid, wish->timeout_s);
 		return RV__EXIT_FAILED;
 	}
 	printf("the %s (process %ld) is gone after %lld ms\n", noun, (long)pid,
