@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 enum { IMPORT_DEPTH = 16, DOCUMENTS_MAX = 256, PROFILES_MAX = 32, PATH_SIZE = 1024 };
@@ -59,11 +60,11 @@ static const struct rv__config_file *file_at(struct loader *loader, const char *
 	return file;
 }
 
-static bool is_active(struct loader *loader, const struct rv__config_document *document)
+/* One profile expression, or list of them, of a document. */
+static bool holds(struct loader *loader, const struct rv__config_document *document, const char *expression)
 {
-	const char *profiles = rv__config_document_get(document, "spring.config.activate.onprofile");
-	bool valid = true;
-	bool active = !profiles || rv__profile_matches(profiles, &loader->profiles, &valid);
+	bool valid;
+	bool result = rv__profile_matches(expression, &loader->profiles, &valid);
 
 	if (!valid)
 		rv__problems_add(loader->problems, true, RV__N_CONFIG_PROFILE,
@@ -71,9 +72,45 @@ static bool is_active(struct loader *loader, const struct rv__config_document *d
 		    "%s: spring.config.activate.on-profile: '%.80s' is no profile expression; write names "
 		    "with !, &, | "
 		    "and parentheses",
-		    document->file->path, profiles);
+		    document->file->path, expression);
 	/* The first pass knows no profiles, and !x would hold for all of them. */
-	return loader->sources->every_document || (active && (!profiles || loader->profiles.count > 0));
+	return result && loader->profiles.count > 0;
+}
+
+/* Written as one value or as a list, of which one has to hold. */
+static bool has_its_profile(struct loader *loader, const struct rv__config_document *document)
+{
+	const char *expression = rv__config_document_get(document, "spring.config.activate.onprofile");
+	bool any = false;
+	char key[64];
+
+	if (expression)
+		return holds(loader, document, expression);
+	for (int i = 0;; i++) {
+		snprintf(key, sizeof key, "spring.config.activate.onprofile.%d", i);
+		if (!(expression = rv__config_document_get(document, key)))
+			return any || i == 0;
+		any |= holds(loader, document, expression);
+	}
+}
+
+/* Of Spring's platforms, Kubernetes is the one that can be told here; all others are elsewhere. */
+static bool has_its_platform(const struct loader *loader, const struct rv__config_document *document)
+{
+	const char *platform = rv__config_document_get(document, "spring.config.activate.oncloudplatform");
+	bool on_kubernetes = false;
+
+	for (char **variable = loader->sources->environment; variable && *variable; variable++)
+		on_kubernetes |= strncmp(*variable, "KUBERNETES_SERVICE_HOST=", 24) == 0;
+	return !platform || strcasecmp(platform, on_kubernetes ? "kubernetes" : "none") == 0;
+}
+
+static bool is_active(struct loader *loader, const struct rv__config_document *document)
+{
+	/* Both are asked, so that a malformed expression is told even where nothing depends on it. */
+	bool profile = has_its_profile(loader, document);
+
+	return loader->sources->every_document || (profile && has_its_platform(loader, document));
 }
 
 /* Calls place_location for each location of a list value. */

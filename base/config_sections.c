@@ -25,8 +25,8 @@ static const struct rv_prop_table config_table = {
 struct loading_settings {
 	struct rv_strings active, include, fallback, name;
 	struct rv_pairs group;
-	const char *location, *additional, *on_profile;
-	struct rv_strings import;
+	const char *location, *additional, *platform;
+	struct rv_strings import, on_profile;
 };
 
 static const struct rv_prop_desc profile_rows[] = {
@@ -69,9 +69,13 @@ static const struct rv_prop_desc location_rows[] = {
         .doc = "Further files that a file brings along; they win over the one that names them.",
         .offset = offsetof(struct loading_settings, import)},
     {.name = "activate.on-profile",
-        .type = RV_PROP_STRING,
-        .doc = "In one document of a file (#---): the profile expression under which it counts.",
+        .type = RV_PROP_LIST,
+        .doc = "In one document of a file (#---): profile expressions; it counts when one of them holds.",
         .offset = offsetof(struct loading_settings, on_profile)},
+    {.name = "activate.on-cloud-platform",
+        .type = RV_PROP_STRING,
+        .doc = "In one document of a file: the platform on which it counts, kubernetes or none.",
+        .offset = offsetof(struct loading_settings, platform)},
     {.name = NULL}};
 
 static const struct rv_prop_table profile_table = {

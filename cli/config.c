@@ -124,7 +124,8 @@ static bool open_subject(struct subject *subject, int argc, char **argv, bool ev
 	const struct rv__config_sources sources = {
 	    .argc = argc, .argv = argv, .environment = environ, .every_document = every_document};
 
-	*subject = (struct subject){.config = rv__config_load(&sources, &subject->problems)};
+	*subject = (struct subject){0};
+	subject->config = rv__config_load(&sources, &subject->problems);
 	if (subject->config)
 		load_binders(subject);
 	if (!subject->config || rv__collect_sections(&subject->sections) != RV_OK) {

@@ -77,6 +77,40 @@ def config_check_names_every_mistake_with_line_key_and_cure(_):
 
 
 @suite.case()
+def config_check_reads_nothing_good_into_a_missing_or_broken_file(_):
+    code, out, err = rivulet("config", "check", "/nowhere/application.properties")
+    expect_equal(code, 2, "exit code for a missing file: " + out + err)
+    expect("RV0002" in out, out)
+    path = properties("a=\\u12\n=3\nserver.port=1\nserver.port=2\n")
+    code, out, err = rivulet("config", "check", path)
+    expect_equal(code, 2, "exit code for broken lines: " + out + err)
+    for line in (1, 2, 4):
+        expect("application.properties:%d:" % line in out, "nothing about line %d in:\n%s" % (line, out))
+
+
+@suite.case()
+def config_check_judges_yaml_and_all_its_profiles(_):
+    path = os.path.join(processes.directory("config"), "application.yml")
+    with open(path, "w") as file:
+        file.write("spring.cloud.stream.bindings:\n  input: {destination: orders}\n"
+                   "---\nspring.config.activate.on-profile: prod\nserver.port: 80000\n")
+    code, out, err = rivulet("config", "check", path)
+    expect_equal(code, 2, "exit code: " + out + err)
+    expect("application.yml:5: server.port" in out, out)
+
+
+@suite.case()
+def config_check_judges_each_file_alone(_):
+    good = properties("spring.cloud.stream.bindings.input.destination=orders\n")
+    bad = os.path.join(processes.directory("config"), "second.properties")
+    with open(bad, "w") as file:
+        file.write("rivulet.no.such.key=1\n")
+    code, out, _err = rivulet("config", "check", good, bad)
+    expect_equal(code, 2, "exit code: " + out)
+    expect("%s: OK (1 key)" % good in out and "%s: 1 mistake" % bad in out, out)
+
+
+@suite.case()
 def config_show_tells_origins_and_hides_secrets(_):
     path = properties("spring.cloud.stream.rocketmq.binder.secret-key=tell-nobody\n"
                       "spring.cloud.stream.rocketmq.binder.access-key=somebody\n"

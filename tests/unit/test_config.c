@@ -417,6 +417,31 @@ START_TEST(documents_count_when_their_profile_expression_holds)
 }
 END_TEST
 
+START_TEST(a_list_of_profile_expressions_holds_when_one_does)
+{
+	write_file("application.properties",
+	    "a=0\n#---\nspring.config.activate.on-profile[0]=x\n"
+	    "spring.config.activate.on-profile[1]=y\na=1\n");
+	load(no_variables, NULL);
+	expect("a", "0");
+	load(no_variables, "--spring.profiles.active=y", NULL);
+	expect("a", "1");
+}
+END_TEST
+
+START_TEST(documents_of_another_platform_do_not_count)
+{
+	static char *on_kubernetes[] = {(char *)"KUBERNETES_SERVICE_HOST=10.0.0.1", NULL};
+
+	write_file("application.properties",
+	    "a=0\n#---\nspring.config.activate.on-cloud-platform=kubernetes\na=1\n");
+	load(no_variables, NULL);
+	expect("a", "0");
+	load(on_kubernetes, NULL);
+	expect("a", "1");
+}
+END_TEST
+
 START_TEST(a_malformed_profile_expression_is_a_mistake)
 {
 	write_file("application.properties", "a=0\n#---\nspring.config.activate.on-profile=x & (y\na=1\n");
@@ -576,8 +601,10 @@ int main(void)
 	    broken_json_in_the_environment_is_a_mistake,
 	    profiles_may_be_named_by_file_environment_and_argument,
 	    the_default_profile_is_active_when_no_other_is, groups_and_includes_bring_profiles_along,
-	    documents_count_when_their_profile_expression_holds, a_malformed_profile_expression_is_a_mistake,
-	    placeholders_are_replaced_wherever_the_key_stands, placeholders_nest_in_key_and_default,
+	    documents_count_when_their_profile_expression_holds,
+	    a_list_of_profile_expressions_holds_when_one_does, documents_of_another_platform_do_not_count,
+	    a_malformed_profile_expression_is_a_mistake, placeholders_are_replaced_wherever_the_key_stands,
+	    placeholders_nest_in_key_and_default,
 	    a_placeholder_without_value_is_a_mistake_of_the_key_that_needs_it,
 	    a_circle_of_placeholders_is_told_and_ends, values_that_multiply_are_cut_off,
 	    random_values_have_springs_shapes, names_below_a_prefix_are_told_once_as_first_written,
