@@ -208,7 +208,7 @@ static rv_err reserve(rv__store *store, struct rv_error *err)
 	if (store->options.level != RV__STORE_WRITTEN)
 		return RV_OK;
 	if (store->table_stale) {
-		rv_err code = rv__checkpoint_save(store, true, err);
+		rv_err code = rv__checkpoint_save(store, RV__CHECKPOINT_NOW, err);
 
 		if (code != RV_OK)
 			return code;

@@ -2,11 +2,13 @@
 /*
  * <store>/queues: how far the index goes, and the next offset of every queue.
  *
- *     "RVQS0001"  store id (8)  log offset covered (8)  count (4)
+ *     "RVQS0001"  store id (8)  boot (8)  log offset covered (8)  count (4)
  *     count times:  topic length (1)  topic  queue id (4)  base (8)  indexed (8)  next (8)  cleared (8)  has file (1)
  *     CRC-32C (4)
  *
- * It is replaced only after the index files that it speaks of are synced. The next offsets are the one thing here
+ * It is replaced only after the index files that it speaks of are synced. A store with many of them leaves a second
+ * table when it closes, <store>/queues.boot, for which they are not: it counts until the machine is booted
+ * again (boot: checksum of the boot id; 0 in the other table). The next offsets are the one thing here
  * that the log may not know any more (retention), hence it is written before old log files go.
  */
 #include "broker/store/inside.h"
@@ -24,18 +26,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAD = 28, TABLE_MAX = 256 << 20 };
+enum { HEAD = 36, TABLE_MAX = 256 << 20, LAST_SYNCS_MAX = 16 };
+
+static const char synced_name[] = "queues";
+static const char boot_name[] = "queues.boot";
 
 static const char magic[8] = "RVQS0001";
 
-static rv_err read_table(rv__store *store, struct rv__buffer *out, struct rv_error *err)
+/* Never 0. */
+static uint64_t boot_mark(const rv__store *store)
+{
+	return UINT64_C(1) << 32 | rv__crc32c(0, store->boot_id, strlen(store->boot_id));
+}
+
+static rv_err read_table(
+    rv__store *store, const char *name, uint64_t boot, struct rv__buffer *out, struct rv_error *err)
 {
 	const struct rv__io *io = store->io;
 	char path[RV__PATH_MAX];
 	int64_t size;
 	int fd;
 
-	snprintf(path, sizeof path, "%s/queues", store->directory);
+	snprintf(path, sizeof path, "%s/%s", store->directory, name);
 	fd = io->open(io->arg, path, O_RDONLY);
 	if (fd < 0 && errno == ENOENT)
 		return rv_error_set(err, RV_E_NOTFOUND, 0, RV__STORE_TOPIC, "there is no '%s'", path);
@@ -83,30 +95,47 @@ static rv_err load_row(rv__store *store, struct rv__reader *reader)
 	return RV_OK;
 }
 
+static rv_err load_table(
+    rv__store *store, const struct rv__buffer *table, int64_t *ret_end, struct rv_error *err)
+{
+	struct rv__reader reader = {.bytes = table->bytes, .length = table->length - 4, .at = HEAD - 12};
+	rv_err code = RV_OK;
+
+	*ret_end = (int64_t)rv__read_u64(&reader);
+	for (uint32_t count = rv__read_u32(&reader); count > 0 && code == RV_OK; count--)
+		code = load_row(store, &reader);
+	return code == RV_OK
+	    ? RV_OK
+	    : rv_error_set(err, code, 0, RV__STORE_TOPIC, "the table of queues cannot be loaded");
+}
+
 rv_err rv__checkpoint_load(rv__store *store, int64_t *ret_end, struct rv_error *err)
 {
 	struct rv__buffer table = RV__BUFFER_INIT(TABLE_MAX + 1);
-	struct rv__reader reader;
-	rv_err code = read_table(store, &table, err);
+	struct rv__buffer quick = RV__BUFFER_INIT(TABLE_MAX + 1);
+	rv_err code = read_table(store, synced_name, 0, &table, err);
+	rv_err other =
+	    store->boot_id[0] ? read_table(store, boot_name, boot_mark(store), &quick, NULL) : RV_E_NOTFOUND;
 
-	if (code == RV_OK) {
-		reader = (struct rv__reader){.bytes = table.bytes, .length = table.length - 4, .at = 16};
-		*ret_end = (int64_t)rv__read_u64(&reader);
-		for (uint32_t count = rv__read_u32(&reader); count > 0 && code == RV_OK; count--)
-			code = load_row(store, &reader);
-		if (code != RV_OK)
-			rv_error_set(err, code, 0, RV__STORE_TOPIC, "the table of queues cannot be loaded");
+	if (code == RV_OK || other == RV_OK) {
+		bool newer = other == RV_OK &&
+		    (code != RV_OK ||
+		        rv__get_u64(quick.bytes + HEAD - 12) > rv__get_u64(table.bytes + HEAD - 12));
+
+		code = load_table(store, newer ? &quick : &table, ret_end, err);
 	}
 	rv__buffer_finish(&table);
+	rv__buffer_finish(&quick);
 	return code;
 }
 
-static rv_err serialise(rv__store *store, struct rv__checkpoint *checkpoint)
+static rv_err serialise(rv__store *store, struct rv__checkpoint *checkpoint, uint64_t boot)
 {
 	struct rv__buffer out = RV__BUFFER_INIT(TABLE_MAX);
 
 	rv__buffer_add(&out, magic, sizeof magic);
 	rv__buffer_add_u64(&out, store->id);
+	rv__buffer_add_u64(&out, boot);
 	rv__buffer_add_u64(&out, (uint64_t)store->published);
 	rv__buffer_add_u32(&out, (uint32_t)store->queue_count);
 	for (rv__queue *queue = store->queues; queue; queue = queue->next) {
@@ -169,39 +198,63 @@ static rv_err name_files(rv__store *store, struct rv__checkpoint *checkpoint)
 	return RV_OK;
 }
 
-rv_err rv__checkpoint_save(rv__store *store, bool now, struct rv_error *err)
+/* Everything that the keeper needs for one; NULL without memory. */
+static struct rv__checkpoint *make(rv__store *store, bool quick)
+{
+	struct rv__checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
+
+	if (!checkpoint)
+		return NULL;
+	checkpoint->name = quick ? boot_name : synced_name;
+	checkpoint->after = store->published;
+	if ((!quick && name_files(store, checkpoint) != RV_OK) ||
+	    serialise(store, checkpoint, quick ? boot_mark(store) : 0) != RV_OK) {
+		rv__checkpoint_free(checkpoint);
+		return NULL;
+	}
+	return checkpoint;
+}
+
+static size_t count_unsynced(rv__store *store)
+{
+	/* After a failure nobody knows which of them were synced. */
+	bool all = rv__keeper_result(&store->keeper) != RV_OK;
+	size_t count = 0;
+
+	for (rv__queue *queue = store->queues; queue; queue = queue->next) {
+		queue->unsynced |= all && queue->exists;
+		count += queue->unsynced;
+	}
+	return count;
+}
+
+rv_err rv__checkpoint_save(rv__store *store, enum rv__checkpoint_mode mode, struct rv_error *err)
 {
 	struct rv__checkpoint *checkpoint;
+	bool quick;
 	rv_err code;
 
-	if (now)
+	if (mode != RV__CHECKPOINT_LATER)
 		(void)rv__keeper_wait(&store->keeper);
 	else if (rv__keeper_checkpointing(&store->keeper))
 		return RV_OK; /* the next tick tries again */
 	code = rv__index_flush_all(store, err);
 	if (code != RV_OK)
 		return code;
-	if (rv__keeper_result(&store->keeper) != RV_OK)
+	quick = count_unsynced(store) > LAST_SYNCS_MAX && mode == RV__CHECKPOINT_LAST && store->boot_id[0];
+	checkpoint = make(store, quick);
+	if (!checkpoint)
+		return rv_error_set(err, RV_E_NOMEM, 0, RV__STORE_TOPIC, "no memory for the table of queues");
+	if (!quick) {
+		rv__retention_take(store, checkpoint);
 		for (rv__queue *queue = store->queues; queue; queue = queue->next)
-			queue->unsynced = queue->exists; /* nobody knows which of them were synced */
-	checkpoint = calloc(1, sizeof *checkpoint);
-	code = checkpoint ? name_files(store, checkpoint) : RV_E_NOMEM;
-	if (code == RV_OK)
-		code = serialise(store, checkpoint);
-	if (code != RV_OK) {
-		rv__checkpoint_free(checkpoint);
-		return rv_error_set(err, code, 0, RV__STORE_TOPIC, "no memory for the table of queues");
+			queue->unsynced = false;
 	}
-	checkpoint->after = store->published;
-	rv__retention_take(store, checkpoint);
 	rv__keeper_checkpoint(&store->keeper, checkpoint);
-	for (rv__queue *queue = store->queues; queue; queue = queue->next)
-		queue->unsynced = false;
 	store->checkpoint_end = store->published;
-	store->checkpoint_due = false;
-	store->table_stale = false;
+	store->checkpoint_due = store->table_stale = false;
 	store->last_checkpoint_ns = rv__monotonic_ns();
-	if (now && rv__keeper_wait(&store->keeper) != RV_OK) {
+	if (mode != RV__CHECKPOINT_LATER && rv__keeper_wait(&store->keeper) != RV_OK) {
 		store->table_stale = store->checkpoint_due = true;
 		return rv_error_set(err, RV_E_IO, RV__N_STORE_IO, RV__STORE_TOPIC,
 		    "the checkpoint of '%s' could not be written", store->directory);

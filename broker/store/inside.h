@@ -89,6 +89,7 @@ struct rv__store {
 	uint64_t id;
 	int lock_fd;
 	char boot_id[RV__BOOT_ID_SIZE];
+	bool newborn; /* identity or directories were written by this open and are not synced */
 
 	/* The log. */
 	struct rv__segment **segments; /* in order; the last is the active one */
@@ -192,10 +193,16 @@ bool rv__index_name(const char *topic, size_t length, char name[256]);
 
 /* -- checkpoint.c ------------------------------------------------------------------- */
 
+enum rv__checkpoint_mode {
+	RV__CHECKPOINT_LATER, /* in the background; nothing while one is under way */
+	RV__CHECKPOINT_NOW,   /* waits for it */
+	RV__CHECKPOINT_LAST /* waits; does not sync many index files, which only counts until the next boot */
+};
+
 /** Loads the queue table; RV_E_NOTFOUND, RV_E_CORRUPT. *ret_end: log offset that it covers. */
 rv_err rv__checkpoint_load(rv__store *store, int64_t *ret_end, struct rv_error *err);
-/** Flushes the index and hands the table to the keeper; `now`: waits for it. */
-rv_err rv__checkpoint_save(rv__store *store, bool now, struct rv_error *err);
+/** Flushes the index and hands the table to the keeper. */
+rv_err rv__checkpoint_save(rv__store *store, enum rv__checkpoint_mode mode, struct rv_error *err);
 
 /* -- recover.c ------------------------------------------------------------------------ */
 

@@ -241,3 +241,19 @@ int rv__io_replace(const struct rv__io *io, const char *directory, const char *p
 		return -1;
 	return io->sync_directory(io->arg, directory);
 }
+
+void rv__io_parent(const char *path, char *ret_parent, size_t size)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	if (length == 0)
+		snprintf(ret_parent, size, ".");
+	else
+		snprintf(ret_parent, size, "%.*s", (int)length, path);
+}

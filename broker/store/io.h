@@ -50,6 +50,9 @@ int rv__io_write(const struct rv__io *io, int fd, const void *bytes, size_t leng
 /** Reads up to `length` bytes, fewer only at the end of the file; -1 and errno. */
 ssize_t rv__io_read(const struct rv__io *io, int fd, void *bytes, size_t length, int64_t offset);
 
+/** The directory that holds `path`. */
+void rv__io_parent(const char *path, char *ret_parent, size_t size);
+
 /**
  * Replaces a file atomically and durably: writes `path`.tmp, syncs it, renames it, syncs the directory.
  *

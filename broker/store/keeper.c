@@ -144,7 +144,7 @@ static rv_err save_checkpoint(struct rv__keeper *keeper, const struct rv__checkp
 		if (io->sync_directory(io->arg, checkpoint->paths[checkpoint->file_count + i]) != 0 &&
 		    errno != ENOENT)
 			failed = errno ? errno : EIO;
-	snprintf(path, sizeof path, "%s/queues", keeper->directory);
+	snprintf(path, sizeof path, "%s/%s", keeper->directory, checkpoint->name);
 	if (!failed &&
 	    rv__io_replace(io, keeper->directory, path, NULL, checkpoint->bytes, checkpoint->length) != 0)
 		failed = errno ? errno : EIO;

@@ -38,7 +38,8 @@ struct rv__document {
 
 /* A checkpoint: index files to sync, then the table to replace. */
 struct rv__checkpoint {
-	char **paths; /* owned; index files, then directories */
+	const char *name; /* of the table's file; static */
+	char **paths;     /* owned; index files, then directories */
 	size_t file_count, directory_count;
 	uint8_t *bytes; /* owned */
 	size_t length;

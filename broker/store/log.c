@@ -184,8 +184,14 @@ static rv_err roll(rv__store *store, struct rv_error *err)
 {
 	char path[RV__PATH_MAX];
 	int old = store->active_fd;
+	int failed;
 	int fd;
 
+	/* A log whose store may lose its identity would be nobody's. */
+	failed = store->newborn ? rv__syncer_wait(&store->syncer, 0) : 0;
+	if (failed)
+		return rv__store_io_error(err, "be synced", store->directory, failed);
+	store->newborn = false;
 	rv__log_path(store, store->end, path);
 	fd = store->io->open(store->io->arg, path, O_RDWR | O_CREAT | O_TRUNC);
 	if (fd < 0)

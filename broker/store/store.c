@@ -129,19 +129,27 @@ rv_err rv__store_holder(const char *directory, pid_t *ret_pid, struct rv_error *
 
 static const char *const identity_names[] = {"identity", "identity.copy"};
 
+/* Not synced here: a new store's by the syncer, before it calls anything durable. */
 static rv_err write_identity(rv__store *store, const char *name, struct rv_error *err)
 {
+	const struct rv__io *io = store->io;
 	char path[RV__PATH_MAX];
 	char text[80];
 	int length;
+	int failed = 0;
+	int fd;
 
 	snprintf(path, sizeof path, "%s/%s", store->directory, name);
 	length = snprintf(text, sizeof text, "rivulet-store %d %016" PRIx64 " ", FORMAT, store->id);
 	length += snprintf(text + length, sizeof text - (size_t)length, "%08" PRIx32 "\n",
 	    rv__crc32c(0, text, (size_t)length));
-	if (rv__io_replace(store->io, store->directory, path, NULL, text, (size_t)length) != 0)
-		return rv__store_io_error(err, "be written", path, errno);
-	return RV_OK;
+	fd = io->open(io->arg, path, O_RDWR | O_CREAT | O_TRUNC);
+	if (fd < 0 || rv__io_write(io, fd, text, (size_t)length, 0) != 0)
+		failed = errno;
+	if (fd >= 0)
+		(void)io->close(io->arg, fd);
+	store->newborn = true;
+	return failed ? rv__store_io_error(err, "be written", path, failed) : RV_OK;
 }
 
 /* RV_E_NOTFOUND, RV_E_CORRUPT, RV_E_UNSUPPORTED, RV_E_IO. */
@@ -193,7 +201,8 @@ static rv_err load_identity(rv__store *store, struct rv_error *err)
 			return codes[i];
 	}
 	if (codes[0] != RV_OK && codes[1] != RV_OK) {
-		if (codes[0] == RV_E_CORRUPT || codes[1] == RV_E_CORRUPT || store->segment_count)
+		/* Without a log there is nothing to tell apart: the first start did not get to its end. */
+		if (store->segment_count)
 			return rv_error_set(err, RV_E_CORRUPT, RV__N_STORE_FORMAT, RV__STORE_TOPIC,
 			    "'%s/identity' and its copy are missing or damaged, so that the log beside them "
 			    "cannot be told from "
@@ -235,22 +244,6 @@ static void set_defaults(struct rv__store_options *options)
 		options->message_bytes = 64 << 20;
 }
 
-/* The directory that holds the store's. */
-static void parent_of(const char *directory, char path[RV__PATH_MAX])
-{
-	size_t length = strlen(directory);
-
-	while (length > 1 && directory[length - 1] == '/')
-		length--;
-	while (length > 0 && directory[length - 1] != '/')
-		length--;
-	while (length > 1 && directory[length - 1] == '/')
-		length--;
-	snprintf(path, RV__PATH_MAX, "%.*s", (int)length, directory);
-	if (length == 0)
-		snprintf(path, RV__PATH_MAX, ".");
-}
-
 static rv_err make_directories(rv__store *store, struct rv_error *err)
 {
 	static const char *const names[] = {"", "/log", "/config", "/index"};
@@ -265,13 +258,8 @@ static rv_err make_directories(rv__store *store, struct rv_error *err)
 		else if (errno != EEXIST)
 			return rv__store_io_error(err, "be created", path, errno);
 	}
-	if (!created)
-		return RV_OK;
-	if (io->sync_directory(io->arg, store->directory) != 0)
-		return rv__store_io_error(err, "be synced", store->directory, errno);
-	parent_of(store->directory, path);
-	if (io->sync_directory(io->arg, path) != 0)
-		return rv__store_io_error(err, "be synced", path, errno);
+	/* The syncer makes them durable before it calls anything else so. */
+	store->newborn = created;
 	return RV_OK;
 }
 
@@ -294,8 +282,10 @@ static rv_err start_threads(rv__store *store, struct rv_error *err)
 	syncer->progress = keeper->progress = hooks->progress ? hooks->progress : quiet;
 	syncer->arg = keeper->arg = hooks->arg;
 	syncer->active_fd = store->active_fd;
+	syncer->newborn = store->newborn;
 	syncer->written = store->end;
 	syncer->synced = store->end;
+	syncer->reserved = store->end;
 	keeper->syncer = syncer;
 	failed = rv__syncer_start(syncer);
 	if (!failed)
@@ -353,14 +343,10 @@ static rv_err open_parts(rv__store *store, struct rv_error *err)
 		code = start_threads(store, err);
 	/* The floors of a recovery are durable before anything is served. */
 	if (code == RV_OK && store->checkpoint_due)
-		code = rv__checkpoint_save(store, true, err);
-	if (code == RV_OK && store->options.level == RV__STORE_WRITTEN) {
-		int failed = rv__syncer_reserve(&store->syncer, store->end + 1);
-
-		if (failed)
-			code = rv__store_io_error(
-			    err, "be extended in its reservation", store->directory, failed);
-	}
+		code = rv__checkpoint_save(store, RV__CHECKPOINT_NOW, err);
+	if (code == RV_OK && store->options.level == RV__STORE_WRITTEN)
+		(void)rv__syncer_reserve(
+		    &store->syncer, store->end); /* begins; the first write waits for it */
 	store->acknowledged = store->end;
 	store->last_checkpoint_ns = rv__monotonic_ns();
 	return code;
@@ -429,7 +415,7 @@ void rv__store_close(rv__store *store)
 	if (!failed) {
 		rv__publish(store, store->end);
 		(void)rv__keeper_wait(&store->keeper);
-		if (rv__checkpoint_save(store, true, &err) != RV_OK)
+		if (rv__checkpoint_save(store, RV__CHECKPOINT_LAST, &err) != RV_OK)
 			rv_log(RV_LOG_WARN, RV__STORE_TOPIC, "the next start of '%s' will take longer: %s",
 			    store->directory, err.text);
 		if (store->options.level == RV__STORE_WRITTEN)
@@ -460,7 +446,7 @@ void rv__store_tick(rv__store *store)
 	due = store->checkpoint_due || store->published - store->checkpoint_end > CHECKPOINT_BYTES ||
 	    (store->published > store->checkpoint_end && now - store->last_checkpoint_ns > CHECKPOINT_NS) ||
 	    rv__retention_due(store);
-	if (due && !store->syncer.broken && rv__checkpoint_save(store, false, &err) != RV_OK)
+	if (due && !store->syncer.broken && rv__checkpoint_save(store, RV__CHECKPOINT_LATER, &err) != RV_OK)
 		rv_log(RV_LOG_WARN, RV__STORE_TOPIC, "no checkpoint of '%s' now: %s", store->directory,
 		    err.text);
 }

@@ -67,7 +67,7 @@ bool rv__reservation_read(const struct rv__io *io, const char *directory, uint64
 /* Locks: held. Whether the thread has something to do now. */
 static bool has_work(const struct rv__syncer *syncer)
 {
-	if (syncer->reserve_wanted > syncer->reserved)
+	if (syncer->newborn || syncer->reserve_wanted > syncer->reserved)
 		return true;
 	return syncer->written > syncer->synced || syncer->retired_count > 0;
 }
@@ -156,6 +156,42 @@ static void reserve_once(struct rv__syncer *syncer)
 	}
 }
 
+static int sync_path(const struct rv__io *io, const char *path)
+{
+	int fd = io->open(io->arg, path, O_RDWR);
+	int failed = fd < 0 || io->fdatasync(io->arg, fd) != 0;
+	int saved = errno;
+
+	if (fd >= 0)
+		(void)io->close(io->arg, fd);
+	return failed ? (saved ? saved : EIO) : 0;
+}
+
+/* Locks: held on entry and exit, released in between. A new store becomes durable while its owner goes on starting. */
+static void settle(struct rv__syncer *syncer)
+{
+	static const char *const names[] = {"identity", "identity.copy"};
+	const struct rv__io *io = syncer->io;
+	char path[RV__PATH_MAX];
+	int failed = 0;
+
+	pthread_mutex_unlock(&syncer->lock);
+	for (size_t i = 0; i < 2 && !failed; i++) {
+		snprintf(path, sizeof path, "%s/%s", syncer->directory, names[i]);
+		failed = sync_path(io, path);
+	}
+	rv__io_parent(syncer->directory, path, sizeof path);
+	if (!failed &&
+	    (io->sync_directory(io->arg, syncer->directory) != 0 || io->sync_directory(io->arg, path) != 0))
+		failed = errno ? errno : EIO;
+	pthread_mutex_lock(&syncer->lock);
+	if (failed) {
+		syncer->failed = failed;
+		syncer->broken = true;
+	}
+	syncer->newborn = false;
+}
+
 static void *run(void *arg)
 {
 	struct rv__syncer *syncer = arg;
@@ -171,9 +207,11 @@ static void *run(void *arg)
 			continue;
 		}
 		gather(syncer);
-		if (syncer->reserve_wanted > syncer->reserved)
+		if (syncer->newborn)
+			settle(syncer);
+		if (!syncer->broken && syncer->reserve_wanted > syncer->reserved)
 			reserve_once(syncer);
-		if (syncer->written > syncer->synced || syncer->retired_count > 0)
+		if (!syncer->broken && (syncer->written > syncer->synced || syncer->retired_count > 0))
 			sync_once(syncer);
 		pthread_cond_broadcast(&syncer->done);
 		pthread_mutex_unlock(&syncer->lock);
@@ -255,12 +293,12 @@ int rv__syncer_wait(struct rv__syncer *syncer, int64_t end)
 	int failed;
 
 	pthread_mutex_lock(&syncer->lock);
-	while (syncer->synced < end && !syncer->broken) {
+	while ((syncer->synced < end || syncer->newborn) && !syncer->broken) {
 		syncer->urgent = true;
 		pthread_cond_signal(&syncer->wake);
 		pthread_cond_wait(&syncer->done, &syncer->lock);
 	}
-	failed = syncer->synced >= end ? 0 : syncer->failed;
+	failed = syncer->synced >= end && !syncer->newborn ? 0 : syncer->failed;
 	pthread_mutex_unlock(&syncer->lock);
 	return failed;
 }
@@ -273,7 +311,7 @@ static void want_more(struct rv__syncer *syncer, int64_t end)
 {
 	int64_t now = rv__monotonic_ns();
 
-	if (syncer->reserve_wanted - end >= syncer->reserve_step / 2 && syncer->reserve_wanted >= end)
+	if (syncer->reserve_step && syncer->reserve_wanted - end >= syncer->reserve_step / 2)
 		return;
 	if (now - syncer->reserve_ns > 1000000000 || !syncer->reserve_step)
 		syncer->reserve_step = RESERVE_LEAST;

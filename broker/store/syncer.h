@@ -36,7 +36,9 @@ struct rv__syncer {
 	int retired[RV__RETIRED_MAX]; /* full files: to be synced and closed by the thread */
 	int retired_count;
 	bool directory_changed; /* a file was created */
-	bool urgent;            /* somebody waits: no delay */
+	bool
+	    newborn; /* identity and directories of a new store are not synced yet; nothing is, before they are */
+	bool urgent; /* somebody waits: no delay */
 	bool asleep;
 	bool stop;
 	int64_t written;  /* end of the log */
@@ -51,7 +53,7 @@ struct rv__syncer {
 	_Atomic bool broken; /* failed != 0 */
 };
 
-/** Prepares the members above from what the caller filled in (io .. arg, active_fd, written, synced, reserved) and starts the thread; errno code. */
+/** Prepares the members above from what the caller filled in (io .. arg, active_fd, newborn, written, synced, reserved) and starts the thread; errno code. */
 int rv__syncer_start(struct rv__syncer *syncer);
 /** Syncs what is left, ends and joins the thread, closes the retired files. */
 void rv__syncer_stop(struct rv__syncer *syncer);
