@@ -13,7 +13,7 @@ class Service:
         self.name = name
         base = ports.reserve()
         self.port, self.management_port = base, base + 1
-        self.command = [tree.program("services/%s/parking-%s" % (name, name)),
+        self.command = [tree.program("services/parking-" + name),
                         "--spring.config.location=" + tree.config(name),
                         "--server.port=%d" % self.port, "--management.server.port=%d" % self.management_port]
         if name_server:
