@@ -13,9 +13,16 @@ struct rv__rmq_connection *rv__rmq_connection_get(
 {
 	struct rv__rmq_connection *connection;
 
-	for (connection = client->connections; connection; connection = connection->next)
-		if (connection->identity == identity && strcmp(connection->address, address) == 0)
-			return connection;
+	for (connection = client->connections; connection; connection = connection->next) {
+		if (connection->identity != identity || strcmp(connection->address, address) != 0)
+			continue;
+		/* One address may be name server and broker in one: then the broker has not heard of us yet. */
+		if (broker && !connection->broker) {
+			connection->broker = true;
+			rv__rmq_client_announce(client);
+		}
+		return connection;
+	}
 	connection = calloc(1, sizeof *connection);
 	if (!connection)
 		return NULL;

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rocketmq binder against a peer that answers late, wrongly or not at all. */
+#include <string.h>
+
+#include "binder/rocketmq/binder.h"
+#include "remoting/codes.h"
+#include "tests/support/binder_kit.h"
+#include "tests/support/scripted_peer.h"
+#include "tests/support/unit.h"
+#include "tests/support/wait.h"
+
+static struct peer peer;
+static struct kit kit;
+static struct kit_producer producer;
+static struct kit_consumer *consumer;
+
+static const char *const quick[] = {"send-msg-timeout=600", NULL};
+
+static void begin(void)
+{
+	char name_server[64];
+	/* The first address is nobody's: every case begins with a fail-over. */
+	const char *const settings[] = {name_server, "persist-consumer-offset-interval=20", NULL};
+
+	peer_start(&peer);
+	snprintf(name_server, sizeof name_server, "name-server=127.0.0.1:1;127.0.0.1:%d", peer.port);
+	ck_assert_msg(kit_open(&kit, &rv__rocketmq_binder, settings), "%s", kit.error.text);
+	producer = (struct kit_producer){0};
+	consumer = NULL;
+}
+
+static void end(void)
+{
+	if (consumer) {
+		(void)kit_consumer_close(consumer, 500);
+		free(consumer);
+	}
+	if (producer.producer)
+		(void)kit_producer_close(&producer, 500);
+	kit_close(&kit);
+	peer_stop(&peer);
+}
+
+static void produce(void)
+{
+	ck_assert_msg(kit_produce(&kit, &producer, "topic", quick), "%s", kit.error.text);
+}
+
+static void consume(const char *const *settings)
+{
+	consumer = calloc(1, sizeof *consumer);
+	ck_assert_msg(kit_consume(&kit, consumer, "topic", "group", settings), "%s", kit.error.text);
+}
+
+START_TEST(it_works_when_the_peer_behaves)
+{
+	produce();
+	ck_assert(!producer.info.waiting);
+	consume(NULL);
+	ck_assert_int_eq(kit_send_text(&producer, "hello"), RV_OK);
+	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert_str_eq(rv_message_text(consumer->messages[0]), "hello");
+}
+END_TEST
+
+START_TEST(a_busy_broker_is_tried_again)
+{
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_CODE, RV__RSP_SYSTEM_BUSY, 2);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	ck_assert_int_eq(peer.seen[RV__REQ_SEND_MESSAGE_V2], 3);
+}
+END_TEST
+
+START_TEST(a_refusal_is_told_in_the_broker_s_words)
+{
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_CODE, RV__RSP_MESSAGE_ILLEGAL, -1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TOOBIG);
+	ck_assert_int_eq(producer.last.native, RV__RSP_MESSAGE_ILLEGAL);
+	ck_assert(!producer.last.retriable);
+	ck_assert_ptr_nonnull(strstr(producer.last.text, "as the script says"));
+	ck_assert_int_eq(peer.seen[RV__REQ_SEND_MESSAGE_V2], 1);
+}
+END_TEST
+
+START_TEST(tries_end_after_the_configured_number)
+{
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_CODE, RV__RSP_SYSTEM_ERROR, -1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_PROTOCOL);
+	ck_assert_int_eq(peer.seen[RV__REQ_SEND_MESSAGE_V2], 3);
+}
+END_TEST
+
+START_TEST(silence_ends_with_the_time_out)
+{
+	int64_t began = rv__monotonic_ms();
+
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
+	ck_assert(producer.last.retriable);
+	ck_assert_int_ge(rv__monotonic_ms() - began, 550);
+	ck_assert_int_le(rv__monotonic_ms() - began, 3000);
+}
+END_TEST
+
+START_TEST(a_connection_closed_under_a_send_is_opened_again)
+{
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_CLOSE, 0, 1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_TRUNCATED, 0, 1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_BROKEN, 0, 1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+}
+END_TEST
+
+START_TEST(a_success_without_fields_is_a_success)
+{
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_BARE, 0, 1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	ck_assert_int_eq(producer.receipt.partition, -1);
+	ck_assert_int_eq(producer.receipt.position, -1);
+}
+END_TEST
+
+START_TEST(a_name_server_that_talks_nonsense_is_waited_out)
+{
+	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_GARBAGE, 0, -1);
+	produce();
+	ck_assert(producer.info.waiting);
+	ck_assert_int_ne(kit_send_text(&producer, "x"), RV_OK);
+	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_WELL, 0, 0);
+	WAIT_UNTIL(3000, producer.up == 1);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+}
+END_TEST
+
+START_TEST(an_unknown_topic_without_template_is_named)
+{
+	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_CODE, RV__RSP_TOPIC_NOT_EXIST, -1);
+	produce();
+	ck_assert(producer.info.waiting);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_NOTFOUND);
+	ck_assert_ptr_nonnull(strstr(producer.last.text, "autoCreateTopicEnable"));
+}
+END_TEST
+
+START_TEST(a_consumer_survives_wrong_answers_to_all_its_questions)
+{
+	static const int questions[] = {RV__REQ_HEART_BEAT, RV__REQ_GET_CONSUMER_LIST_BY_GROUP,
+	    RV__REQ_QUERY_CONSUMER_OFFSET, RV__REQ_PULL_MESSAGE, RV__REQ_LOCK_BATCH_MQ};
+	static const enum peer_act acts[] = {
+	    PEER_BARE, PEER_GARBAGE, PEER_CLOSE, PEER_BROKEN, PEER_TRUNCATED, PEER_CODE};
+	size_t act = (size_t)_i % 6, question = (size_t)_i / 6;
+
+	produce();
+	ck_assert_int_eq(kit_send_text(&producer, "kept"), RV_OK);
+	peer_script(&peer, questions[question], acts[act], RV__RSP_SYSTEM_ERROR, 2);
+	consume(NULL);
+	ck_assert(kit_wait_count(consumer, 1, 10000));
+	ck_assert_str_eq(rv_message_text(consumer->messages[0]), "kept");
+}
+END_TEST
+
+START_TEST(a_refused_send_back_is_replaced_by_a_copy)
+{
+	produce();
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	peer_script(&peer, RV__REQ_CONSUMER_SEND_MSG_BACK, PEER_CODE, RV__RSP_SYSTEM_ERROR, -1);
+	consume(NULL);
+	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_REQUEUE, NULL), RV_OK);
+	WAIT_UNTIL(5000, strcmp(peer.retry_topic, "%RETRY%group") == 0);
+}
+END_TEST
+
+START_TEST(a_position_waits_for_the_confirmation_of_a_send_back)
+{
+	produce();
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	peer_script(&peer, RV__REQ_CONSUMER_SEND_MSG_BACK, PEER_SILENT, 0, 1);
+	consume(NULL);
+	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_DEAD_LETTER, NULL), RV_OK);
+	WAIT_UNTIL(5000, peer.seen[RV__REQ_CONSUMER_SEND_MSG_BACK] == 1);
+	/* Unbinding gives up on the deadline and says that one was left. */
+	ck_assert_uint_eq(kit_consumer_close(consumer, 100), 1);
+	ck_assert_int_eq(peer.stored, 0);
+	free(consumer);
+	consumer = NULL;
+}
+END_TEST
+
+START_TEST(positions_are_stored_while_it_runs)
+{
+	produce();
+	consume(NULL);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert_int_eq(peer.stored, 0);
+	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	WAIT_UNTIL(5000, peer.stored == 1);
+}
+END_TEST
+
+START_TEST(a_change_of_members_is_looked_into_at_once)
+{
+	int before;
+
+	consume(NULL);
+	WAIT_UNTIL(5000, consumer->assigned > 0);
+	before = peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP];
+	atomic_store(&peer.notify, true);
+	WAIT_UNTIL(1000, peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP] > before);
+}
+END_TEST
+
+START_TEST(every_accepted_send_completes_when_the_binding_ends)
+{
+	rv_message *message = rv_message_create_text("x");
+
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
+	peer_script(&peer, RV__REQ_SEND_BATCH_MESSAGE, PEER_SILENT, 0, -1);
+	for (int i = 0; i < 20; i++)
+		ck_assert(kit_queue(&producer, message, -1));
+	rv_message_unref(message);
+	ck_assert_uint_eq(kit_producer_close(&producer, 50), 20);
+	ck_assert_uint_eq(producer.completed, 20);
+	ck_assert_int_eq(producer.last.code, RV_E_CLOSED);
+	producer.producer = NULL;
+}
+END_TEST
+
+START_TEST(a_stopped_binder_completes_what_it_has_and_what_comes)
+{
+	rv_message *message = rv_message_create_text("x");
+
+	produce();
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
+	ck_assert(kit_queue(&producer, message, -1));
+	WAIT_UNTIL(5000, peer.seen[RV__REQ_SEND_MESSAGE_V2] == 1);
+	kit.ops->stop(kit.binder);
+	ck_assert(kit_wait_completed(&producer, 1, 1000));
+	ck_assert_int_eq(producer.last.code, RV_E_CLOSED);
+	if (kit_queue(&producer, message, -1))
+		ck_assert(kit_wait_completed(&producer, 2, 2000));
+	ck_assert_int_eq(producer.last.code, RV_E_CLOSED);
+	rv_message_unref(message);
+}
+END_TEST
+
+START_TEST(a_too_large_payload_is_refused_with_both_sizes)
+{
+	const char *const small[] = {"max-message-size=10", NULL};
+
+	ck_assert(kit_produce(&kit, &producer, "topic", small));
+	ck_assert_int_eq(kit_send_text(&producer, "more than ten bytes"), RV_E_TOOBIG);
+	ck_assert_ptr_nonnull(strstr(producer.last.text, "max-message-size"));
+	ck_assert_int_eq(kit_send_text(&producer, "not more"), RV_OK);
+}
+END_TEST
+
+START_TEST(a_full_producer_tells_when_there_is_room)
+{
+	rv_message *message = rv_message_create_text("x");
+	size_t accepted = 0;
+
+	produce();
+	peer_script(&peer, RV__REQ_SEND_BATCH_MESSAGE, PEER_SILENT, 0, 1000000);
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, 1000000);
+	while (kit_queue(&producer, message, -1))
+		ck_assert_uint_lt(accepted++, 100000);
+	ck_assert_uint_gt(accepted, 1000);
+	rv_message_unref(message);
+	ck_assert(kit_wait_completed(&producer, accepted, 10000)); /* by time-out */
+	WAIT_UNTIL(1000, producer.writable >= 1);
+}
+END_TEST
+
+START_TEST(names_that_rocketmq_does_not_allow_are_refused)
+{
+	struct kit_consumer bad = {0};
+
+	ck_assert(!kit_bind_consumer(&kit, &bad, "no spaces", "group", NULL));
+	ck_assert_int_eq(kit.error.code, RV_E_CONFIG);
+	ck_assert_ptr_nonnull(strstr(kit.error.text, "no spaces"));
+	(void)kit_consumer_close(&bad, 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const cases[] = {it_works_when_the_peer_behaves, a_busy_broker_is_tried_again,
+	    a_refusal_is_told_in_the_broker_s_words, tries_end_after_the_configured_number,
+	    silence_ends_with_the_time_out, a_connection_closed_under_a_send_is_opened_again,
+	    a_success_without_fields_is_a_success, a_name_server_that_talks_nonsense_is_waited_out,
+	    an_unknown_topic_without_template_is_named, a_refused_send_back_is_replaced_by_a_copy,
+	    a_position_waits_for_the_confirmation_of_a_send_back, positions_are_stored_while_it_runs,
+	    a_change_of_members_is_looked_into_at_once, every_accepted_send_completes_when_the_binding_ends,
+	    a_stopped_binder_completes_what_it_has_and_what_comes,
+	    a_too_large_payload_is_refused_with_both_sizes, a_full_producer_tells_when_there_is_room,
+	    names_that_rocketmq_does_not_allow_are_refused, NULL};
+	Suite *suite = suite_create("rmq_peer");
+	TCase *single = tcase_create("one"), *loop = tcase_create("answers");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(single, begin, end);
+	tcase_add_checked_fixture(loop, begin, end);
+	tcase_set_timeout(single, 30);
+	tcase_set_timeout(loop, 30);
+	for (const TTest *const *each = cases; *each; each++)
+		tcase_add_test(single, *each);
+	tcase_add_loop_test(loop, a_consumer_survives_wrong_answers_to_all_its_questions, 0, 30);
+	suite_add_tcase(suite, single);
+	suite_add_tcase(suite, loop);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
