@@ -30,7 +30,7 @@ const char *rv__config_home(const char *name, char *installed, size_t size, bool
 		installed[0] = '\0';
 	*ret_found = has_files(".");
 	if (*ret_found || !installed[0] || !has_files(installed))
-		return ".";
+		return NULL;
 	*ret_found = true;
 	return installed;
 }

@@ -13,7 +13,7 @@
  * @param name        of the application; one with a slash is not looked for
  * @param installed   buffer for the installed directory; filled in any case, "" when it does not fit
  * @param ret_found   whether there is a file at all
- * @return "." or `installed`: what to search; "." when nothing was found
+ * @return `installed` when the files stand there; NULL for the working directory, also when there are none
  */
 const char *rv__config_home(const char *name, char *installed, size_t size, bool *ret_found);
 

@@ -34,6 +34,14 @@ static char **copy_arguments(int argc, char **argv)
 	return copy;
 }
 
+/* The first application of a process began with the process, before main(); a later one begins now. */
+static int64_t begin_ns(void)
+{
+	static atomic_flag later = ATOMIC_FLAG_INIT;
+
+	return atomic_flag_test_and_set(&later) ? rv__monotonic_ns() : rv__process_started_ns();
+}
+
 rv_app *rv_app_create(const char *name, int argc, char **argv)
 {
 	rv_app *app = calloc(1, sizeof *app);
@@ -49,7 +57,7 @@ rv_app *rv_app_create(const char *name, int argc, char **argv)
 		return NULL;
 	}
 	app->host.name = app->name;
-	app->host.started_ns = rv__monotonic_ns();
+	app->host.started_ns = begin_ns();
 	app->handles_signals = true;
 	return app;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From properties to settings: every binding, its binder, and every mistake at once. */
+#include "base/config_home.h"
 #include "base/log.h"
 #include "base/numbers.h"
 #include "bindings/app.h"
@@ -263,8 +264,24 @@ static void check_modules(rv_app *app)
 	}
 }
 
+/* Nobody should have to guess why a file had no effect. */
+static void tell_missing_files(const rv_app *app, const char *installed)
+{
+	if (rv__config_get(app->config, "spring.config.location") ||
+	    rv__config_get(app->config, "spring.config.additional-location") ||
+	    rv__config_get(app->config, "spring.config.name"))
+		return;
+	rv_log(RV_LOG_INFO, "config",
+	    "there is no application.properties or .yml in ./, ./config/ or %s/; running on defaults, "
+	    "environment "
+	    "and arguments; --spring.config.location=DIRECTORY/ names another place",
+	    installed);
+}
+
 bool rv__app_configure(rv_app *app)
 {
+	char installed[1024];
+	bool found = true;
 	struct rv__config_sources sources = {
 	    .argc = app->argc,
 	    .argv = app->argv,
@@ -273,6 +290,8 @@ bool rv__app_configure(rv_app *app)
 	    .no_files = app->no_files,
 	};
 
+	if (!app->no_files)
+		sources.directory = rv__config_home(app->name, installed, sizeof installed, &found);
 	app->config = rv__config_load(&sources, &app->problems);
 	if (!app->config || !list_bindings(app)) {
 		rv__problems_add(
@@ -281,6 +300,8 @@ bool rv__app_configure(rv_app *app)
 	}
 	app->host.config = app->config;
 	read_common(app);
+	if (!found)
+		tell_missing_files(app, installed);
 	for (rv_channel *at = app->channels; at; at = at->next) {
 		check_channel(app, at);
 		if (at->output)

@@ -63,9 +63,6 @@ static rv_err start_modules(rv_app *app, enum rv__phase phase, struct rv_error *
 
 		if (module->phase == phase && module->start)
 			code = module->start(&app->host, &app->host.slots[i], err);
-		if (code != RV_OK)
-			rv_log(RV_LOG_ERROR, "app", "module=%s: RV%04u %s", module->name,
-			    err ? (unsigned)err->number : 0u, err ? err->text : "");
 	}
 	return code;
 }
@@ -267,7 +264,8 @@ static int run_configured(rv_app *app)
 	if (code == RV_OK)
 		rv__app_loop(app);
 	else
-		rv_log(RV_LOG_ERROR, "app", "RV%04u %s", (unsigned)error.number, error.text);
+		rv_log(RV_LOG_ERROR, error.where[0] ? error.where : "app", "RV%04u %s",
+		    (unsigned)error.number, error.text);
 	rv__app_stop(app);
 	if (code == RV_E_CONFIG)
 		return 2;

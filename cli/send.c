@@ -4,6 +4,7 @@
 
 #include <rivulet/rivulet.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ struct send {
 	rv_channel *output;
 	int result;
 };
+
+static volatile sig_atomic_t interrupted;
 
 static bool add_header(struct send *send, const char *name, const char *value)
 {
@@ -106,6 +109,10 @@ static bool send_one(struct send *send, const char *payload, size_t length)
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = make_message(send, payload, length);
 	struct rv_error error;
 
+	if (interrupted) {
+		fputs("rivulet send: interrupted\n", stderr);
+		return false;
+	}
 	if (rv_channel_send(send->output, message, &error) != RV_OK) {
 		fprintf(stderr, "rivulet send: %s\n", error.text);
 		return false;
@@ -179,10 +186,23 @@ static bool send_whole(struct send *send)
 	return sent;
 }
 
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/*
+ * Runs on the application's own thread, so that the channel cannot go away meanwhile; a stop has to wait for
+ * its return, which is why signals come here while it runs. They also end a read of standard input.
+ */
 static void send_when_ready(rv_app *app, void *context)
 {
+	struct sigaction action = {.sa_handler = on_signal};
 	struct send *send = context;
 
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 	send->result = (send->lines ? send_lines(send) : send_whole(send)) ? RV__EXIT_OK : RV__EXIT_FAILED;
 	rv_app_request_stop(app);
 }

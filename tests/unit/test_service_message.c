@@ -71,6 +71,8 @@ START_TEST(a_notice_is_logged_with_the_binder_in_use)
 	WAIT_UNTIL(5000,
 	    was_logged("Receive input msg = {\"mcontent\":\"这是第一个消息测试.\",\"mtype\":"
 	               "\"支付消息\"} by Memory..."));
+	ck_assert(was_logged("consume "));
+	ck_assert(was_logged(" cost: "));
 }
 END_TEST
 
