@@ -14,16 +14,16 @@
 
 enum { TOPICS_MAX = 64, TOPIC_SIZE = 32, LINE_SIZE = 4096 };
 
-/* Written before threads start or under the lock; levels are read without it. */
+/* Written under the lock. Levels are read without it, as atomics; the sink is set before threads start. */
 static struct {
 	pthread_mutex_t lock;
 	rv_log_sink_fn sink;
 	void *sink_arg;
-	rv_log_level root;
+	int root; /* rv_log_level */
 	char process[64];
 	struct {
 		char name[TOPIC_SIZE];
-		rv_log_level level;
+		int level; /* rv_log_level */
 	} topics[TOPICS_MAX];
 	size_t topic_count;
 } logs = {.lock = PTHREAD_MUTEX_INITIALIZER, .root = RV_LOG_INFO};
@@ -38,7 +38,9 @@ void rv_log_set_sink(rv_log_sink_fn sink, void *arg)
 
 void rv__log_set_process(const char *name)
 {
+	pthread_mutex_lock(&logs.lock);
 	snprintf(logs.process, sizeof logs.process, "%s", name);
+	pthread_mutex_unlock(&logs.lock);
 }
 
 void rv__log_set_level(const char *topic, rv_log_level level)
@@ -47,13 +49,15 @@ void rv__log_set_level(const char *topic, rv_log_level level)
 
 	pthread_mutex_lock(&logs.lock);
 	if (!topic || strcasecmp(topic, "root") == 0) {
-		logs.root = level;
+		__atomic_store_n(&logs.root, (int)level, __ATOMIC_RELAXED);
 	} else {
 		while (i < logs.topic_count && strcmp(logs.topics[i].name, topic) != 0)
 			i++;
 		if (i < TOPICS_MAX) {
-			snprintf(logs.topics[i].name, TOPIC_SIZE, "%s", topic);
-			logs.topics[i].level = level;
+			/* A name is written once, before its row can be seen. */
+			if (i == logs.topic_count)
+				snprintf(logs.topics[i].name, TOPIC_SIZE, "%s", topic);
+			__atomic_store_n(&logs.topics[i].level, (int)level, __ATOMIC_RELAXED);
 			if (i == logs.topic_count)
 				__atomic_store_n(&logs.topic_count, i + 1, __ATOMIC_RELEASE);
 		}
@@ -67,8 +71,8 @@ bool rv_log_enabled(rv_log_level level, const char *topic)
 
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(logs.topics[i].name, topic) == 0)
-			return level <= logs.topics[i].level;
-	return level <= logs.root;
+			return (int)level <= __atomic_load_n(&logs.topics[i].level, __ATOMIC_RELAXED);
+	return (int)level <= __atomic_load_n(&logs.root, __ATOMIC_RELAXED);
 }
 
 static size_t write_prefix(char *line, size_t size, rv_log_level level, const char *topic)
@@ -80,8 +84,10 @@ static size_t write_prefix(char *line, size_t size, rv_log_level level, const ch
 
 	gmtime_r(&seconds, &utc);
 	length = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &utc);
+	pthread_mutex_lock(&logs.lock);
 	length += (size_t)snprintf(line + length, size - length, ".%03dZ %s %s%s[%s] ", (int)(now % 1000),
 	    words[level], logs.process, logs.process[0] ? " " : "", topic);
+	pthread_mutex_unlock(&logs.lock);
 	return length;
 }
 

@@ -377,9 +377,8 @@ void rv_message_unref(rv_message *message)
 	while (message && !message->error) {
 		rv_message *holds = message->holds;
 
-		if (atomic_fetch_sub_explicit(&message->refs, 1, memory_order_release) != 1)
+		if (atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1)
 			return;
-		atomic_thread_fence(memory_order_acquire);
 		destroy(message);
 		message = holds;
 	}
