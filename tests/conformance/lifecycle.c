@@ -190,6 +190,7 @@ static int send_async(int from, int to)
 
 START_TEST(asynchronous_sends_complete_exactly_once)
 {
+	memset(&completions, 0, sizeof completions);
 	start();
 	ck_assert_int_eq(send_async(0, ASYNC), ASYNC);
 	WAIT_UNTIL(KIT_SOON_MS, atomic_load(&completions.ok) + atomic_load(&completions.failed) == ASYNC);
@@ -203,6 +204,7 @@ END_TEST
 
 START_TEST(a_stop_completes_every_accepted_send)
 {
+	memset(&completions, 0, sizeof completions);
 	start();
 	ck_assert_int_eq(send_async(0, ASYNC), ASYNC);
 	ck_assert_int_eq(kit_service_stop(&producer), 0);
