@@ -219,6 +219,7 @@ static rv_err bind_output(struct rv__binding *binding, struct rv_error *err)
 	pthread_mutex_lock(&binding->lock);
 	output->producer = producer;
 	output->info = info;
+	atomic_store(&output->queued_is_sent, info.queued_is_sent);
 	learn_way(&binding->way, info.waiting);
 	if (info.send_timeout_ms > 0)
 		atomic_store(&output->send_timeout_ms, info.send_timeout_ms);

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* A send before the properties were read waits for the default of send-timeout. */
 enum { BEFORE_CONFIGURED_MS = 3000 };
@@ -40,15 +41,6 @@ static void tell_progress(struct rv__output *output)
 	pthread_mutex_unlock(&output->lock);
 }
 
-/* Somebody less uses the output: for those who wait until nobody does. No progress for senders, who would
- * otherwise wake each other, and themselves, for as long as the gate is shut. */
-static void tell_left(struct rv__output *output)
-{
-	pthread_mutex_lock(&output->lock);
-	pthread_cond_broadcast(&output->changed);
-	pthread_mutex_unlock(&output->lock);
-}
-
 void rv__output_set_gate(struct rv__output *output, enum rv__gate gate)
 {
 	atomic_store(&output->gate, gate);
@@ -71,24 +63,28 @@ static bool enter(struct rv__output *output)
 
 static void leave(struct rv__output *output)
 {
-	if (atomic_fetch_sub(&output->users, 1) == 1 && atomic_load(&output->gate) != RV__GATE_OPEN)
-		tell_left(output);
+	/* The last access: a closer that sees nobody inside may free the output. */
+	atomic_fetch_sub(&output->users, 1);
+}
+
+/* Nobody tells when the last one leaves, since telling would touch what may be freed then. Senders pass in
+ * microseconds, and waiting ones leave at once when the gate is shut. */
+static void wait_for_none(const atomic_uint *count)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+
+	while (atomic_load(count) > 0)
+		nanosleep(&pause, NULL);
 }
 
 void rv__output_wait_unused(struct rv__output *output)
 {
-	pthread_mutex_lock(&output->lock);
-	while (atomic_load(&output->users) > 0)
-		pthread_cond_wait(&output->changed, &output->lock);
-	pthread_mutex_unlock(&output->lock);
+	wait_for_none(&output->users);
 }
 
 void rv__output_leave_all(struct rv__output *output)
 {
-	pthread_mutex_lock(&output->lock);
-	while (atomic_load(&output->users) > 0 || atomic_load(&output->waiters) > 0)
-		pthread_cond_wait(&output->changed, &output->lock);
-	pthread_mutex_unlock(&output->lock);
+	wait_for_none(&output->callers);
 }
 
 /* -- bounds ------------------------------------------------------------------------------ */
@@ -157,8 +153,7 @@ static rv_err offer_until(struct rv__output *output, struct rv__ticket *ticket, 
 	}
 	if (!in_time && code == RV_E_FULL)
 		code = RV_E_TIMEOUT;
-	if (atomic_fetch_sub(&output->waiters, 1) == 1 && atomic_load(&output->gate) == RV__GATE_STOPPED)
-		tell_left(output);
+	atomic_fetch_sub(&output->waiters, 1);
 	return code;
 }
 
@@ -248,26 +243,20 @@ static rv_err answer_timeout(struct rv__output *output, struct rv_error *err)
 static bool wait_configured(struct rv__output *output, int64_t deadline_ns)
 {
 	bool in_time = true;
+	bool configured;
 
 	atomic_fetch_add(&output->waiters, 1);
 	pthread_mutex_lock(&output->lock);
 	while (!atomic_load(&output->configured) && atomic_load(&output->gate) != RV__GATE_STOPPED && in_time)
 		in_time = rv__wait_until(&output->changed, &output->lock, deadline_ns);
 	pthread_mutex_unlock(&output->lock);
-	if (atomic_fetch_sub(&output->waiters, 1) == 1 && atomic_load(&output->gate) == RV__GATE_STOPPED)
-		tell_left(output);
-	return atomic_load(&output->configured);
+	configured = atomic_load(&output->configured);
+	atomic_fetch_sub(&output->waiters, 1);
+	return configured;
 }
 
-rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv_error *err)
+static rv_err check_way(struct rv__output *output, int64_t deadline_ns, struct rv_error *err)
 {
-	int64_t deadline_ns = rv__monotonic_ns() + atomic_load(&output->send_timeout_ms) * 1000000;
-	struct rv__waiter *waiter = NULL;
-	struct rv__ticket *ticket;
-	rv_err code = check_message(output, message, err);
-
-	if (code != RV_OK)
-		return code;
 	if (in_completion)
 		return rv_error_set(err, RV_E_INVALID, RV__N_SEND_IN_COMPLETION, "channel",
 		    "rv_channel_send() on '%s' from a completion would wait for itself; use "
@@ -276,8 +265,23 @@ rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv
 	if (!atomic_load_explicit(&output->configured, memory_order_acquire) &&
 	    !wait_configured(output, deadline_ns))
 		return refuse(output, RV_E_UNAVAILABLE, err);
+	return RV_OK;
+}
+
+static rv_err send_and_wait(struct rv__output *output, rv_message *message, struct rv_error *err)
+{
+	int64_t deadline_ns = rv__monotonic_ns() + atomic_load(&output->send_timeout_ms) * 1000000;
+	bool waits = !atomic_load(&output->queued_is_sent);
+	struct rv__waiter *waiter = NULL;
+	struct rv__ticket *ticket;
+	rv_err code = check_message(output, message, err);
+
+	if (code == RV_OK)
+		code = check_way(output, deadline_ns, err);
+	if (code != RV_OK)
+		return code;
 	ticket = make_ticket(output, message);
-	if (!ticket || !(waiter = rv__waiter_take())) {
+	if (!ticket || (waits && !(waiter = rv__waiter_take()))) {
 		if (ticket)
 			drop_ticket(ticket);
 		return refuse(output, RV_E_NOMEM, err);
@@ -286,13 +290,16 @@ rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv
 	code = offer_until(output, ticket, deadline_ns);
 	if (code != RV_OK) {
 		drop_ticket(ticket);
-		rv__waiter_give_unused(waiter);
+		if (waiter)
+			rv__waiter_give_unused(waiter);
 		return refuse(output, code, err);
 	}
-	return rv__waiter_wait(waiter, deadline_ns, &code, err) ? code : answer_timeout(output, err);
+	if (!waiter || rv__waiter_wait(waiter, deadline_ns, &code, err))
+		return code;
+	return answer_timeout(output, err);
 }
 
-rv_err rv__output_send_async(
+static rv_err send_only(
     struct rv__output *output, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err)
 {
 	struct rv__ticket *ticket;
@@ -312,6 +319,27 @@ rv_err rv__output_send_async(
 		return RV_OK;
 	drop_ticket(ticket);
 	return refuse(output, code, err);
+}
+
+rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv_error *err)
+{
+	rv_err code;
+
+	atomic_fetch_add(&output->callers, 1);
+	code = send_and_wait(output, message, err);
+	atomic_fetch_sub(&output->callers, 1);
+	return code;
+}
+
+rv_err rv__output_send_async(
+    struct rv__output *output, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err)
+{
+	rv_err code;
+
+	atomic_fetch_add(&output->callers, 1);
+	code = send_only(output, message, done, context, err);
+	atomic_fetch_sub(&output->callers, 1);
+	return code;
 }
 
 /* -- upcalls --------------------------------------------------------------------------------- */

@@ -31,12 +31,14 @@ struct rv__output {
 	struct rv_producer_info info;    /* likewise */
 	const char *content_type;        /* interned */
 	atomic_llong send_timeout_ms;
+	atomic_bool queued_is_sent; /* a property of the binder says so */
 	int64_t max_in_flight;
 	int64_t max_in_flight_bytes;
 
 	atomic_bool configured; /* what stands above is valid */
 	atomic_int gate;        /* enum rv__gate; written under `lock` */
-	atomic_uint users;      /* threads between the look at the gate and the binder's return */
+	atomic_uint callers;    /* threads anywhere inside a send */
+	atomic_uint users;      /* of these, between the look at the gate and the binder's return */
 	atomic_llong in_flight;
 	atomic_llong in_flight_bytes;
 	atomic_uint waiters; /* senders that wait; completions wake nobody without them */
