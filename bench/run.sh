@@ -55,10 +55,10 @@ said() { grep -q "$2" "$work/$1.log"; }
 resident() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 
 broker_command=("$build"/cli/rivulet broker --port "$broker_port" --name-server-port "$name_server_port")
-message_command=("$build"/services/message/parking-message --spring.config.location=config/message/
+message_command=("$build"/services/parking-message --spring.config.location=config/message/
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server"
 	--server.port="$message_port")
-charging_command=("$build"/services/charging/parking-charging --spring.config.location=config/charging/
+charging_command=("$build"/services/parking-charging --spring.config.location=config/charging/
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server"
 	--server.port="$charging_port")
 rocketmq=(--spring.cloud.stream.rocketmq.binder.name-server="$name_server" --spring.config.location="$work/empty.properties"

@@ -122,11 +122,11 @@ wait_until broker 20 "it took connections on port $name_server_port" listening "
 wait_until broker 20 "it took connections on port $broker_port" listening "$broker_port"
 
 say "Starting parking-message on port $message_port and parking-charging on port $charging_port"
-start parking-message "$build"/services/message/parking-message \
+start parking-message "$build"/services/parking-message \
 	--spring.config.location=config/message/ \
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
 	--server.port="$message_port"
-start parking-charging "$build"/services/charging/parking-charging \
+start parking-charging "$build"/services/parking-charging \
 	--spring.config.location=config/charging/ \
 	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
 	--server.port="$charging_port"
