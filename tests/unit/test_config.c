@@ -4,6 +4,8 @@
 #include "base/numbers.h"
 #include "tests/support/unit.h"
 
+#include <rivulet-config.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -154,6 +156,7 @@ START_TEST(each_layer_wins_over_those_below)
 }
 END_TEST
 
+#if RV_HAVE_YAML
 START_TEST(properties_win_over_yaml_of_the_same_directory)
 {
 	write_file("application.yml", "a: yml\nb: yml\n");
@@ -164,6 +167,7 @@ START_TEST(properties_win_over_yaml_of_the_same_directory)
 	expect_origin("a", "application.yml:1");
 }
 END_TEST
+#endif
 
 START_TEST(nothing_at_all_is_a_configuration_too)
 {
@@ -588,27 +592,45 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const cases[] = {each_layer_wins_over_those_below,
-	    properties_win_over_yaml_of_the_same_directory, nothing_at_all_is_a_configuration_too,
-	    keys_are_found_by_relaxed_names, the_environment_reaches_keys_with_dashes_in_both_spellings,
-	    a_key_set_twice_in_a_file_warns_and_the_last_one_wins, a_location_replaces_the_usual_places,
-	    an_additional_location_wins_over_the_usual_places, of_several_locations_the_last_one_wins,
-	    commas_put_one_group_wholly_above_the_other_and_semicolons_do_not,
-	    a_missing_location_is_a_mistake_unless_optional, places_inside_java_are_refused_unless_optional,
-	    files_may_have_another_name, an_import_wins_over_the_file_that_names_it,
-	    a_missing_import_is_a_mistake_unless_optional, imports_in_a_circle_are_a_mistake,
-	    lines_that_cannot_be_read_are_all_told, words_that_are_no_arguments_are_mistakes,
-	    broken_json_in_the_environment_is_a_mistake,
-	    profiles_may_be_named_by_file_environment_and_argument,
-	    the_default_profile_is_active_when_no_other_is, groups_and_includes_bring_profiles_along,
-	    documents_count_when_their_profile_expression_holds,
-	    a_list_of_profile_expressions_holds_when_one_does, documents_of_another_platform_do_not_count,
-	    a_malformed_profile_expression_is_a_mistake, placeholders_are_replaced_wherever_the_key_stands,
-	    placeholders_nest_in_key_and_default,
-	    a_placeholder_without_value_is_a_mistake_of_the_key_that_needs_it,
-	    a_circle_of_placeholders_is_told_and_ends, values_that_multiply_are_cut_off,
-	    random_values_have_springs_shapes, names_below_a_prefix_are_told_once_as_first_written,
-	    a_view_lays_the_keys_of_a_binder_over_the_others, NULL};
+	const TTest *const cases[] = {
+		each_layer_wins_over_those_below,
+#if RV_HAVE_YAML
+		properties_win_over_yaml_of_the_same_directory,
+#endif
+		nothing_at_all_is_a_configuration_too,
+		keys_are_found_by_relaxed_names,
+		the_environment_reaches_keys_with_dashes_in_both_spellings,
+		a_key_set_twice_in_a_file_warns_and_the_last_one_wins,
+		a_location_replaces_the_usual_places,
+		an_additional_location_wins_over_the_usual_places,
+		of_several_locations_the_last_one_wins,
+		commas_put_one_group_wholly_above_the_other_and_semicolons_do_not,
+		a_missing_location_is_a_mistake_unless_optional,
+		places_inside_java_are_refused_unless_optional,
+		files_may_have_another_name,
+		an_import_wins_over_the_file_that_names_it,
+		a_missing_import_is_a_mistake_unless_optional,
+		imports_in_a_circle_are_a_mistake,
+		lines_that_cannot_be_read_are_all_told,
+		words_that_are_no_arguments_are_mistakes,
+		broken_json_in_the_environment_is_a_mistake,
+		profiles_may_be_named_by_file_environment_and_argument,
+		the_default_profile_is_active_when_no_other_is,
+		groups_and_includes_bring_profiles_along,
+		documents_count_when_their_profile_expression_holds,
+		a_list_of_profile_expressions_holds_when_one_does,
+		documents_of_another_platform_do_not_count,
+		a_malformed_profile_expression_is_a_mistake,
+		placeholders_are_replaced_wherever_the_key_stands,
+		placeholders_nest_in_key_and_default,
+		a_placeholder_without_value_is_a_mistake_of_the_key_that_needs_it,
+		a_circle_of_placeholders_is_told_and_ends,
+		values_that_multiply_are_cut_off,
+		random_values_have_springs_shapes,
+		names_below_a_prefix_are_told_once_as_first_written,
+		a_view_lays_the_keys_of_a_binder_over_the_others,
+		NULL
+	};
 
 	return unit_run("config", cases, setup, teardown);
 }
