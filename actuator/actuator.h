@@ -33,10 +33,15 @@ struct rv__actuator {
 	struct rv__http_settings http; /* of the own server */
 	bool own_server;
 	struct rv__routes routes; /* of the own server */
+	int listen_fd;            /* taken and not yet served; else -1 */
+	int port;
 	struct rv__http_server *server;
 };
 
 extern const struct rv__module rv__actuator_module;
+
+/** Takes the port of the own server before anything binds; its state is that of rv__actuator_module. */
+extern const struct rv__module rv__actuator_socket_module;
 
 /* Endpoints. */
 int rv__health_get(const rv_http_request *request, rv_http_response *response, void *actuator);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "http/listen.h"
 #include "http/module.h"
 #include "http/response.h"
 
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define AT(member) offsetof(struct rv__management_settings, member)
 
@@ -177,6 +179,7 @@ static rv_err check(struct rv__host *host, void **state, struct rv__problems *pr
 		*state = calloc(1, sizeof *actuator);
 	if (!(actuator = *state))
 		return RV_E_NOMEM;
+	actuator->listen_fd = -1;
 	actuator->host = host;
 	rv__config_fill(host->config, &rv__management_table, prefixes, &actuator->settings, problems);
 	/* The HTTP module tells its own mistakes. */
@@ -197,18 +200,32 @@ static rv_err check(struct rv__host *host, void **state, struct rv__problems *pr
 	return problems->fatal_count > fatal ? RV_E_CONFIG : RV_OK;
 }
 
+/* Before anything binds, as the HTTP module does. */
+static rv_err open_socket(struct rv__host *host, void **state, struct rv_error *err)
+{
+	struct rv__actuator *actuator = *rv__host_slot(host, &rv__actuator_module);
+
+	(void)state;
+	if (!actuator || !actuator->own_server || actuator->settings.port < 0)
+		return RV_OK;
+	return rv__listen(actuator->http.server.address, actuator->http.server.port, "management.server.port",
+	    &actuator->listen_fd, &actuator->port, err);
+}
+
 static rv_err start(struct rv__host *host, void **state, struct rv_error *err)
 {
 	struct rv__actuator *actuator = *state;
 	rv_err code;
 
-	if (!actuator || !actuator->own_server || actuator->settings.port < 0)
+	if (!actuator || actuator->listen_fd < 0)
 		return RV_OK;
 	code = rv__http_server_start(
-	    &actuator->http, &actuator->routes, "management.server.port", &actuator->server, err);
-	if (code == RV_OK)
-		rv__host_set_port(host, &rv__actuator_module, rv__http_server_port(actuator->server));
-	return code;
+	    &actuator->http, &actuator->routes, actuator->listen_fd, &actuator->server, err);
+	if (code)
+		return code;
+	actuator->listen_fd = -1;
+	rv__host_set_port(host, &rv__actuator_module, actuator->port);
+	return RV_OK;
 }
 
 /* Nothing to stop: probes may look until the very end. */
@@ -220,6 +237,8 @@ static void close_module(struct rv__host *host, void *state)
 	if (!actuator)
 		return;
 	rv__http_server_close(actuator->server);
+	if (actuator->listen_fd >= 0)
+		close(actuator->listen_fd);
 	rv__routes_finish(&actuator->routes);
 	free(actuator);
 }
@@ -227,6 +246,12 @@ static void close_module(struct rv__host *host, void *state)
 static const struct rv__section sections[] = {
     {.prefix = "management", .table = &rv__management_table, .title = "Actuator"},
     {.prefix = NULL},
+};
+
+const struct rv__module rv__actuator_socket_module = {
+    .name = "actuator socket",
+    .phase = RV__PHASE_BROKER,
+    .start = open_socket,
 };
 
 const struct rv__module rv__actuator_module = {

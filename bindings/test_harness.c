@@ -325,7 +325,7 @@ rv_app *rv_test_app(struct rv_test *test)
 int rv_test_http_port(struct rv_test *test)
 {
 	for (size_t i = 0; rv__builtin_modules[i]; i++)
-		if (test->app->host.ports[i] > 0)
+		if (strcmp(rv__builtin_modules[i]->name, "http") == 0)
 			return test->app->host.ports[i];
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include "broker/module.h"
 #include "http/module.h"
 
-const struct rv__module *const rv__builtin_modules[] = {
+const struct rv__module *const rv__builtin_modules[] = {&rv__http_socket_module, &rv__actuator_socket_module,
     &rv__broker_module, &rv__http_module, &rv__actuator_module, NULL};
 
 const struct rv_binder_ops *const rv__builtin_binders[] = {&rv__rocketmq_binder, &rv__memory_binder, NULL};

@@ -23,9 +23,9 @@ static rv_err explain(const char *address, int64_t port, const char *key, int wh
 		    (int)port, address, key);
 	else
 		rv_error_set(err, RV_E_IO, RV__N_BAD_ADDRESS, "http",
-		    "cannot listen on %s port %d: %s; choose an address of this machine and a port from 1024 "
-		    "on "
-		    "(--%s=…)",
+		    "cannot listen on %s port %d: %s; choose an address of this machine (--server.address=…) "
+		    "and a "
+		    "port from 1024 on (--%s=…)",
 		    address, (int)port, strerror(why), key);
 	if (err)
 		err->native = why;

@@ -2,8 +2,10 @@
 #include "http/module.h"
 
 #include "base/numbers.h"
+#include "http/listen.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* The module's slot: made by the first route or by check. */
 struct http {
@@ -11,16 +13,19 @@ struct http {
 	struct rv__problems mistakes; /* of declarations, told by check */
 	bool serves_application;      /* there is a route that is not the actuator's */
 	struct rv__http_settings settings;
+	int listen_fd; /* from open_socket until the server has it; else -1 */
+	int port;
 	struct rv__http_server *server;
 };
 
 static struct http *slot_of(struct rv__host *host)
 {
 	void **slot = rv__host_slot(host, &rv__http_module);
+	struct http *http = *slot;
 
-	if (!*slot)
-		*slot = calloc(1, sizeof(struct http));
-	return *slot;
+	if (!http && (*slot = http = calloc(1, sizeof *http)))
+		http->listen_fd = -1;
+	return http;
 }
 
 void rv_app_route(
@@ -69,20 +74,36 @@ static bool wants_port(const struct http *http, const rv_config *config)
 	return http->serves_application || rv__config_get(config, "server.port");
 }
 
-static rv_err start(struct rv__host *host, void **state, struct rv_error *err)
+/*
+ * The port is taken before anything binds: a second process of a service must not join its groups, receive
+ * messages, and only then find that it cannot stay. Clients that come early wait in the socket.
+ */
+static rv_err open_socket(struct rv__host *host, void **state, struct rv_error *err)
 {
 	struct http *http = slot_of(host);
-	rv_err code;
 
 	(void)state;
 	if (!http)
 		return rv_error_set(err, RV_E_NOMEM, 0, "http", "no memory for the HTTP module");
 	if (!wants_port(http, host->config))
 		return RV_OK;
-	code = rv__http_server_start(&http->settings, &http->routes, "server.port", &http->server, err);
-	if (code == RV_OK)
-		rv__host_set_port(host, &rv__http_module, rv__http_server_port(http->server));
-	return code;
+	return rv__listen(http->settings.server.address, http->settings.server.port, "server.port",
+	    &http->listen_fd, &http->port, err);
+}
+
+static rv_err start(struct rv__host *host, void **state, struct rv_error *err)
+{
+	struct http *http = *state;
+	rv_err code;
+
+	if (!http || http->listen_fd < 0)
+		return RV_OK;
+	code = rv__http_server_start(&http->settings, &http->routes, http->listen_fd, &http->server, err);
+	if (code)
+		return code;
+	http->listen_fd = -1;
+	rv__host_set_port(host, &rv__http_module, http->port);
+	return RV_OK;
 }
 
 static void stop(struct rv__host *host, void *state)
@@ -102,6 +123,8 @@ static void close_module(struct rv__host *host, void *state)
 	if (!http)
 		return;
 	rv__http_server_close(http->server);
+	if (http->listen_fd >= 0)
+		close(http->listen_fd);
 	rv__routes_finish(&http->routes);
 	rv__problems_finish(&http->mistakes);
 	free(http);
@@ -111,6 +134,12 @@ static const struct rv__section sections[] = {
     {.prefix = "server", .table = &rv__http_server_table, .title = "HTTP server"},
     {.prefix = "rivulet.http", .table = &rv__http_limits_table, .title = "HTTP server: limits and time-outs"},
     {.prefix = NULL},
+};
+
+const struct rv__module rv__http_socket_module = {
+    .name = "http socket",
+    .phase = RV__PHASE_BROKER,
+    .start = open_socket,
 };
 
 const struct rv__module rv__http_module = {

@@ -8,6 +8,9 @@
 
 extern const struct rv__module rv__http_module;
 
+/** Takes the port in RV__PHASE_BROKER, before anything binds; its state is that of rv__http_module. */
+extern const struct rv__module rv__http_socket_module;
+
 /**
  * Adds a route of the actuator to the service's own server, before it starts. Such routes are served whatever
  * the load, and make the server listen when there are no others and `server.port` is set.

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "http/connection.h"
-#include "http/listen.h"
 #include "http/response.h"
 
 #include <errno.h>
@@ -36,7 +35,6 @@ enum {
 
 struct rv__http_server {
 	struct MHD_Daemon *daemon;
-	int port;
 	int listen_fd; /* the daemon's until stop */
 	struct rv__http_settings settings;
 	const struct rv__routes *routes;
@@ -374,7 +372,7 @@ static rv_err start_daemon(struct rv__http_server *server, struct rv_error *err)
 }
 
 rv_err rv__http_server_start(const struct rv__http_settings *settings, const struct rv__routes *routes,
-    const char *key, struct rv__http_server **ret_server, struct rv_error *err)
+    int listen_fd, struct rv__http_server **ret_server, struct rv_error *err)
 {
 	struct rv__http_server *server = calloc(1, sizeof *server);
 	rv_err code;
@@ -384,13 +382,10 @@ rv_err rv__http_server_start(const struct rv__http_settings *settings, const str
 	server->settings = *settings;
 	server->settings.server.address = NULL;
 	server->routes = routes;
-	code = rv__listen(
-	    settings->server.address, settings->server.port, key, &server->listen_fd, &server->port, err);
-	if (code)
-		goto free_server;
+	server->listen_fd = listen_fd;
 	code = rv__http_connections_init(&server->connections, &settings->limits, err);
 	if (code)
-		goto close_socket;
+		goto free_server;
 	code = start_daemon(server, err);
 	if (code)
 		goto finish_connections;
@@ -398,16 +393,9 @@ rv_err rv__http_server_start(const struct rv__http_settings *settings, const str
 	return RV_OK;
 finish_connections:
 	rv__http_connections_finish(&server->connections);
-close_socket:
-	close(server->listen_fd);
 free_server:
 	free(server);
 	return code;
-}
-
-int rv__http_server_port(const struct rv__http_server *server)
-{
-	return server->port;
 }
 
 void rv__http_server_stop(struct rv__http_server *server)

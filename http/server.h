@@ -16,18 +16,15 @@
 struct rv__http_server;
 
 /**
- * Listens and serves `routes`.
+ * Serves `routes` on a listening socket (http/listen.h).
  *
- * @param settings  copied; its strings are needed until the return only
- * @param routes    borrowed until close
- * @param key       property that names the port, for the sentence when it is taken
- * @return RV_OK; RV_E_IO or RV_E_CONFIG from listening; RV_E_NOMEM or RV_E_IO when threads or memory lack
+ * @param settings   copied; its strings are needed until the return only
+ * @param routes     borrowed until close
+ * @param listen_fd  transfer
+ * @return RV_OK; RV_E_NOMEM or RV_E_IO when memory or threads lack
  */
 rv_err rv__http_server_start(const struct rv__http_settings *settings, const struct rv__routes *routes,
-    const char *key, struct rv__http_server **ret_server, struct rv_error *err);
-
-/** The port it listens on. */
-int rv__http_server_port(const struct rv__http_server *server);
+    int listen_fd, struct rv__http_server **ret_server, struct rv_error *err);
 
 /** No new connections; requests on open ones get 503, but for management. Returns at once. NULL is fine. */
 void rv__http_server_stop(struct rv__http_server *server);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Health and bindings as a probe or an operator asks for them. */
 #include "actuator/values.h"
+#include "http/listen.h"
 
 #include <rivulet/http.h>
 #include <rivulet/test.h>
@@ -308,6 +309,39 @@ START_TEST(waiting_handlers_do_not_delay_the_actuator)
 }
 END_TEST
 
+START_TEST(a_taken_port_stops_the_start_before_anything_binds)
+{
+	char taken[64];
+	const char *const properties[] = {"server.port=0", taken, NULL};
+	struct rv_error error;
+
+	snprintf(taken, sizeof taken, "management.server.port=%d", port);
+	ck_assert_ptr_null(rv_test_start(declare, NULL, properties, &error));
+	ck_assert_ptr_nonnull(strstr(error.text, "status 1"));
+}
+END_TEST
+
+START_TEST(the_actuator_may_have_a_port_of_its_own)
+{
+	int service = port;
+	struct answer answer;
+	char own[64];
+	const char *const properties[] = {"server.port=0", own, NULL};
+	struct rv_error error;
+	int fd;
+
+	ck_assert_int_eq(rv__listen("127.0.0.1", 0, "", &fd, &service, &error), RV_OK);
+	close(fd);
+	snprintf(own, sizeof own, "management.server.port=%d", service);
+	ck_assert_int_eq(rv_test_stop(test), 0);
+	start(properties);
+	ask(port, "GET", "/actuator/health", NULL, &answer);
+	ck_assert_int_eq(answer.status, 404);
+	ask(service, "GET", "/actuator/health", NULL, &answer);
+	ck_assert_int_eq(answer.status, 200);
+}
+END_TEST
+
 START_TEST(secrets_are_hidden_and_names_are_camel_case)
 {
 	struct settings {
@@ -354,7 +388,8 @@ int main(void)
 	    names_have_no_case, unknown_binding_is_404, paused_input_keeps_messages_until_resumed,
 	    stopped_input_starts_again_and_health_stays_up, wrong_changes_are_400_and_change_nothing,
 	    outputs_cannot_be_paused, get_changes_nothing, page_of_another_site_is_refused,
-	    waiting_handlers_do_not_delay_the_actuator, secrets_are_hidden_and_names_are_camel_case, NULL};
+	    waiting_handlers_do_not_delay_the_actuator, a_taken_port_stops_the_start_before_anything_binds,
+	    the_actuator_may_have_a_port_of_its_own, secrets_are_hidden_and_names_are_camel_case, NULL};
 
 	return unit_run("actuator", cases, setup, teardown);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP server over real sockets: what it answers, what it refuses, and whom it cuts off. */
+#include "http/listen.h"
 #include "http/server.h"
 
 #include <rivulet/log.h>
@@ -116,10 +117,12 @@ static void add(const char *method, const char *path, rv_http_handler_fn handler
 static void begin(void)
 {
 	struct rv_error error;
+	int fd;
 
-	ck_assert_msg(rv__http_server_start(&settings, &routes, "server.port", &server, &error) == RV_OK,
-	    "%s", error.text);
-	port = rv__http_server_port(server);
+	ck_assert_msg(
+	    rv__listen("127.0.0.1", 0, "server.port", &fd, &port, &error) == RV_OK, "%s", error.text);
+	ck_assert_msg(
+	    rv__http_server_start(&settings, &routes, fd, &server, &error) == RV_OK, "%s", error.text);
 }
 
 static void setup(void)
@@ -677,11 +680,11 @@ END_TEST
 
 START_TEST(taken_port_says_how_to_go_on)
 {
-	struct rv__http_server *second;
 	struct rv_error error;
+	int other;
+	int fd;
 
-	settings.server.port = port;
-	ck_assert_int_eq(rv__http_server_start(&settings, &routes, "server.port", &second, &error), RV_E_IO);
+	ck_assert_int_eq(rv__listen("127.0.0.1", port, "server.port", &fd, &other, &error), RV_E_IO);
 	ck_assert_ptr_nonnull(strstr(error.text, "is in use"));
 	ck_assert_ptr_nonnull(strstr(error.text, "--server.port"));
 	ck_assert_int_eq(error.number, 500);
@@ -690,12 +693,13 @@ END_TEST
 
 START_TEST(address_of_another_machine_is_refused)
 {
-	struct rv__http_server *second;
 	struct rv_error error;
+	int other;
+	int fd;
 
-	settings.server.address = "192.0.2.1";
-	ck_assert_int_eq(rv__http_server_start(&settings, &routes, "server.port", &second, &error), RV_E_IO);
+	ck_assert_int_eq(rv__listen("192.0.2.1", 0, "server.port", &fd, &other, &error), RV_E_IO);
 	ck_assert_int_eq(error.number, 501);
+	ck_assert_int_eq(rv__listen("no address", 0, "server.port", &fd, &other, &error), RV_E_CONFIG);
 }
 END_TEST
 
