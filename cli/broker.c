@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/keys.h"
 #include "base/log.h"
+#include "base/numbers.h"
 #include "broker/broker.h"
 
 #include <signal.h>
@@ -130,27 +131,41 @@ static bool is_row(const char *key)
 	return false;
 }
 
+/* Whose turn it is while all keys are visited. */
+struct judging {
+	struct rv__problems *problems;
+	const char *known[256];
+	size_t known_count;
+};
+
+static bool is_foreign(const char *key)
+{
+	return strncmp(key, "spring.", 7) == 0 || strncmp(key, "rivulet.", 8) == 0 ||
+	    strncmp(key, "logging.", 8) == 0;
+}
+
 /* Files made for Apache's broker may hold keys that nobody here has heard of: said, and passed over. */
+static void judge_key(void *arg, const struct rv__config_value *value)
+{
+	struct judging *judging = arg;
+	const char *near;
+
+	if (is_row(value->key) || is_foreign(value->key))
+		return;
+	near = rv__key_nearest(value->key, judging->known, judging->known_count);
+	rv__problems_add(judging->problems, false, RV__N_BROKER_KEY, value->key,
+	    "%s: '%s' is not a key of the broker%s%s%s; it is passed over", value->origin, value->key,
+	    near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 static void judge_keys(const rv_config *config, struct rv__problems *problems)
 {
-	struct rv_strings names = rv__config_names(config, "");
-	const char *known[512];
-	size_t count = 0;
+	struct judging judging = {.problems = problems};
 
-	for (const struct rv_prop_desc *row = rv__broker_properties.rows; row->name && count < 512; row++)
-		known[count++] = row->name;
-	for (size_t i = 0; i < names.count; i++) {
-		const char *name = names.items[i], *near;
-
-		if (is_row(name) || strcmp(name, "spring") == 0 || strcmp(name, "rivulet") == 0 ||
-		    strcmp(name, "logging") == 0)
-			continue;
-		near = rv__key_nearest(name, known, count);
-		rv__problems_add(problems, false, 0, name,
-		    "%s: '%s' is not a key of the broker%s%s%s; it is passed over",
-		    rv__config_origin(config, name), name, near ? "; did you mean '" : "", near ? near : "",
-		    near ? "'?" : "");
-	}
+	for (const struct rv_prop_desc *row = rv__broker_properties.rows;
+	     row->name && judging.known_count < 256; row++)
+		judging.known[judging.known_count++] = row->name;
+	rv__config_visit(config, NULL, 0, judge_key, &judging);
 }
 
 static rv_config *load(
