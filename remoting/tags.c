@@ -5,43 +5,7 @@
 #include <string.h>
 
 #include "base/numbers.h"
-#include "base/utf8.h"
-
-static uint32_t decode_utf8(const unsigned char *p, size_t n)
-{
-	switch (n) {
-	case 2:
-		return (uint32_t)(p[0] & 31) << 6 | (p[1] & 63);
-	case 3:
-		return (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
-	case 4:
-		return (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 |
-		    (p[3] & 63);
-	default:
-		return p[0];
-	}
-}
-
-/* String.hashCode(): 31*h + unit over UTF-16 units, wrapping at 32 bits. */
-static int32_t hash_tag(const char *bytes, size_t length)
-{
-	uint32_t hash = 0;
-
-	for (size_t at = 0; at < length;) {
-		size_t n = (unsigned char)bytes[at] < 0x80 ? 1 : rv__utf8_length(bytes + at, length - at);
-		/* Java decodes a malformed byte as U+FFFD. */
-		uint32_t c = n ? decode_utf8((const unsigned char *)bytes + at, n) : 0xfffd;
-
-		if (c >= 0x10000) {
-			hash = hash * 31 + (0xd800 + ((c - 0x10000) >> 10));
-			hash = hash * 31 + (0xdc00 + ((c - 0x10000) & 0x3ff));
-		} else {
-			hash = hash * 31 + c;
-		}
-		at += n ? n : 1;
-	}
-	return (int32_t)hash;
-}
+#include "remoting/record.h"
 
 static bool add_tag(struct rv__tags *tags, const char *name, size_t length)
 {
@@ -54,7 +18,7 @@ static bool add_tag(struct rv__tags *tags, const char *name, size_t length)
 		tags->codes = codes;
 	if (!names || !codes || !(names[tags->count] = strndup(name, length)))
 		return false;
-	codes[tags->count++] = hash_tag(name, length);
+	codes[tags->count++] = rv__java_hash(name, length);
 	return true;
 }
 
