@@ -495,6 +495,15 @@ void sim_disk_power_loss(struct sim_disk *disk, bool strict, uint64_t seed)
 	clear_faults(disk);
 }
 
+void sim_disk_fail_after(struct sim_disk *disk, uint64_t n, bool for_good, int number)
+{
+	pthread_mutex_lock(&disk->lock);
+	disk->fail_at = disk->calls + n;
+	disk->fail_on = for_good;
+	disk->fail_errno = number;
+	pthread_mutex_unlock(&disk->lock);
+}
+
 void sim_disk_process_death(struct sim_disk *disk)
 {
 	clear_faults(disk);
@@ -502,12 +511,17 @@ void sim_disk_process_death(struct sim_disk *disk)
 
 uint8_t *sim_disk_bytes(struct sim_disk *disk, const char *path, size_t *ret_length)
 {
-	struct sim_name *name = find(disk, path, false);
+	struct sim_name *name;
+	uint8_t *bytes = NULL;
 
-	if (!name || !name->now)
-		return NULL;
-	*ret_length = name->now->now.length;
-	return name->now->now.bytes;
+	pthread_mutex_lock(&disk->lock);
+	name = find(disk, path, false);
+	if (name && name->now) {
+		*ret_length = name->now->now.length;
+		bytes = name->now->now.bytes;
+	}
+	pthread_mutex_unlock(&disk->lock);
+	return bytes;
 }
 
 void sim_disk_truncate(struct sim_disk *disk, const char *path, size_t length)

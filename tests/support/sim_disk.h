@@ -46,6 +46,9 @@ struct sim_disk {
 void sim_disk_init(struct sim_disk *disk);
 void sim_disk_finish(struct sim_disk *disk);
 
+/** The n-th changing call from now on fails (1: the next one); for good: so do all after it. */
+void sim_disk_fail_after(struct sim_disk *disk, uint64_t n, bool for_good, int number);
+
 /**
  * What a power failure leaves. strict: nothing that was not synced; otherwise each unsynced sector of 512 bytes
  * and each unsynced name is kept or lost by chance of `seed`. Clears faults; open descriptors are void.

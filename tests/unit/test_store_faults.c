@@ -330,9 +330,7 @@ static void cut_power(enum rv__store_level level, bool strict, unsigned runs)
 		begin(level);
 		store_kit_open(&kit);
 		for (unsigned lives = 0; lives < 2; lives++) {
-			disk.fail_at = disk.calls + 1 + (run * 7919 + lives * 31) % 130;
-			disk.fail_on = true;
-			disk.fail_errno = EIO;
+			sim_disk_fail_after(&disk, 1 + (run * 7919 + lives * 31) % 130, true, EIO);
 			live(30, run);
 			/* Nothing that happens in closing may count: the machine is off. */
 			rv__store_close(kit.store);
@@ -374,9 +372,7 @@ START_TEST(at_level_written_nothing_is_lost_when_the_process_dies)
 		store_kit_open(&kit);
 		live(10 + run % 20, run);
 		/* What was acknowledged counts; from here on no call has an effect. */
-		disk.fail_at = disk.calls + 1;
-		disk.fail_on = true;
-		disk.fail_errno = EIO;
+		sim_disk_fail_after(&disk, 1, true, EIO);
 		rv__store_close(kit.store);
 		kit.store = NULL;
 		sim_disk_process_death(&disk);
@@ -432,8 +428,8 @@ START_TEST(a_failed_sync_is_final)
 	ck_assert(send_some(6));
 	drain();
 	before = history.next;
-	disk.fail_at = disk.calls + 2; /* the write goes well, the sync does not, everything later would */
-	disk.fail_errno = EIO;
+	/* The write goes well, the sync does not, everything later would. */
+	sim_disk_fail_after(&disk, 2, false, EIO);
 	ck_assert(send_some(3));
 	WAIT_UNTIL(5000, (rv__store_stats(kit.store, &stats), stats.read_only));
 	ck_assert_int_eq(rv__store_poll(kit.store, &err), RV_E_IO);
