@@ -8,11 +8,13 @@
 #include "tests/support/wait.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 static rv_test *test;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char seen[64 * 1024]; /* all log lines */
+static size_t used;
 
 static void keep_line(rv_log_level level, const char *topic, const char *line, void *arg)
 {
@@ -20,8 +22,8 @@ static void keep_line(rv_log_level level, const char *topic, const char *line, v
 	(void)topic;
 	(void)arg;
 	pthread_mutex_lock(&lock);
-	if (strlen(seen) + strlen(line) + 2 < sizeof seen)
-		strcat(strcat(seen, line), "\n");
+	used += (size_t)snprintf(seen + used, sizeof seen - used, "%s\n", line);
+	ck_assert_uint_lt(used, sizeof seen);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -44,6 +46,7 @@ static void setup(void)
 	struct rv_error error;
 
 	seen[0] = '\0';
+	used = 0;
 	rv_log_set_sink(keep_line, NULL);
 	test = rv_test_start(message_declare, NULL, properties, &error);
 	ck_assert_msg(test != NULL, "%s", error.text);
