@@ -15,6 +15,8 @@ void *kit_settings(const struct rv_prop_table *table, const char *const *lines, 
 	struct rv__problems problems = {0};
 	const char *const prefixes[] = {"kit", NULL};
 	void *settings = calloc(1, table->size);
+	static rv_config *kept[64]; /* settings borrow from these: they live as long as the process */
+	static size_t kept_count;
 	rv_config *config;
 
 	for (; lines && *lines; lines++)
@@ -24,7 +26,9 @@ void *kit_settings(const struct rv_prop_table *table, const char *const *lines, 
 	rv__config_fill(config, table, prefixes, settings, &problems);
 	if (problems.fatal_count > 0)
 		rv_error_set(err, RV_E_CONFIG, 0, "kit", "%s", problems.items[0].text);
-	/* The settings borrow from the configuration: it lives as long as the process. */
+	if (kept_count == sizeof kept / sizeof *kept)
+		abort();
+	kept[kept_count++] = config;
 	for (int i = 1; i < sources.argc; i++)
 		free(arguments[i]);
 	if (problems.fatal_count > 0) {
