@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Runs one program with a broker beside it and hands its TAP through. Arguments: inhouse|apache PROGRAM [argument…], in
+which {name_server} stands for the broker's name server; RV_TEST_NAME_SERVER says it too.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+
+from peers import brokers, processes, tap  # noqa: E402
+
+
+def main(kind, *command):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        with brokers.create(kind) as broker:
+            environment = dict(os.environ, RV_TEST_NAME_SERVER=broker.name_server)
+            arguments = [word.replace("{name_server}", broker.name_server) for word in command]
+            return subprocess.run(arguments, env=environment, check=False).returncode
+    except tap.Skipped as why:
+        if tap.in_ci():
+            print("Bail out! %s" % why)
+            return 1
+        print("1..0 # SKIP %s" % why)
+        return 0
+    finally:
+        processes.stop_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
