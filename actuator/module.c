@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The module: its properties, its routes, and on which server they stand. */
 #include "actuator/actuator.h"
 
 #include "base/clock.h"

@@ -32,12 +32,15 @@ typedef int (*rv_http_handler_fn)(const rv_http_request *request, rv_http_respon
 
 /**
  * Registers a route. `path` is exact ("/sendTestMsg") or has whole segments in braces ("/cars/{plate}").
- * A known path with another method is 405 with Allow, an unknown path 404, both as JSON problems.
+ * A known path with another method is 405 with Allow, an unknown path 404, both as JSON problems. GET also
+ * serves HEAD. A route that cannot be (a method in small letters, declared twice …) is told by rv_app_run().
  */
 RV_API void rv_app_route(
     rv_app *app, const char *method, const char *path, rv_http_handler_fn handler, void *context);
 
+/** "POST". Borrowed until the handler returns, like everything that follows. */
 RV_API const char *rv_http_method(const rv_http_request *request);
+/** The path as sent, still with its escapes, without the query. */
 RV_API const char *rv_http_path(const rv_http_request *request);
 /** Decoded segment of a braced path; NULL when the route has none of that name. */
 RV_API const char *rv_http_path_value(const rv_http_request *request, const char *name);
@@ -54,9 +57,10 @@ RV_API json_t *rv_http_body_json(const rv_http_request *request, struct rv_error
 RV_API int rv_http_json(rv_http_response *response, int status, const char *format, ...);
 /** Answers with `value` (transfer: the reference is taken). */
 RV_API int rv_http_json_value(rv_http_response *response, int status, json_t *value);
+/** Answers with UTF-8 text (copied). */
 RV_API int rv_http_text(rv_http_response *response, int status, const char *text);
-/** Answers with an RFC 9457 problem: title, status, detail, and the error's class, number and retriable flag.
- */
+/** Answers with an RFC 9457 problem: title, status, detail, instance, and the error's class, number and
+ *  retriable flag. A NULL error: title and status alone. */
 RV_API int rv_http_problem(rv_http_response *response, int status, const struct rv_error *error);
 /** Adds a header to the answer; names and values with control characters are refused (logged). */
 RV_API void rv_http_set_header(rv_http_response *response, const char *name, const char *value);
