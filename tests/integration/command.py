@@ -134,7 +134,7 @@ def a_service_with_a_mistake_in_its_properties_ends_with_2(_):
 @suite.case()
 def a_service_whose_port_is_taken_ends_with_1(broker):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = Service("message", broker.name_server)
+        service = Service("charging", broker.name_server)
         service.command.append("--server.port=%d" % taken.getsockname()[1])
         service.start(wait=False)
         expect_equal(service.process.wait(10), 1, "exit code: " + service.process.tail())
@@ -205,7 +205,7 @@ def a_broker_whose_port_is_taken_ends_with_1(broker):
 def a_broker_that_everybody_could_reach_is_refused(_):
     path = os.path.join(processes.directory("config"), "broker.conf")
     with open(path, "w") as file:
-        file.write("bindAddress=0.0.0.0\n")
+        file.write("listenAddress=0.0.0.0\n")
     base = ports.reserve()
     code, _out, err = rivulet("broker", "--config", path, "--store", processes.directory("store"), "--port",
                               str(base + 4), "--name-server-port", str(base))
@@ -237,7 +237,7 @@ def the_embedded_broker_serves_its_service(_):
     name_server = "127.0.0.1:%d" % base
     service = Service("charging", name_server, [
         "--rivulet.broker.embedded=true", "--rivulet.broker.name-server-port=%d" % base,
-        "--rivulet.broker.port=%d" % (base + 4), "--rivulet.broker.store=" + processes.directory("embedded")])
+        "--rivulet.broker.listen-port=%d" % (base + 4), "--rivulet.broker.store-path-root-dir=" + processes.directory("embedded")])
     with service:
         service.send_test_message()
         with Service("message", name_server) as message:
