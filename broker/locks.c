@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/groups.h"
 #include "broker/server.h"
 #include "remoting/queue.h"
 
@@ -31,15 +32,24 @@ static bool is_live(const struct rv__broker *broker, const struct lock *lock)
 	return rv__broker_now(broker) - lock->renewed_ms < broker->settings.lock_live_ms;
 }
 
+/* Whether the holder is still a member of the group. One whose connection closed has left it, most often by dying;
+ * its queues are handed out again at once, and so are their locks. Apache's broker makes them wait a minute. */
+static bool is_member(const struct rv__broker *broker, const char *group_name, const struct lock *lock)
+{
+	const struct rv__group *group = rv__group_find(broker, group_name);
+
+	return group && rv__members_find(&group->members, lock->client_id);
+}
+
 /* Takes or renews; false: another client holds it, or no memory. */
-static bool take_lock(struct rv__broker *broker, const char *key, const char *client_id)
+static bool take_lock(struct rv__broker *broker, const char *group, const char *key, const char *client_id)
 {
 	struct rv__map *table = &broker->locks->table;
 	struct lock *lock = rv__map_get(table, key);
 	bool same = lock && strcmp(lock->client_id, client_id) == 0;
 	void *old = NULL;
 
-	if (lock && !same && is_live(broker, lock))
+	if (lock && !same && is_live(broker, lock) && is_member(broker, group, lock))
 		return false;
 	if (!same) {
 		if (!lock && table->count >= LOCKS_MAX)
@@ -88,7 +98,7 @@ void rv__locks_lock(struct rv__request *request)
 		return;
 	for (size_t i = 0; i < lock.queues.count; i++)
 		if (make_key(key, lock.group, &lock.queues.items[i]) &&
-		    take_lock(request->broker, key, lock.client_id))
+		    take_lock(request->broker, lock.group, key, lock.client_id))
 			lock.queues.items[taken++] = lock.queues.items[i];
 	rv__lock_answer_encode(&body, lock.queues.items, taken);
 	rv__answer_body(request, &body);

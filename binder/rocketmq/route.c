@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "binder/rocketmq/producer.h"
 #include "remoting/codes.h"
 #include "remoting/route.h"
 
@@ -226,12 +227,23 @@ static bool lose_route(struct rv__rmq_topic *topic)
 	return changed;
 }
 
+/* Whether somebody waits for the route: of a topic itself, or of the template while a topic is not there. */
+static bool is_missed(const struct rv__rmq_topic *topic)
+{
+	if (topic->known || !topic->is_template)
+		return !topic->known && topic->wanted;
+	for (const struct rv__rmq_producer *p = topic->client->producers; p; p = p->next)
+		if (!p->topic->known)
+			return true;
+	return false;
+}
+
 static void schedule(struct rv__rmq_topic *topic)
 {
 	struct rv__rmq_client *client = topic->client;
 
 	topic->next_query_ms = rv__rmq_now_ms(client) +
-	    (topic->known || !topic->wanted ? client->settings->common.poll_name_server_ms : UNKNOWN_MS);
+	    (is_missed(topic) ? UNKNOWN_MS : client->settings->common.poll_name_server_ms);
 }
 
 static void on_failure(struct rv__rmq_topic *topic, const struct rv_error *why)
