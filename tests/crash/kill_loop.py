@@ -22,7 +22,7 @@ from peers.probe import Probe  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 
 suite = Suite()
-ROUNDS = int(os.environ.get("RV_TEST_ROUNDS") or (1000 if os.environ.get("RV_TEST_LONG") else 50))
+ROUNDS = int(os.environ.get("RV_TEST_ROUNDS") or (2000 if os.environ.get("RV_TEST_LONG") else 100))
 SEED = int(os.environ.get("RV_TEST_SEED") or time.time_ns() % 1000000)
 FLUSH = {"written": "ASYNC_FLUSH", "synced": "SYNC_FLUSH"}
 TOPIC, GROUP = "kill-topic", "kill-group"
@@ -31,7 +31,8 @@ TOPIC, GROUP = "kill-topic", "kill-group"
 class Scene:
     """Broker, producer and consumer, each of which can be killed and started again."""
 
-    def __init__(self, level, orderly):
+    def __init__(self, level, orderly, chance):
+        self.chance = chance
         self.folder = processes.directory("kill")
         self.acked_path = os.path.join(self.folder, "acked")
         self.received_path = os.path.join(self.folder, "received")
@@ -43,13 +44,16 @@ class Scene:
         self.slowest_start = 0.0
 
     def start_sender(self):
+        """Each life sends in another rhythm, from one message at a time to as fast as it goes."""
         self.run += 1
+        rhythm = {"SENDER_LANES": str(self.chance.choice((1, 4, 8))),
+                  "SENDER_PAUSE_US": str(self.chance.choice((0, 300, 3000)))}
         self.sender = processes.Process("sender", [
             tree.program("tests/crash/sender"), "--server.port=%d" % self.sender_port,
             "--management.server.port=%d" % (self.sender_port + 1),
             "--spring.cloud.stream.rocketmq.binder.name-server=" + self.broker.name_server,
             "--spring.cloud.stream.bindings.output.destination=" + TOPIC,
-        ], env={"SENDER_ACKED": self.acked_path, "SENDER_RUN": str(self.run)}, stdin=True)
+        ], env={"SENDER_ACKED": self.acked_path, "SENDER_RUN": str(self.run), **rhythm}, stdin=True)
 
     def start_receiver(self):
         option = "spring.cloud.stream.rocketmq.bindings.input.consumer.orderly=" + str(self.orderly).lower()
@@ -73,7 +77,7 @@ class Scene:
 
 def play(level, rounds, orderly, chance):
     """The loop. Each round waits for traffic in both directions, then kills one after a random number of messages."""
-    scene = Scene(level, orderly)
+    scene = Scene(level, orderly, chance)
     checker = Checker(scene.acked_path, scene.received_path)
     killed = {"broker": 0, "sender": 0, "receiver": 0}
     scene.broker.start()
@@ -82,7 +86,7 @@ def play(level, rounds, orderly, chance):
         scene.start_receiver()
         for _ in range(rounds):
             acked, received = checker.look()
-            more, seen = acked + chance.randint(1, 150), received + 1
+            more, seen = acked + chance.randint(1, 400), received + 1
             processes.wait_for(lambda: all(x >= y for x, y in zip(checker.look(), (more, seen))),  # noqa: B023
                                20, "traffic (%s)" % checker.summary(), every=0.002)
             who = chance.choice(("broker", "broker", "sender", "receiver"))
@@ -127,12 +131,12 @@ def finish(scene, checker, killed):
     scene.broker.stop_broker()
 
 
-@suite.case(deadline=ROUNDS * 8 + 60)
+@suite.case(deadline=ROUNDS * 3 + 60)
 def nothing_acknowledged_is_lost_and_concurrent_first_deliveries_keep_their_order(level):
     play(level, (ROUNDS + 1) // 2, False, random.Random(SEED))
 
 
-@suite.case(deadline=ROUNDS * 8 + 60)
+@suite.case(deadline=ROUNDS * 3 + 60)
 def nothing_acknowledged_is_lost_and_orderly_first_deliveries_keep_their_order(level):
     play(level, (ROUNDS + 1) // 2, True, random.Random(SEED + 1))
 
