@@ -257,6 +257,16 @@ static void on_producer_state(void *sink, const struct rv_error *why)
 	pthread_mutex_unlock(&producer->lock);
 }
 
+bool kit_is_up(struct kit_producer *producer)
+{
+	bool up;
+
+	pthread_mutex_lock(&producer->lock);
+	up = producer->up == 1;
+	pthread_mutex_unlock(&producer->lock);
+	return up;
+}
+
 static const struct rv_producer_sink producer_sink = {on_sent, on_writable, on_producer_state};
 
 bool kit_produce(

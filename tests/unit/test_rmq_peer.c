@@ -135,7 +135,7 @@ START_TEST(a_name_server_that_talks_nonsense_is_waited_out)
 	ck_assert(producer.info.waiting);
 	ck_assert_int_ne(kit_send_text(&producer, "x"), RV_OK);
 	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_WELL, 0, 0);
-	WAIT_UNTIL(3000, producer.up == 1);
+	WAIT_UNTIL(3000, kit_is_up(&producer));
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
 }
 END_TEST
