@@ -257,6 +257,16 @@ static void on_producer_state(void *sink, const struct rv_error *why)
 	pthread_mutex_unlock(&producer->lock);
 }
 
+bool kit_is_assigned(struct kit_consumer *consumer)
+{
+	bool assigned;
+
+	pthread_mutex_lock(&consumer->lock);
+	assigned = consumer->assigned > 0;
+	pthread_mutex_unlock(&consumer->lock);
+	return assigned;
+}
+
 bool kit_is_up(struct kit_producer *producer)
 {
 	bool up;

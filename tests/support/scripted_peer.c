@@ -82,9 +82,11 @@ static void take_message(struct peer *peer, const struct rv__command *request, s
 	    "msgId", "7F00000100002A9F0000000000000000", "queueId", "0", "queueOffset", offset, NULL};
 
 	snprintf(offset, sizeof offset, "%zu", peer->record_count);
-	if (topic.length > 7 && memcmp(topic.bytes, RV__TOPIC_RETRY_PREFIX, 7) == 0)
+	if (topic.length > 7 && memcmp(topic.bytes, RV__TOPIC_RETRY_PREFIX, 7) == 0) {
+		pthread_mutex_lock(&peer->lock);
 		snprintf(peer->retry_topic, sizeof peer->retry_topic, "%.*s", (int)topic.length, topic.bytes);
-	else if (request->code == RV__REQ_SEND_MESSAGE_V2)
+		pthread_mutex_unlock(&peer->lock);
+	} else if (request->code == RV__REQ_SEND_MESSAGE_V2)
 		keep_record(peer, request->body, request->body_length, rv__command_field(request, "i"));
 	put_fields(request, out, fields);
 }
@@ -388,6 +390,16 @@ void peer_stop(struct peer *peer)
 			drop(peer, i);
 	for (size_t i = 0; i < peer->record_count; i++)
 		rv__buffer_finish(&peer->records[i]);
+}
+
+bool peer_got_retry(struct peer *peer, const char *topic)
+{
+	bool got;
+
+	pthread_mutex_lock(&peer->lock);
+	got = strcmp(peer->retry_topic, topic) == 0;
+	pthread_mutex_unlock(&peer->lock);
+	return got;
 }
 
 void peer_script(struct peer *peer, int code, enum peer_act act, int argument, int times)

@@ -29,7 +29,7 @@ struct peer {
 	int listener, port;
 	pthread_t thread;
 	atomic_bool ending;
-	pthread_mutex_t lock; /* protects the script */
+	pthread_mutex_t lock; /* protects the script and retry_topic */
 	struct {
 		enum peer_act act;
 		int argument, times; /* times < 0: for ever */
@@ -52,6 +52,8 @@ struct peer {
 /** Listens on a port of the system's choice. */
 void peer_start(struct peer *peer);
 void peer_stop(struct peer *peer);
+/** Whether the last message to a retry topic went to `topic`. */
+bool peer_got_retry(struct peer *peer, const char *topic);
 /** The next `times` requests of that code (-1: all) are treated so. */
 void peer_script(struct peer *peer, int code, enum peer_act act, int argument, int times);
 

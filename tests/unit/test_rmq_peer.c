@@ -175,7 +175,7 @@ START_TEST(a_refused_send_back_is_replaced_by_a_copy)
 	consume(NULL);
 	ck_assert(kit_wait_count(consumer, 1, 5000));
 	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_REQUEUE, NULL), RV_OK);
-	WAIT_UNTIL(5000, strcmp(peer.retry_topic, "%RETRY%group") == 0);
+	WAIT_UNTIL(5000, peer_got_retry(&peer, "%RETRY%group"));
 }
 END_TEST
 
@@ -213,7 +213,7 @@ START_TEST(a_change_of_members_is_looked_into_at_once)
 	int before;
 
 	consume(NULL);
-	WAIT_UNTIL(5000, consumer->assigned > 0);
+	WAIT_UNTIL(5000, kit_is_assigned(consumer));
 	before = peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP];
 	atomic_store(&peer.notify, true);
 	WAIT_UNTIL(1000, peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP] > before);
