@@ -47,6 +47,9 @@ rv_err rv__record_decode(
 	if (record.magic != RV__RECORD_MAGIC_V1 && record.magic != RV__RECORD_MAGIC_V2)
 		return rv_error_set(err, RV_E_PROTOCOL, 0, "record",
 		    "a stored message has the unknown magic 0x%08x", record.magic);
+	if (record.size < RV__RECORD_FIXED)
+		return rv_error_set(err, RV_E_PROTOCOL, 0, "record",
+		    "a stored message says that it has %u bytes", record.size);
 	reader.length = record.size;
 	read_fixed(&reader, &record);
 	record.body_length = rv__read_u32(&reader);

@@ -4,6 +4,8 @@
 
 #include "broker/store/crc32c.h"
 
+#include <rivulet/log.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,13 +191,15 @@ int64_t rv__queue_min(rv__store *store, rv__queue *queue)
 	int64_t start = rv__log_start(store);
 	int64_t high = queue->indexed + queue->tail_count;
 	int64_t low = queue->base > queue->cleared ? queue->base : queue->cleared;
-	rv_err code;
+	rv_err code = RV_OK;
 
 	if (queue->min_for == start && queue->min < high && queue->min >= low)
 		return queue->min;
 	if (queue->min > low && queue->min <= high)
 		low = queue->min; /* it only grows */
 	low = low < high ? lower_bound(store, queue, low, high, start, false, NULL, &code) : high;
+	if (code != RV_OK)
+		return low; /* as far as could be seen; looked at again next time */
 	if (low >= high)
 		low = queue->max; /* nothing is left, or never was */
 	queue->min = low;
@@ -217,8 +221,10 @@ rv_err rv__queue_offset_at(
 	return code;
 }
 
-void rv__store_topic_clear(rv__store *store, const char *topic, size_t topic_length)
+rv_err rv__store_topic_clear(rv__store *store, const char *topic, size_t topic_length)
 {
+	struct rv_error err = {0};
+
 	for (rv__queue *queue = store->queues; queue; queue = queue->next)
 		if (queue->topic->length == topic_length &&
 		    memcmp(queue->topic->name, topic, topic_length) == 0) {
@@ -226,4 +232,8 @@ void rv__store_topic_clear(rv__store *store, const char *topic, size_t topic_len
 			queue->cleared = queue->issued;
 			store->checkpoint_due = true;
 		}
+	if (rv__checkpoint_save(store, RV__CHECKPOINT_NOW, &err) != RV_OK)
+		rv_log(RV_LOG_ERROR, RV__STORE_TOPIC, "the clearing of topic '%.*s' is not durable: %s",
+		    (int)topic_length, topic, err.text);
+	return err.code;
 }

@@ -210,6 +210,8 @@ rv_err rv__recover(rv__store *store, struct rv_error *err)
 	for (rv__queue *queue = store->queues; queue; queue = queue->next) {
 		if (queue->max < queue->indexed + queue->tail_count)
 			queue->max = queue->indexed + queue->tail_count;
+		if (queue->max < queue->cleared)
+			queue->max = queue->cleared; /* the last ones before a clearing were never synced */
 		queue->issued = queue->max;
 	}
 	store->published = store->end;

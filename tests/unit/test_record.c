@@ -126,6 +126,11 @@ START_TEST(lengths_that_do_not_fit_are_errors)
 	bytes[3]--; /* size: one byte short of its parts */
 	ck_assert_int_eq(rv__record_decode(bytes, length, &record, NULL), RV_E_PROTOCOL);
 	length = from_hex(golden, bytes);
+	for (uint32_t size = 0; size < 91; size++) {
+		rv__put_u32(bytes, size);
+		ck_assert_int_eq(rv__record_decode(bytes, length, &record, NULL), RV_E_PROTOCOL);
+	}
+	length = from_hex(golden, bytes);
 	bytes[7] = 0; /* magic */
 	ck_assert_int_eq(rv__record_decode(bytes, length, &record, NULL), RV_E_PROTOCOL);
 }
