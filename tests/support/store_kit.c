@@ -83,6 +83,14 @@ void store_kit_reopen(struct store_kit *kit)
 	store_kit_open(kit);
 }
 
+int store_kit_remove(struct store_kit *kit, const char *name)
+{
+	char path[300];
+
+	snprintf(path, sizeof path, "%s/%s", kit->directory, name);
+	return remove(path);
+}
+
 rv_err store_kit_add(struct store_kit *kit, const char *topic, int32_t queue_id, int number,
     struct rv__store_position *ret, struct rv_error *err)
 {

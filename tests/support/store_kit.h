@@ -24,6 +24,9 @@ void store_kit_finish(struct store_kit *kit);
 void store_kit_open(struct store_kit *kit);
 void store_kit_reopen(struct store_kit *kit);
 
+/** Removes a file of a closed store. */
+int store_kit_remove(struct store_kit *kit, const char *name);
+
 rv_err store_kit_add(struct store_kit *kit, const char *topic, int32_t queue_id, int number,
     struct rv__store_position *ret, struct rv_error *err);
 /** Writes what was added and waits until it is visible. */

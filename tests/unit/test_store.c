@@ -2,12 +2,15 @@
 /* What a user of the store meets when nothing goes wrong. */
 #include "broker/store/store.h"
 
+#include "broker/store/crc32c.h"
 #include "tests/support/store_kit.h"
 #include "tests/support/unit.h"
 #include "tests/support/wait.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct store_kit kit;
@@ -414,6 +417,131 @@ START_TEST(a_save_at_the_last_moment_is_saved)
 }
 END_TEST
 
+START_TEST(a_write_of_many_batches_is_whole)
+{
+	static char body[3000];
+	struct rv__store_position position;
+	struct rv__store_read got;
+	rv__queue *queue;
+
+	store_kit_open(&kit);
+	queue = rv__store_queue(kit.store, "T", 1, 0, true);
+	for (int i = 0; i < 500; i++) { /* 1.5 MB: several trailers */
+		struct rv__store_message message = {.queue = queue,
+		    .record = {.body = (uint8_t *)body, .body_length = sizeof body, .flag = i}};
+
+		memset(body, i, sizeof body);
+		ck_assert_int_eq(rv__store_add(kit.store, &message, &position, NULL), RV_OK);
+		ck_assert_int_eq(position.queue_offset, i);
+	}
+	store_kit_flush(&kit);
+	for (int pass = 0; pass < 2; pass++) {
+		size_t at = 0;
+
+		got = store_kit_read(&kit, "T", 0, 0, 1000);
+		ck_assert_uint_eq(got.count, 500);
+		for (int i = 0; i < 500; i++) {
+			struct rv__record record;
+
+			ck_assert_int_eq(
+			    rv__record_decode(kit.out.bytes + at, kit.out.length - at, &record, NULL), RV_OK);
+			ck_assert_int_eq(record.flag, i);
+			ck_assert_uint_eq(record.body[2999], (uint8_t)i);
+			at += record.size;
+		}
+		rv__store_close(kit.store);
+		ck_assert_int_eq(store_kit_remove(&kit, "queues"), 0); /* so that the log itself is read */
+		store_kit_open(&kit);
+	}
+}
+END_TEST
+
+START_TEST(many_queues_share_few_descriptors_and_close_quickly)
+{
+	struct rv__store_stats stats;
+	char topic[32];
+
+	store_kit_open(&kit);
+	for (int turn = 0; turn < 3; turn++) {
+		struct rv__store_position position;
+
+		for (int i = 0; i < 600; i++) {
+			snprintf(topic, sizeof topic, "Topic%d", i / 4);
+			ck_assert_int_eq(
+			    store_kit_add(&kit, topic, i % 4, turn * 600 + i, &position, NULL), RV_OK);
+		}
+		store_kit_flush(&kit);
+		store_kit_reopen(&kit); /* leaves the index to the page cache, as there are many */
+		rv__store_stats(kit.store, &stats);
+		ck_assert_uint_eq(stats.recovered, 0);
+		ck_assert_uint_eq(stats.queues, 600);
+	}
+	for (int i = 0; i < 600; i++) {
+		snprintf(topic, sizeof topic, "Topic%d", i / 4);
+		ck_assert_uint_eq(store_kit_read(&kit, topic, i % 4, 0, 10).count, 3);
+		ck_assert_int_eq(store_kit_number(&kit, 2), 1200 + i);
+	}
+}
+END_TEST
+
+/* A broker of its own that tells the parent what was acknowledged, until it is killed. */
+static void send_until_killed(int pipe_end)
+{
+	for (int n = 0;; n++) {
+		store_kit_send_some(&kit, "T", 0, n, 1);
+		if (write(pipe_end, &n, sizeof n) != sizeof n)
+			_exit(1);
+	}
+}
+
+START_TEST(nothing_acknowledged_is_lost_when_the_process_is_killed)
+{
+	for (int run = 0; run < (long_form() ? 200 : 10); run++) {
+		int ends[2];
+		int n, last = -1;
+		pid_t child;
+
+		kit.options.level = run % 2 ? RV__STORE_WRITTEN : RV__STORE_SYNCED;
+		ck_assert_int_eq(pipe(ends), 0);
+		child = fork();
+		ck_assert_int_ge(child, 0);
+		if (child == 0) {
+			store_kit_open(&kit);
+			send_until_killed(ends[1]);
+		}
+		close(ends[1]);
+		while (last < 5 + 7 * run && read(ends[0], &n, sizeof n) == sizeof n)
+			last = n;
+		kill(child, SIGKILL);
+		while (read(ends[0], &n, sizeof n) == sizeof n)
+			last = n;
+		close(ends[0]);
+		waitpid(child, NULL, 0);
+		store_kit_open(&kit);
+		store_kit_read(&kit, "T", 0, 0, 100000);
+		for (int i = 0; i <= last; i++)
+			ck_assert_int_eq(store_kit_number(&kit, i), i);
+		rv__store_close(kit.store);
+		kit.store = NULL;
+		remove_tree(kit.directory);
+	}
+}
+END_TEST
+
+START_TEST(both_checksums_agree)
+{
+	uint8_t bytes[300];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 3);
+	for (size_t start = 0; start < 9; start++)
+		for (size_t length = 0; length + start <= sizeof bytes; length++)
+			ck_assert_uint_eq(rv__crc32c(start, bytes + start, length),
+			    rv__crc32c_table(start, bytes + start, length));
+	ck_assert_uint_eq(rv__crc32c(0, "123456789", 9), 0xE3069283); /* the check value of the polynomial */
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {messages_come_back_as_they_were_stored,
@@ -425,7 +553,9 @@ int main(void)
 	    a_delay_stands_in_the_index, a_cleared_topic_is_empty_and_goes_on_behind,
 	    messages_are_found_by_key_within_the_budget, what_is_too_large_is_refused,
 	    topics_of_any_name_stay_inside_the_store, documents_are_saved_and_the_newest_wins,
-	    a_save_at_the_last_moment_is_saved, NULL};
+	    a_save_at_the_last_moment_is_saved, a_write_of_many_batches_is_whole,
+	    many_queues_share_few_descriptors_and_close_quickly,
+	    nothing_acknowledged_is_lost_when_the_process_is_killed, both_checksums_agree, NULL};
 
 	return unit_run("store", cases, setup, teardown);
 }
