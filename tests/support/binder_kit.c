@@ -15,7 +15,7 @@ void *kit_settings(const struct rv_prop_table *table, const char *const *lines, 
 	struct rv__problems problems = {0};
 	const char *const prefixes[] = {"kit", NULL};
 	void *settings = calloc(1, table->size);
-	static rv_config *kept[64]; /* settings borrow from these: they live as long as the process */
+	static rv_config *kept[4096]; /* settings borrow from these: they live as long as the process */
 	static size_t kept_count;
 	rv_config *config;
 
