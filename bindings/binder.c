@@ -216,7 +216,8 @@ struct rv__binder *rv__binder_default(struct rv_app *app, const char *channel, s
 		    key, channel, candidates.count, candidates.names, key, channel);
 		return NULL;
 	}
-	return rv__binder_resolve(app, candidates.count == 1 ? candidates.first : "rocketmq", key, problems);
+	return rv__binder_resolve(
+	    app, candidates.count == 1 ? candidates.first : rv__builtin_binders[0]->type, key, problems);
 }
 
 /* -- opening ------------------------------------------------------------------------------------------- */

@@ -89,7 +89,7 @@ static void on_settled(void *context, const char *channel, enum rv_settlement se
 	if (!item)
 		return;
 	*item = (struct settlement){.settled = words[settlement]};
-	strcpy(item->channel, channel);
+	memcpy(item->channel, channel, strlen(channel) + 1);
 	pthread_mutex_lock(&test->lock);
 	*test->last_settlement = item;
 	test->last_settlement = &item->next;

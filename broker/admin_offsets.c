@@ -280,7 +280,7 @@ static void collect_topic(void *arg, const char *topic, int32_t queues)
 
 	(void)queues;
 	if (copying->count < 64)
-		strcpy(copying->topics[copying->count++], topic);
+		snprintf(copying->topics[copying->count++], sizeof copying->topics[0], "%s", topic);
 }
 
 void rv__admin_clone_offset(struct rv__request *request)

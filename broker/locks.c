@@ -57,7 +57,7 @@ static bool take_lock(struct rv__broker *broker, const char *group, const char *
 		lock = malloc(sizeof(*lock) + strlen(client_id) + 1);
 		if (!lock)
 			return false;
-		strcpy(lock->client_id, client_id);
+		memcpy(lock->client_id, client_id, strlen(client_id) + 1);
 		if (rv__map_put(table, key, lock, &old) != RV_OK) {
 			free(lock);
 			return false;

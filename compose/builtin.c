@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one place that names what is built in: modules, in the order of their start, and binders. */
+/* The one place that names what is built in: modules, in the order of their start, and binders, the default first. */
 #include "actuator/actuator.h"
 #include "base/module.h"
 #include "binder/memory/memory.h"

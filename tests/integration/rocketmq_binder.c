@@ -149,7 +149,7 @@ START_TEST(many_messages_queued_at_once_arrive_once_each)
 	ck_assert_uint_eq(producer->failed, 0);
 	ck_assert_msg(kit_wait_count(consumer, MANY, 20000), "%zu arrived", consumer->count);
 	for (size_t i = 0; i < MANY; i++)
-		seen[atoi(rv_message_text(consumer->messages[i]))]++;
+		seen[strtol(rv_message_text(consumer->messages[i]), NULL, 10)]++;
 	for (size_t i = 0; i < MANY; i++)
 		ck_assert_int_eq(seen[i], 1);
 	end_consumer(consumer);
@@ -363,7 +363,7 @@ START_TEST(one_partition_keeps_its_order_and_takes_no_more_than_there_is_room_fo
 		    kit_wait_count(consumer, consumer->capacity < MANY ? consumer->capacity : MANY, 10000));
 	}
 	for (int i = 0; i < MANY; i++)
-		ck_assert_int_eq(atoi(rv_message_text(consumer->messages[i])), i);
+		ck_assert_int_eq(strtol(rv_message_text(consumer->messages[i]), NULL, 10), i);
 	end_consumer(consumer);
 	end_producer(producer);
 }

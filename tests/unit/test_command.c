@@ -226,8 +226,8 @@ START_TEST(too_many_fields_are_refused)
 	char text[4096] = "{\"extFields\":{";
 
 	for (int i = 0; i <= RV__FIELDS_MAX; i++)
-		sprintf(text + strlen(text), "%s\"f%d\":\"v\"", i ? "," : "", i);
-	strcat(text, "}}");
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s\"f%d\":\"v\"", i ? "," : "", i);
+	snprintf(text + strlen(text), sizeof text - strlen(text), "}}");
 	ck_assert_int_eq(decode_json(text), RV_E_PROTOCOL);
 }
 END_TEST

@@ -23,7 +23,7 @@ static char directory[64];
 
 void wire_setup(void)
 {
-	strcpy(directory, "/tmp/rivulet-wire-XXXXXX");
+	snprintf(directory, sizeof directory, "/tmp/rivulet-wire-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	rv__broker_settings_init(&wire_settings);
 	wire_settings.store = directory;
