@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -55,7 +54,10 @@ static int sys_punch(void *arg, int fd, int64_t offset, int64_t length)
 
 static int sys_lock(void *arg, int fd)
 {
-	return flock(fd, LOCK_EX | LOCK_NB);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	/* Of the open file, not of the process: a library's close() elsewhere does not drop it. */
+	return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 static int sys_rename(void *arg, const char *from, const char *to)

@@ -85,7 +85,7 @@ static rv_err cut_tail(rv__store *store, struct recovery *recovery, int64_t tail
 		return code;
 	rv_log(RV_LOG_WARN, RV__STORE_TOPIC,
 	    "RV%04d the log of '%s' ends in an unfinished write: %" PRId64 " bytes at %" PRId64
-	    " are cut; what was acknowledged is not among them",
+	    " are cut; a message acknowledged at level synced is not among them",
 	    RV__N_STORE_TORN, store->directory, cut, tail);
 	store->stats.cut_bytes = (uint64_t)cut;
 	recovery->lost_bytes += (uint64_t)used;
