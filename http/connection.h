@@ -33,7 +33,8 @@ enum rv__http_plan {
 	RV__HTTP_OPTIONS,
 	RV__HTTP_WRONG_METHOD,
 	RV__HTTP_NO_ROUTE,
-	RV__HTTP_TOO_BIG
+	RV__HTTP_TOO_BIG,
+	RV__HTTP_LONG_HEADER
 };
 
 struct rv__http_connection {

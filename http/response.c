@@ -144,18 +144,24 @@ static bool is_field_value(const char *value)
 	return true;
 }
 
+static bool has_room(const struct rv_http_response *response, const char *name, const char *value)
+{
+	return response->header_count < RV__RESPONSE_HEADERS_MAX &&
+	    response->header_bytes + strlen(name) + strlen(value) < RV__RESPONSE_HEADER_BYTES_MAX;
+}
+
 void rv_http_set_header(rv_http_response *response, const char *name, const char *value)
 {
 	struct rv__response_header *header = &response->headers[response->header_count];
 	size_t name_size;
 
-	if (!is_token(name) || !is_field_value(value) || response->header_count == RV__RESPONSE_HEADERS_MAX) {
+	if (!is_token(name) || !is_field_value(value) || !has_room(response, name, value)) {
 		rv_log(RV_LOG_WARN, "http",
 		    "RV%04d a header of the answer to %s is left out: names are tokens, values have no "
 		    "control "
-		    "characters, and there are at most %d",
+		    "characters, and there are at most %d of them with %d bytes together",
 		    RV__N_HEADER_REFUSED, response->instance ? response->instance : "",
-		    RV__RESPONSE_HEADERS_MAX);
+		    RV__RESPONSE_HEADERS_MAX, RV__RESPONSE_HEADER_BYTES_MAX);
 		return;
 	}
 	name_size = strlen(name) + 1;
@@ -166,6 +172,7 @@ void rv_http_set_header(rv_http_response *response, const char *name, const char
 	memcpy(header->name, name, name_size);
 	memcpy(header->value, value, strlen(value) + 1);
 	response->header_count++;
+	response->header_bytes += name_size + strlen(value);
 }
 
 enum MHD_Result rv__response_queue(struct rv_http_response *response, struct MHD_Connection *connection)

@@ -7,7 +7,8 @@
 
 #include <rivulet/http.h>
 
-enum { RV__RESPONSE_HEADERS_MAX = 16 };
+/* Together they must fit what libmicrohttpd keeps for the head of an answer. */
+enum { RV__RESPONSE_HEADERS_MAX = 16, RV__RESPONSE_HEADER_BYTES_MAX = 2048 };
 
 struct rv_http_response {
 	const char *instance; /* path of the request, for problems; borrowed; NULL when none */
@@ -20,6 +21,7 @@ struct rv_http_response {
 		char *value;
 	} headers[RV__RESPONSE_HEADERS_MAX];
 	size_t header_count;
+	size_t header_bytes;
 	bool close; /* the connection ends with this answer */
 };
 

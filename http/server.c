@@ -180,6 +180,12 @@ static void make_answer(
 	case RV__HTTP_TOO_BIG:
 		refuse_body(server, response);
 		break;
+	case RV__HTTP_LONG_HEADER:
+		rv__http_refuse(response, 431, RV_E_TOOBIG, RV__N_LONG_HEADER,
+		    "request line and headers are longer than %lld bytes; send less or raise "
+		    "server.max-http-request-header-size",
+		    (long long)server->settings.server.max_header_size);
+		break;
 	}
 }
 
@@ -213,6 +219,15 @@ static bool announces_too_much(const struct rv__http_server *server, struct MHD_
 	return text && strtoull(text, NULL, 10) > (unsigned long long)server->settings.limits.max_body_size;
 }
 
+/* libmicrohttpd refuses by itself what does not fit its pool, which is a little larger. */
+static bool has_long_header(const struct rv__http_server *server, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return info && info->header_size > (size_t)server->settings.server.max_header_size;
+}
+
 /* The headers are complete. */
 static enum MHD_Result begin(
     struct rv__http_server *server, struct rv__http_connection *connection, struct MHD_Connection *mhd)
@@ -220,7 +235,9 @@ static enum MHD_Result begin(
 	bool asks = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) != NULL;
 
 	route(server, connection);
-	if (announces_too_much(server, mhd))
+	if (has_long_header(server, mhd))
+		connection->plan = RV__HTTP_LONG_HEADER;
+	else if (announces_too_much(server, mhd))
 		connection->plan = RV__HTTP_TOO_BIG;
 	else if (connection->plan == RV__HTTP_SERVE || !asks)
 		return MHD_YES;

@@ -2,7 +2,7 @@
 /*
  * HTTP routes of a service, on libmicrohttpd. `server.port` (8080; 0 = chosen by the
  * system, -1 = no server) and `server.address` (127.0.0.1) come from the properties. A
- * service without routes opens no port.
+ * service without routes opens one only for the actuator, when server.port is set.
  *
  * A handler runs on a thread of the HTTP module and may block: it delays neither other
  * connections nor the actuator. Requests that wait at once are capped
