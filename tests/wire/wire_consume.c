@@ -353,6 +353,8 @@ START_TEST(a_queue_is_locked_by_one_client_until_it_lets_go)
 	struct rv__message_queue queue = {.topic = "T", .broker = "broker-a", .id = 0};
 	struct rv__buffer body = RV__BUFFER_INIT(0);
 
+	wire_heartbeat(&client, "one", "CG", "T", "*", 1);
+	wire_heartbeat(&other, "two", "CG", "T", "*", 1);
 	ck_assert_uint_eq(lock_queues(&client, "one", 0, 2), 2);
 	ck_assert_uint_eq(lock_queues(&client, "one", 0, 2), 2);
 	ck_assert_uint_eq(lock_queues(&other, "two", 0, 3), 1);
@@ -364,15 +366,28 @@ START_TEST(a_queue_is_locked_by_one_client_until_it_lets_go)
 }
 END_TEST
 
+START_TEST(the_lock_of_a_client_that_left_is_free)
+{
+	wire_heartbeat(&client, "one", "CG", "T", "*", 1);
+	wire_heartbeat(&other, "two", "CG", "T", "*", 1);
+	ck_assert_uint_eq(lock_queues(&client, "one", 0, 1), 1);
+	ck_assert_uint_eq(lock_queues(&other, "two", 0, 1), 0);
+	wire_disconnect(&client);
+	ck_assert(wire_receive(&other, WIRE_WAIT_MS)); /* the notice that the group has changed */
+	ck_assert_uint_eq(lock_queues(&other, "two", 0, 1), 1);
+	wire_connect(&client, wire_port());
+}
+END_TEST
+
 START_TEST(a_lock_that_is_not_renewed_expires)
 {
 	wire_settings.lock_live_ms = 1000;
 	wire_reopen();
 	wire_disconnect(&client);
 	wire_connect(&client, wire_port());
+	wire_heartbeat(&client, "one", "CG", "T", "*", 1);
 	ck_assert_uint_eq(lock_queues(&client, "one", 0, 1), 1);
 	ck_assert_uint_eq(lock_queues(&client, "two", 0, 1), 0);
-	/* An empty held pull passes the time. */
 	ck_assert(!wire_receive(&client, 1100));
 	ck_assert_uint_eq(lock_queues(&client, "two", 0, 1), 1);
 }
@@ -495,8 +510,8 @@ int main(void)
 	    a_new_group_on_a_young_queue_starts_at_the_first_message,
 	    offsets_of_a_live_group_only_grow_and_never_pass_the_end, a_group_without_members_may_be_set_back,
 	    a_reset_is_told_to_the_members_and_sets_back, offsets_are_there_after_a_restart,
-	    a_queue_is_locked_by_one_client_until_it_lets_go, a_lock_that_is_not_renewed_expires,
-	    a_message_sent_back_comes_again_after_its_delay,
+	    a_queue_is_locked_by_one_client_until_it_lets_go, the_lock_of_a_client_that_left_is_free,
+	    a_lock_that_is_not_renewed_expires, a_message_sent_back_comes_again_after_its_delay,
 	    a_message_tried_often_enough_or_rejected_is_a_dead_letter,
 	    a_delayed_message_comes_when_it_is_due_and_not_before, a_delayed_message_survives_a_restart,
 	    NULL};
