@@ -351,6 +351,7 @@ void rv__broker_close(rv__broker *broker)
 		rv__topics_save(broker);
 		rv__offsets_save(broker, true);
 		rv__delay_save(broker);
+		rv__transactions_save(broker);
 	}
 	rv__store_close(broker->store);
 	rv__loop_forget(broker);

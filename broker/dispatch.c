@@ -76,6 +76,8 @@ static handler_fn find_client_handler(int32_t code)
 		return rv__pull_handle;
 	case RV__REQ_CONSUMER_SEND_MSG_BACK:
 		return rv__sendback_handle;
+	case RV__REQ_END_TRANSACTION:
+		return rv__transactions_end;
 	case RV__REQ_HEART_BEAT:
 		return rv__groups_heartbeat;
 	case RV__REQ_UNREGISTER_CLIENT:

@@ -196,6 +196,7 @@ static void on_second(uv_timer_t *timer)
 		rv__longpoll_expire(broker);
 		rv__offsets_save(broker, false);
 		rv__delay_save(broker);
+		rv__transactions_save(broker);
 	}
 	expire(broker);
 }

@@ -239,6 +239,12 @@ static void answer_later(struct rv__request *request, const struct rv__topic *to
 	free(ids);
 }
 
+void rv__send_answer_later(struct rv__request *request, const struct rv__topic *topic, int32_t queue_id,
+    const struct rv__store_position *position)
+{
+	answer_later(request, topic, queue_id, position, NULL);
+}
+
 static void refuse(struct rv__request *request, rv_err code, const struct rv_error *err)
 {
 	rv__answer(request, rv__append_response(code, err), err->text);
