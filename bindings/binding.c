@@ -482,11 +482,22 @@ static void finish_stop(struct rv__binding *binding)
 
 /* -- the step ----------------------------------------------------------------------------------------------- */
 
+/* Revocations whose time is over, and leases. */
+static int64_t tend_input(struct rv__input *input, int64_t now_ns)
+{
+	int64_t expiry_ns = rv__input_expire(input, now_ns);
+	int64_t extend_ns = rv__input_extend(input, now_ns);
+
+	return expiry_ns < extend_ns ? expiry_ns : extend_ns;
+}
+
 static int64_t step_draining(struct rv__binding *binding, int64_t now_ns)
 {
 	/* Drained listeners and completions do not wake us: look again soon. */
 	enum { LOOK_AGAIN_NS = 2000000 };
 
+	if (binding->input)
+		(void)tend_input(binding->input, now_ns);
 	if (!is_drained(binding) && now_ns < binding->deadline_ns)
 		return now_ns + LOOK_AGAIN_NS;
 	finish_stop(binding);
@@ -536,7 +547,7 @@ int64_t rv__binding_step(struct rv__binding *binding)
 		attempt(binding);
 		return 0;
 	}
-	return bound && binding->input ? rv__input_expire(binding->input, now_ns) : INT64_MAX;
+	return bound && binding->input ? tend_input(binding->input, now_ns) : INT64_MAX;
 }
 
 /* -- viewing ------------------------------------------------------------------------------------------------ */

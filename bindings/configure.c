@@ -111,6 +111,20 @@ static void check_back_off(rv_app *app, const struct rv__binding *binding)
 	    (long long)binding->consumer.back_off_initial_ms);
 }
 
+/* What the binder cannot do is refused in words, not ignored. */
+static void check_capabilities(rv_app *app, const struct rv__binding *binding)
+{
+	char key[KEY_SIZE];
+
+	if (binding->producer.partition_count <= 1 || (binding->binder->ops->caps & RV_CAP_PARTITIONS))
+		return;
+	snprintf(
+	    key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.producer.partition-count", binding->channel);
+	rv__problems_add(&app->problems, true, RV__N_UNFIT, key,
+	    "%s: %s: the %s binder has no partitions; leave the key out, or use another binder",
+	    rv__config_origin(app->config, key), key, binding->binder->ops->label);
+}
+
 static void set_up_output(struct rv__binding *binding)
 {
 	struct rv__output *output = &binding->output;
@@ -138,6 +152,7 @@ static void configure_binding(rv_app *app, struct rv__binding *binding, const rv
 		return;
 	read_extension(app, binding);
 	if (!binding->is_input) {
+		check_capabilities(app, binding);
 		binding->desired_running = binding->producer.auto_startup;
 		set_up_output(binding);
 		return;

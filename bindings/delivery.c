@@ -19,12 +19,6 @@
 
 #include <stdlib.h>
 
-struct rv_delivery {
-	struct rv__input *input; /* a reference */
-	struct rv__slot *slot;
-	struct rv__item item;
-};
-
 /* What the listener of this thread is handling. */
 static __thread struct {
 	struct rv__input *input;
@@ -214,6 +208,8 @@ rv_delivery *rv_delivery_take(const rv_message *message)
 	rv_message_ref(message);
 	rv__input_ref(current.input);
 	pthread_mutex_lock(&current.input->lock);
+	delivery->next = current.input->taken;
+	current.input->taken = delivery;
 	current.input->deferred++;
 	current.slot->deferred++;
 	pthread_mutex_unlock(&current.input->lock);
@@ -248,6 +244,16 @@ static bool try_again(rv_delivery *delivery, int64_t delay_ms)
 	return true;
 }
 
+/* Locks: input->lock held. */
+static void unlink_taken(struct rv__input *input, const rv_delivery *delivery)
+{
+	rv_delivery **at = &input->taken;
+
+	while (*at != delivery)
+		at = &(*at)->next;
+	*at = delivery->next;
+}
+
 rv_err rv_delivery_settle(rv_delivery *delivery, rv_verdict verdict, const char *reason)
 {
 	struct rv__input *input;
@@ -261,6 +267,7 @@ rv_err rv_delivery_settle(rv_delivery *delivery, rv_verdict verdict, const char 
 	input = delivery->input;
 	outcome = conclude(input, delivery->slot, &delivery->item, verdict, reason, &delay_ms, &code);
 	pthread_mutex_lock(&input->lock);
+	unlink_taken(input, delivery);
 	input->deferred--;
 	delivery->slot->deferred--;
 	if (outcome == RV__AGAIN && try_again(delivery, delay_ms)) {

@@ -274,6 +274,14 @@ static bool take_delivery(
 		slot->refused = true;
 		return false;
 	}
+	if (item.lease_ms > 0) {
+		int before = atomic_load_explicit(&input->lease_ms, memory_order_relaxed);
+
+		if (before == 0 || item.lease_ms < before) {
+			atomic_store_explicit(&input->lease_ms, item.lease_ms, memory_order_relaxed);
+			rv__binding_wake(input->binding);
+		}
+	}
 	rv__message_default_content_type(item.message, input->content_type);
 	slot->unsettled++;
 	slot->unsettled_bytes += item.bytes;

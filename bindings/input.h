@@ -52,6 +52,14 @@ struct rv__item {
 	int32_t lease_ms; /* 0: none */
 };
 
+/* A delivery that a listener took. */
+struct rv_delivery {
+	struct rv_delivery *next; /* in the input's list, under its lock */
+	struct rv__input *input;  /* a reference */
+	struct rv__slot *slot;
+	struct rv__item item;
+};
+
 enum rv__slot_place { RV__SLOT_IDLE, RV__SLOT_READY, RV__SLOT_RUNNING, RV__SLOT_PARKED };
 
 /* A deferred delivery whose next attempt is due; it left the order. */
@@ -76,10 +84,12 @@ struct rv__slot {
 	size_t claimed;   /* taken by the running worker, and may return to the head */
 	size_t unsettled; /* queued, on a worker, or deferred */
 	size_t unsettled_bytes;
-	size_t deferred;         /* of these, taken by listeners */
-	struct rv__again *again; /* deferred ones that want another attempt, by due time */
-	bool refused;            /* the binder waits for credit */
-	bool revoked;            /* drains; then released() is called */
+	size_t deferred;                  /* of these, taken by listeners */
+	struct rv__again *again;          /* deferred ones that want another attempt, by due time */
+	const struct rv__item *on_worker; /* what the running worker has, some of it settled already */
+	size_t on_worker_count;
+	bool refused; /* the binder waits for credit */
+	bool revoked; /* drains; then released() is called */
 	int64_t revoke_deadline_ns;
 	atomic_bool halt; /* the running worker stops after the current delivery */
 };
@@ -127,10 +137,13 @@ struct rv__input {
 	pthread_t *threads;
 	size_t thread_count;
 	bool paused;
-	bool closed;          /* workers leave */
-	atomic_bool halted;   /* nothing more is handed out; rings are dropped */
-	atomic_bool detached; /* the consumer is gone: settlements are stale */
-	atomic_uint calling;  /* calls into the binder under way */
+	bool closed;               /* workers leave */
+	struct rv_delivery *taken; /* deferred ones, linked */
+	int64_t extend_ns;         /* when leases are extended next; the application's thread only */
+	atomic_int lease_ms;       /* the shortest that was given; 0: none */
+	atomic_bool halted;        /* nothing more is handed out; rings are dropped */
+	atomic_bool detached;      /* the consumer is gone: settlements are stale */
+	atomic_uint calling;       /* calls into the binder under way */
 
 	atomic_ullong received, acked, requeued, dead_lettered, dropped, retried, stale;
 };
@@ -163,6 +176,9 @@ size_t rv__input_stop(struct rv__input *input, int64_t deadline_ns);
 
 /** Tells that the revocations whose deadline has passed are over. Returns the next deadline or INT64_MAX. */
 int64_t rv__input_expire(struct rv__input *input, int64_t now_ns);
+
+/** Extends the leases of all unsettled deliveries at half of their time; when to call again, or INT64_MAX. */
+int64_t rv__input_extend(struct rv__input *input, int64_t now_ns);
 
 /* Upcalls of the binder; `sink` is the source. */
 extern const struct rv_consumer_sink rv__input_sink;

@@ -94,6 +94,8 @@ static void finish_round(struct round *round, size_t next, struct rv__after *ret
 			rv__slot_forget(slot, &round->items[i]);
 	give_back(round, next);
 	slot->claimed = 0;
+	slot->on_worker = NULL;
+	slot->on_worker_count = 0;
 	input->running--;
 	slot->place = RV__SLOT_IDLE;
 	atomic_store(&slot->halt, false);
@@ -117,6 +119,8 @@ static void run_again(struct round *round, struct rv__again *again, struct rv__a
 	enum rv__outcome outcome;
 	bool stale;
 
+	slot->on_worker = &again->item;
+	slot->on_worker_count = 1;
 	pthread_mutex_unlock(&input->lock);
 	outcome = rv__delivery_run(input, slot, &again->item, &round->delay_ms);
 	pthread_mutex_lock(&input->lock);
@@ -152,6 +156,8 @@ static void run_slot(struct round *round, struct rv__after *ret_after)
 		return;
 	}
 	round->count = rv__slot_claim(slot, round->items, CLAIM_MAX);
+	slot->on_worker = round->items;
+	slot->on_worker_count = round->count;
 	input->queued -= round->count;
 	pthread_mutex_unlock(&input->lock);
 	next = run_claimed(round);

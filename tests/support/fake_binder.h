@@ -41,6 +41,8 @@ static struct fake {
 	struct rv_settle settled[FAKE_MAX];
 	size_t settled_count;
 	uint32_t credit_slot;
+	int64_t lease_ms; /* given with deliveries */
+	size_t extended;  /* tokens, all calls */
 	int credits;
 	uint32_t released[16];
 	size_t released_count;
@@ -217,6 +219,25 @@ static inline size_t fake_settled(void)
 	return count;
 }
 
+static void fake_extend(void *consumer, const struct rv_token *tokens, size_t n)
+{
+	(void)consumer;
+	(void)tokens;
+	pthread_mutex_lock(&fake.lock);
+	fake.extended += n;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static inline size_t fake_extended(void)
+{
+	size_t count;
+
+	pthread_mutex_lock(&fake.lock);
+	count = fake.extended;
+	pthread_mutex_unlock(&fake.lock);
+	return count;
+}
+
 static void fake_released(void *consumer, uint32_t slot, uint32_t epoch)
 {
 	(void)consumer;
@@ -293,6 +314,7 @@ static const struct rv_binder_ops fake_ops = {
     .start_consumer = fake_start_consumer,
     .credit = fake_credit,
     .settle = fake_settle,
+    .extend = fake_extend,
     .released = fake_released,
     .pause = fake_pause,
     .resume = fake_resume,
@@ -392,7 +414,8 @@ static inline bool fake_deliver(uint32_t slot, uint32_t epoch, int64_t position)
 	    .partition = (int32_t)slot,
 	    .position = position,
 	    .attempt = 1};
-	struct rv_inbound inbound = {.token = {.slot = slot, .epoch = epoch, .position = position}};
+	struct rv_inbound inbound = {
+	    .token = {.slot = slot, .epoch = epoch, .position = position}, .lease_ms = fake.lease_ms};
 
 	received.length = (size_t)snprintf(text, sizeof text, "%u/%lld", slot, (long long)position);
 	inbound.message = rv_message_create_received(&received);

@@ -247,13 +247,30 @@ START_TEST(a_listener_that_never_returns_is_left_behind_and_said)
 }
 END_TEST
 
+START_TEST(leases_are_extended_while_a_delivery_waits_or_runs)
+{
+	start(NULL);
+	fake.lease_ms = 20;
+	atomic_store(&seen.blocked, true);
+	fake_start();
+	/* One runs, one waits behind it. */
+	ck_assert(fake_deliver(0, 1, 0));
+	ck_assert(fake_deliver(0, 1, 1));
+	WAIT_UNTIL(5000, fake_extended() >= 10);
+	atomic_store(&seen.blocked, false);
+	WAIT_UNTIL(5000, fake_settled() == 2);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_partition_that_backs_off_does_not_stop_the_others,
 	    the_retried_delivery_stays_before_the_next, the_way_of_the_broker_comes_before_the_dead_letter,
 	    a_held_queue_is_tried_again_in_place, a_full_slot_refuses_and_asks_again_when_half_empty,
 	    a_revoked_slot_is_released_after_its_listener, a_revoked_slot_is_released_at_its_deadline,
-	    an_idle_slot_is_released_at_once, a_listener_that_never_returns_is_left_behind_and_said, NULL};
+	    an_idle_slot_is_released_at_once, a_listener_that_never_returns_is_left_behind_and_said,
+	    leases_are_extended_while_a_delivery_waits_or_runs, NULL};
 
 	return unit_run("workers", cases, NULL, NULL);
 }
