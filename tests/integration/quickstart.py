@@ -25,17 +25,18 @@ BODIES = sorted("Hello RocketMQ %d" % i for i in range(1000))
 
 
 class Walk:
-    """Both processes, told about each other by the environment alone, with the store in its default place."""
+    """Both processes, told about each other by the environment alone."""
 
     def __init__(self):
         base = ports.reserve()
         self.name_server, self.address = "127.0.0.1:%d" % base, "127.0.0.1:%d" % (base + 4)
-        self.env = {"NAMESRV_ADDR": self.name_server, "XDG_STATE_HOME": processes.directory("state")}
-        self.namesrv = processes.Process("namesrv", [tree.rivulet(), "broker", "--role", "namesrv",
+        self.env = {"NAMESRV_ADDR": self.name_server}
+        self.store = processes.directory("store")
+        self.namesrv = processes.Process("namesrv", [tree.rivulet(), "broker", "--role", "namesrv", "--store", self.store,
                                                      "--name-server-port", str(base)], env=self.env)
         processes.wait_for(lambda: remoting.answers(self.name_server), 10, "the name server")
-        self.broker = processes.Process("broker", [tree.rivulet(), "broker", "--role", "broker", "--port",
-                                                   str(base + 4)], env=self.env)
+        self.broker = processes.Process("broker", [tree.rivulet(), "broker", "--role", "broker", "--store", self.store,
+                                                   "--port", str(base + 4)], env=self.env)
         processes.wait_for(lambda: remoting.has_route(self.name_server, "TBW102"), 10, "the broker's registration")
         self.http = ports.reserve()
 
@@ -49,7 +50,7 @@ class Walk:
     def receive(self, count):
         """Runs the C consumer until it printed `count` messages and stops it with Ctrl-C: [(id, text)]."""
         consumer = self.program("quickstart-consumer")
-        line = re.compile(r"^([0-9A-F]{32}) queue \d+ offset \d+ tag TagA: (.*)$", re.M)
+        line = re.compile(r"^([0-9A-F]+) queue \d+ offset \d+ tag TagA: (.*)$", re.M)
         processes.wait_for(lambda: len(line.findall(consumer.output())) >= count, 20, "%d messages" % count)
         consumer.signal(signal.SIGINT)
         expect_equal(consumer.wait(10), 0, "exit code of the consumer after Ctrl-C")
@@ -57,7 +58,7 @@ class Walk:
 
     def shut_down(self, role, process):
         began = time.monotonic()
-        code, _, complaint = processes.run([tree.rivulet(), "shutdown", role], env=self.env)
+        code, _, complaint = processes.run([tree.rivulet(), "shutdown", role, "--store", self.store], env=self.env)
         expect_equal(code, 0, "exit code of rivulet shutdown %s: %s" % (role, complaint))
         expect_equal(process.wait(5), 0, "exit code of the " + role)
         took = time.monotonic() - began
@@ -99,7 +100,7 @@ def shutdown_ends_the_broker_and_then_the_name_server(walk):
 
 @suite.case(deadline=30)
 def shutdown_of_what_does_not_run_says_so(walk):
-    code, _, complaint = processes.run([tree.rivulet(), "shutdown", "broker"], env=walk.env)
+    code, _, complaint = processes.run([tree.rivulet(), "shutdown", "broker", "--store", walk.store], env=walk.env)
     expect_equal(code, 1, "exit code")
     expect(len(complaint.strip().splitlines()) == 1, "not one sentence: " + complaint)
 
