@@ -295,7 +295,7 @@ def members_share_the_queues_and_the_rest_takes_over(peer):
         peer.java.send("p", topic, "probe", queue="each", count=4, tag="Setup")
         return peer.java.messages(two)
 
-    processes.wait_for(both_receive, 15, "a share for the second member", every=0.2)
+    processes.wait_for(both_receive, 20, "a share for the second member", every=0.2)
     counts = (len(without_first(peer.java.messages(one))), len(without_first(peer.java.messages(two))))
     expect_equal(counts, (0, 0), "messages before")
     processes.wait_for(lambda: settled(peer, one, two, topic), 15, "a stable assignment", every=0.2)

@@ -44,6 +44,7 @@ final class Consumers {
 		}
 		consumer.setVipChannelEnabled(command.flag("vip"));
 		consumer.setPollNameServerInterval(command.number("poll", 1000));
+		consumer.setHeartbeatBrokerInterval(command.number("poll", 1000));
 		consumer.setConsumeFromWhere("last".equals(command.get("from", "first"))
 		        ? ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET
 		        : ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -112,6 +113,7 @@ final class Consumers {
 		consumer.setNamesrvAddr(command.need("namesrv"));
 		consumer.setVipChannelEnabled(command.flag("vip"));
 		consumer.setPollNameServerInterval(command.number("poll", 1000));
+		consumer.setHeartbeatBrokerInterval(command.number("poll", 1000));
 		consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
 		consumer.subscribe(command.need("topic"), command.get("tags", "*"));
 		consumer.start();
