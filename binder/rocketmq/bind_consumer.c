@@ -478,6 +478,20 @@ static void remove_group(struct rv__rmq_consumer *consumer)
 	consumer->retry.topic->wanted = false;
 }
 
+/* From here settlements are stale. False while a release is on its way to the loop: it names its queue. */
+static bool close_slots(struct rv__rmq_consumer *consumer)
+{
+	bool free_to_go = true;
+
+	uv_mutex_lock(&consumer->lock);
+	for (uint32_t i = 0; i < consumer->slot_count; i++)
+		free_to_go &= !consumer->slots[i] || !consumer->slots[i]->releasing;
+	for (uint32_t i = 0; free_to_go && i < consumer->slot_count; i++)
+		consumer->slots[i] = NULL;
+	uv_mutex_unlock(&consumer->lock);
+	return free_to_go;
+}
+
 static void finish_close(struct rv__rmq_consumer *consumer)
 {
 	struct rv__rmq_client *client = consumer->client;
@@ -535,7 +549,7 @@ static void close_step(struct rv__rmq_consumer *consumer)
 			for (struct rv__rmq_queue *queue = consumer->queues; queue; queue = queue->next)
 				store_finally(queue);
 	}
-	if (consumer->closing_requests == 0 || over)
+	if ((consumer->closing_requests == 0 || over) && close_slots(consumer))
 		finish_close(consumer);
 }
 
@@ -544,20 +558,27 @@ static void run_close(struct rv__rmq_op *op)
 	struct close_call *closing = (struct close_call *)op;
 	struct rv__rmq_consumer *consumer = closing->consumer;
 
-	/* A wake may still be under way in the list of operations; it comes before this one or not at all. */
 	consumer->close_call = &closing->call;
 	consumer->close_deadline_ms = rv__rmq_now_ms(consumer->client) + closing->deadline_ms;
 	rv__rmq_client_hurry(consumer->client);
 	close_step(consumer);
 }
 
+static void run_barrier(struct rv__rmq_op *op)
+{
+	rv__rmq_call_done((struct rv__rmq_call *)op);
+}
+
 size_t rv__rmq_unbind_consumer(void *consumer_pointer, int64_t deadline_ms)
 {
 	struct rv__rmq_consumer *consumer = consumer_pointer;
 	struct close_call closing = {.consumer = consumer, .deadline_ms = deadline_ms};
+	struct rv__rmq_call barrier;
 
 	atomic_store(&consumer->stopped, true);
 	rv__rmq_call(consumer->client, &closing.call, run_close);
+	/* What was posted meanwhile (a wake, a move) still names the consumer: it runs before this. */
+	rv__rmq_call(consumer->client, &barrier, run_barrier);
 	destroy(consumer);
 	return closing.left;
 }

@@ -228,12 +228,12 @@ START_TEST(two_members_share_the_queues_of_a_topic)
 	ck_assert(kit_wait_count(one, 1, 10000));
 	ck_assert(kit_consume(&kit, other, topic, group, NULL));
 	/* Half of the queues (and, on its own, the retry queue) move over. */
-	WAIT_UNTIL(10000, other->assigned >= 2);
+	WAIT_UNTIL(10000, kit_assigned(other) >= 2);
 	for (int i = 1; i < 41; i++)
 		ck_assert_int_eq(kit_send_text(producer, "x"), RV_OK);
-	WAIT_UNTIL(10000, one->count + other->count >= 41);
-	ck_assert_uint_gt(one->count, 1);
-	ck_assert_uint_gt(other->count, 0);
+	WAIT_UNTIL(10000, kit_count(one) + kit_count(other) >= 41);
+	ck_assert_uint_gt(kit_count(one), 1);
+	ck_assert_uint_gt(kit_count(other), 0);
 	end_consumer(one);
 	end_consumer(other);
 	end_producer(producer);
@@ -354,7 +354,7 @@ START_TEST(one_partition_keeps_its_order_and_takes_no_more_than_there_is_room_fo
 		ck_assert_int_eq(producer->receipt.partition, 1);
 	}
 	ck_assert(kit_wait_count(consumer, 10, 10000));
-	while (consumer->count < MANY) {
+	while (kit_count(consumer) < MANY) {
 		pthread_mutex_lock(&consumer->lock);
 		consumer->capacity += 29;
 		pthread_mutex_unlock(&consumer->lock);

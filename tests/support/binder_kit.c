@@ -217,6 +217,26 @@ rv_err kit_settle(
 	return result;
 }
 
+static size_t look(struct kit_consumer *consumer, const size_t *value)
+{
+	size_t seen;
+
+	pthread_mutex_lock(&consumer->lock);
+	seen = *value;
+	pthread_mutex_unlock(&consumer->lock);
+	return seen;
+}
+
+size_t kit_assigned(struct kit_consumer *consumer)
+{
+	return look(consumer, &consumer->assigned);
+}
+
+size_t kit_count(struct kit_consumer *consumer)
+{
+	return look(consumer, &consumer->count);
+}
+
 /* -- producing -------------------------------------------------------------------------------- */
 
 static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)

@@ -79,6 +79,8 @@ rv_err kit_send_text(struct kit_producer *producer, const char *text);
 /** Sends without waiting; false when it was not accepted. */
 bool kit_queue(struct kit_producer *producer, rv_message *message, int32_t partition);
 bool kit_is_assigned(struct kit_consumer *consumer);
+size_t kit_assigned(struct kit_consumer *consumer);
+size_t kit_count(struct kit_consumer *consumer);
 bool kit_is_up(struct kit_producer *producer);
 bool kit_wait_completed(struct kit_producer *producer, size_t count, int timeout_ms);
 
