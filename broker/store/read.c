@@ -265,30 +265,46 @@ rv_err rv__queue_entry(
 	return RV_OK;
 }
 
-/* The entry that must lead back to the place, if a message begins there. */
-static bool find_entry(
-    rv__store *store, int64_t physical_offset, struct rv__buffer *out, struct rv__entry *ret)
+/* Reads the record that says it begins here to the end of `out`, which does not grow; RV_E_CORRUPT: none does. */
+static rv_err read_record(rv__store *store, int64_t physical_offset, struct rv__buffer *out,
+    struct rv__record *ret_record, uint32_t *ret_size, struct rv_error *err)
 {
 	uint8_t head[RV__RECORD_AT_PHYSICAL_OFFSET + 8];
+	rv_err code = rv__log_read(store, physical_offset, head, sizeof head, err);
+	uint8_t *at;
+
+	if (code != RV_OK)
+		return code;
+	*ret_size = rv__get_u32(head);
+	if (rv__get_u64(head + RV__RECORD_AT_PHYSICAL_OFFSET) != (uint64_t)physical_offset ||
+	    *ret_size > store->options.message_bytes + 128 * 1024)
+		return RV_E_CORRUPT;
+	at = rv__buffer_reserve(out, *ret_size);
+	if (!at)
+		return rv_error_set(err, rv__buffer_error(out), 0, RV__STORE_TOPIC, "no room for a message");
+	code = rv__log_read(store, physical_offset, at, *ret_size, err);
+	return code == RV_OK && rv__record_decode(at, *ret_size, ret_record, NULL) != RV_OK ? RV_E_CORRUPT
+	                                                                                    : code;
+}
+
+/* The entry that must lead back to the place; RV_E_CORRUPT: no visible message begins there. */
+static rv_err find_entry(rv__store *store, int64_t physical_offset, struct rv__buffer *out,
+    struct rv__entry *ret, struct rv_error *err)
+{
 	struct rv__record record;
 	rv__queue *queue;
 	uint32_t size;
 	uint32_t n;
-	uint8_t *at;
+	rv_err code = read_record(store, physical_offset, out, &record, &size, err);
 
-	if (rv__log_read(store, physical_offset, head, sizeof head, NULL) != RV_OK)
-		return false;
-	size = rv__get_u32(head);
-	if (rv__get_u64(head + RV__RECORD_AT_PHYSICAL_OFFSET) != (uint64_t)physical_offset ||
-	    size > store->options.message_bytes + 128 * 1024 || !(at = rv__buffer_reserve(out, size)) ||
-	    rv__log_read(store, physical_offset, at, size, NULL) != RV_OK ||
-	    rv__record_decode(at, size, &record, NULL) != RV_OK)
-		return false;
+	if (code != RV_OK)
+		return code;
 	queue = rv__queue_find(store, record.topic, record.topic_length, record.queue_id, false);
-	return queue && record.queue_offset >= rv__queue_min(store, queue) &&
-	    record.queue_offset < queue->max &&
-	    rv__index_read(store, queue, record.queue_offset, ret, 1, &n, NULL) == RV_OK &&
-	    ret->physical_offset == physical_offset && ret->size == size;
+	if (!queue || record.queue_offset < rv__queue_min(store, queue) || record.queue_offset >= queue->max)
+		return RV_E_CORRUPT;
+	code = rv__index_read(store, queue, record.queue_offset, ret, 1, &n, err);
+	return code == RV_OK && (ret->physical_offset != physical_offset || ret->size != size) ? RV_E_CORRUPT
+	                                                                                       : code;
 }
 
 rv_err rv__store_read_at(
@@ -296,14 +312,13 @@ rv_err rv__store_read_at(
 {
 	struct rv__entry entry;
 	struct rv__record record;
+	rv_err code = find_entry(store, physical_offset, out, &entry, err);
 
-	if (!find_entry(store, physical_offset, out, &entry)) {
-		if (rv__buffer_error(out) != RV_OK)
-			return rv_error_set(
-			    err, rv__buffer_error(out), 0, RV__STORE_TOPIC, "no room for a message");
+	if (code == RV_E_CORRUPT)
 		return rv_error_set(err, RV_E_NOTFOUND, 0, RV__STORE_TOPIC,
 		    "no message begins at %" PRId64 " of the log", physical_offset);
-	}
+	if (code != RV_OK)
+		return code;
 	if (!sound(store, out->bytes + out->length, &entry, &record))
 		return rv_error_set(err, RV_E_CORRUPT, RV__N_STORE_CORRUPT, RV__STORE_TOPIC,
 		    "the message at %" PRId64 " of the log is damaged", physical_offset);

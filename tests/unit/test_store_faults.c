@@ -468,6 +468,31 @@ START_TEST(a_read_error_is_reported_and_passes)
 }
 END_TEST
 
+/* Whoever is told "no such message" goes on without it; so a disk's moment of weakness must not say that. */
+START_TEST(a_read_error_does_not_say_that_there_is_no_message)
+{
+	struct rv__store_entry entry;
+	struct rv_error err = {0};
+
+	begin(RV__STORE_SYNCED);
+	store_kit_open(&kit);
+	ck_assert(send_some(6));
+	drain();
+	ck_assert_int_eq(rv__queue_entry(kit.store, queue_of(0), 1, &entry, &err), RV_OK);
+	for (uint64_t n = 1; n <= 2; n++) {
+		disk.fail_read_at = disk.reads + n;
+		rv__buffer_clear(&kit.out);
+		ck_assert_int_eq(
+		    rv__store_read_at(kit.store, entry.physical_offset, &kit.out, &err), RV_E_IO);
+		ck_assert_uint_eq(kit.out.length, 0);
+	}
+	ck_assert_int_eq(rv__store_read_at(kit.store, entry.physical_offset, &kit.out, &err), RV_OK);
+	ck_assert_int_eq(
+	    rv__store_read_at(kit.store, entry.physical_offset + 1, &kit.out, &err), RV_E_NOTFOUND);
+	end();
+}
+END_TEST
+
 START_TEST(old_files_go_by_size_and_offsets_stay)
 {
 	struct rv__store_stats stats;
@@ -647,8 +672,8 @@ int main(void)
 	    nothing_synced_is_lost_when_writes_are_torn, at_level_written_no_offset_is_issued_twice,
 	    at_level_written_nothing_is_lost_when_the_process_dies,
 	    a_full_disk_refuses_clearly_and_recovers_by_itself, a_failed_sync_is_final,
-	    a_read_error_is_reported_and_passes, old_files_go_by_size_and_offsets_stay,
-	    a_queue_whose_messages_are_all_gone_does_not_begin_again,
+	    a_read_error_is_reported_and_passes, a_read_error_does_not_say_that_there_is_no_message,
+	    old_files_go_by_size_and_offsets_stay, a_queue_whose_messages_are_all_gone_does_not_begin_again,
 	    old_files_go_by_age_but_never_the_active_one, a_disk_that_runs_full_loses_its_oldest_files_first,
 	    an_index_that_was_not_synced_counts_until_the_next_boot,
 	    a_cleared_topic_stays_cleared_when_the_power_goes, NULL};
