@@ -45,8 +45,9 @@ rv_err rv__map_put(struct rv__map *map, const char *key, void *value, void **ret
 void *rv__map_remove(struct rv__map *map, const char *key);
 
 /**
- * Walks all entries in no order: start with *cursor = 0, ends with false. The map must not change
- * meanwhile. key and value may be NULL.
+ * Walks all entries in no order: start with *cursor = 0, ends with false. The map must not change meanwhile, but
+ * the entry at hand may be removed, and then --*cursor: another may have moved into its place (and some may be met
+ * twice). key and value may be NULL.
  */
 bool rv__map_next(const struct rv__map *map, size_t *cursor, const char **ret_key, void **ret_value);
 

@@ -132,7 +132,7 @@ void rv__locks_expire(struct rv__broker *broker)
 			continue;
 		rv__map_remove(table, key);
 		free(value);
-		cursor = 0; /* the map moved */
+		cursor--; /* another may stand there now */
 	}
 }
 

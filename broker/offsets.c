@@ -169,7 +169,7 @@ static void forget(struct rv__offsets *offsets, const char *topic, const char *g
 		free(entry->values);
 		free(entry);
 		offsets->dirty = true;
-		cursor = 0; /* the map moved */
+		cursor--; /* another may stand there now */
 	}
 }
 

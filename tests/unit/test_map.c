@@ -114,11 +114,42 @@ START_TEST(a_walk_sees_every_entry_once)
 }
 END_TEST
 
+START_TEST(a_walk_that_removes_what_it_meets_leaves_out_nobody_and_takes_no_longer)
+{
+	enum { N = 5000 };
+	static bool seen[N];
+	size_t cursor = 0, steps = 0;
+	const char *key;
+	void *value;
+
+	for (int i = 0; i < N; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "%d", i);
+		ck_assert_int_eq(rv__map_put(&map, name, value_of(i), NULL), RV_OK);
+	}
+	for (; rv__map_next(&map, &cursor, &key, &value); steps++) {
+		long number = strtol(key, NULL, 10);
+
+		seen[number] = true;
+		if (number % 2)
+			continue;
+		ck_assert_ptr_eq(rv__map_remove(&map, key), value_of((int)number));
+		cursor--;
+	}
+	for (int i = 0; i < N; i++)
+		ck_assert(seen[i]);
+	ck_assert_uint_eq(map.count, N / 2);
+	ck_assert_uint_lt(steps, N + 100);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {an_empty_map_has_nothing, a_second_put_replaces_and_tells_the_old_value,
 	    keys_are_copied, case_counts_unless_told_otherwise, removed_keys_are_gone_and_all_others_stay,
-	    a_walk_sees_every_entry_once, NULL};
+	    a_walk_sees_every_entry_once,
+	    a_walk_that_removes_what_it_meets_leaves_out_nobody_and_takes_no_longer, NULL};
 
 	return unit_run("map", cases, setup, teardown);
 }
