@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -23,7 +24,12 @@
 #include "broker/topics.h"
 #include "broker/transactions.h"
 
-enum { BACKLOG = 1024, PORT_TRIES = 20, VIP_DISTANCE = 2 };
+enum {
+	BACKLOG = 1024,
+	PORT_TRIES = 20,
+	VIP_DISTANCE = 2,
+	OWN_FILES = 256 /* descriptors that the store and the loop may need at once */
+};
 
 /* -- settings --------------------------------------------------------------------------------------------- */
 
@@ -174,6 +180,24 @@ static rv_err open_broker_ports(struct rv__broker *broker, struct rv_error *err)
 	}
 }
 
+/* Clients must not take the descriptors that the store needs to go on. */
+static void limit_connections(struct rv__broker *broker)
+{
+	rlim_t wanted = (rlim_t)broker->settings.max_connections + OWN_FILES;
+	struct rlimit files;
+
+	broker->connection_limit = (size_t)broker->settings.max_connections;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+		return;
+	files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0 && getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	if (files.rlim_cur < wanted)
+		broker->connection_limit =
+		    (size_t)(files.rlim_cur > 2 * OWN_FILES ? files.rlim_cur - OWN_FILES
+		                                            : files.rlim_cur / 2);
+}
+
 static rv_err open_ports(struct rv__broker *broker, struct rv_error *err)
 {
 	const char *ip = broker->settings.broker_ip;
@@ -308,6 +332,7 @@ static rv_err open_all(
 
 	if (code == RV_OK)
 		code = rv__loop_init(broker, err);
+	limit_connections(broker);
 	if (code == RV_OK)
 		code = open_ports(broker, err);
 	if (code == RV_OK)

@@ -13,8 +13,9 @@
 
 enum {
 	READ_ROOM = 16384,
-	KEEP_OUT = 65536, /* an output buffer beyond this is given back once it is empty */
-	PAUSE_SHARE = 4   /* unread output of a quarter of the limit pauses reading */
+	KEEP_OUT = 65536,     /* an output buffer beyond this is given back once it is empty */
+	PAUSE_BYTES = 524288, /* so much unread output pauses reading: twice the largest answer to a pull */
+	PAUSE_SHARE = 4       /* or a quarter of the limit, when that is less */
 };
 
 /* -- lists ------------------------------------------------------------------------------------------ */
@@ -179,6 +180,33 @@ static void resume_reading(struct rv__connection *connection)
 		uv_read_start(&connection->stream, on_room, on_read);
 }
 
+/* Who has been at an unfinished request for longest: whoever fills the limit gives way, not whoever comes last. */
+static struct rv__connection *find_slowest(struct rv__broker *broker)
+{
+	struct rv__connection *slowest = NULL;
+
+	for (struct rv__connection *one = broker->connections; one; one = one->next)
+		if (!one->closing && one->partial &&
+		    (!slowest || one->partial_since_ms < slowest->partial_since_ms))
+			slowest = one;
+	return slowest;
+}
+
+static void close_slowest(struct rv__broker *broker)
+{
+	struct rv__connection *slowest;
+
+	while (broker->partial_bytes > (size_t)broker->settings.max_partial &&
+	    (slowest = find_slowest(broker))) {
+		rv__connection_close(slowest,
+		    "RV%04d unfinished requests of all clients hold more than %lld bytes (maxPartialInput), "
+		    "this "
+		    "one is the oldest",
+		    RV__N_BROKER_LIMIT, (long long)broker->settings.max_partial);
+		count_partial(slowest, 0);
+	}
+}
+
 /* Bytes of the frame that is not whole yet count against the limit that all connections share. */
 static void account_partial(struct rv__connection *connection)
 {
@@ -194,10 +222,15 @@ static void account_partial(struct rv__connection *connection)
 	}
 	if (!connection->partial_since_ms)
 		connection->partial_since_ms = rv__broker_now(broker);
-	if (broker->partial_bytes > (size_t)broker->settings.max_partial)
-		rv__connection_close(connection,
-		    "unfinished requests of all clients hold more than %lld bytes",
-		    (long long)broker->settings.max_partial);
+	close_slowest(broker);
+}
+
+static bool is_slow(const struct rv__connection *connection)
+{
+	size_t share = (size_t)connection->broker->settings.max_output / PAUSE_SHARE;
+
+	return connection->out.length + connection->sending.length >
+	    (share < PAUSE_BYTES ? share : PAUSE_BYTES);
 }
 
 static void process_input(struct rv__connection *connection)
@@ -217,7 +250,7 @@ static void process_input(struct rv__connection *connection)
 			return;
 		}
 		rv__dispatch(connection, &broker->command);
-		if (connection->out.length > (size_t)broker->settings.max_output / PAUSE_SHARE)
+		if (is_slow(connection))
 			pause_reading(connection);
 	}
 	if (result == RV__FRAME_BROKEN)
@@ -330,14 +363,16 @@ static void on_refused_closed(uv_handle_t *handle)
 
 static bool has_room(struct rv__broker *broker)
 {
-	if ((int64_t)broker->connection_count < broker->settings.max_connections) {
+	if (broker->connection_count < broker->connection_limit) {
 		broker->told_full = false;
 		return true;
 	}
 	if (!broker->told_full)
 		rv_log(RV_LOG_WARN, RV__TOPIC,
-		    "RV%04d %zu connections are open, the limit; further ones are closed", RV__N_BROKER_LIMIT,
-		    broker->connection_count);
+		    "RV%04d %zu connections are open, the limit (maxConnections, and what 'ulimit -n' "
+		    "leaves); further "
+		    "ones are closed",
+		    RV__N_BROKER_LIMIT, broker->connection_count);
 	broker->told_full = true;
 	return false;
 }

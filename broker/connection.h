@@ -32,6 +32,7 @@ struct rv__connection {
 	};
 	struct rv__broker *broker;
 	unsigned refs; /* the loop's own, and one for every ticket */
+	unsigned held; /* pulls of this client that wait for a message */
 	enum rv__door door;
 	bool closing;
 	bool paused;  /* does not read: its answers pile up */

@@ -15,8 +15,9 @@
 #define DOCUMENT "delayOffset"
 
 enum {
-	AT_ONCE = 64,   /* messages of one level that one look takes */
-	RETRY_MS = 500, /* after the store has refused */
+	AT_ONCE = 64,     /* messages of one level that one look takes */
+	RETRY_MS = 500,   /* after the store has refused */
+	CLOCK_MS = 10000, /* by so much the clock may be set back, and messages be held longer */
 	SAVE_PERIOD_MS = 5000
 };
 
@@ -27,8 +28,9 @@ struct level {
 };
 
 struct rv__delay {
-	struct level levels[RV__DELAY_LEVELS_MAX];
-	size_t count;
+	struct level levels
+	    [RV__DELAY_LEVELS_MAX]; /* all are served: what was sent while there were more levels, too */
+	size_t count;               /* of those that may be asked for */
 	uv_timer_t timer;
 	bool timer_open;
 	bool dirty;
@@ -53,6 +55,19 @@ static rv__queue *queue_of(struct rv__broker *broker, size_t level)
 
 /* -- delivery ------------------------------------------------------------------------------------------- */
 
+static void on_timer(uv_timer_t *timer);
+
+/* Looks again after so many ms, or sooner. */
+static void look_within(struct rv__broker *broker, int64_t wait)
+{
+	uv_timer_t *timer = &broker->delay->timer;
+
+	if (broker->stopping)
+		return;
+	if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > (uint64_t)wait)
+		uv_timer_start(timer, on_timer, (uint64_t)wait, 0);
+}
+
 static void on_delivered(
     struct rv__broker *broker, struct rv__waiting *waiting, rv_err code, const struct rv_error *err)
 {
@@ -63,16 +78,18 @@ static void on_delivered(
 		if (waiting->number + 1 > level->delivered)
 			level->delivered = waiting->number + 1;
 		broker->delay->dirty = true;
-	} else if (waiting->number < level->next) {
-		level->next = waiting->number; /* it was taken back: again */
+	} else {
+		if (waiting->number < level->next)
+			level->next = waiting->number; /* it was taken back: again */
+		look_within(broker, RETRY_MS);
 	}
 }
 
 /* Builds the message as its sender meant it. The stored properties stay as they are, DELAY included. */
-static bool restore(struct rv__broker *broker, const struct rv__record *record, struct rv__put *put)
+static bool restore(
+    struct rv__broker *broker, const struct rv__record *record, struct rv__put *put, struct rv_error *err)
 {
 	char topic[RV__NAME_SIZE];
-	struct rv_error error;
 	size_t length = 0;
 	const char *name =
 	    rv__properties_get(record->properties, record->properties_length, "REAL_TOPIC", &length);
@@ -82,8 +99,11 @@ static bool restore(struct rv__broker *broker, const struct rv__record *record, 
 	int64_t id;
 
 	if (!name || length >= sizeof(topic) || !rv__span_i64((struct rv_span){id_text, id_length}, &id) ||
-	    id < 0)
+	    id < 0) {
+		rv_error_set(
+		    err, RV_E_CORRUPT, 0, RV__TOPIC, "its properties do not name a topic and a queue");
 		return false;
+	}
 	memcpy(topic, name, length);
 	topic[length] = '\0';
 	*put = (struct rv__put){
@@ -94,25 +114,46 @@ static bool restore(struct rv__broker *broker, const struct rv__record *record, 
 	};
 	/* The topic was deleted meanwhile, or its definition lost: nobody may lose what was acknowledged. */
 	if (!put->topic)
-		put->topic = rv__topic_ensure(broker, topic, 1, 1, RV__PERM_READ | RV__PERM_WRITE, 0, &error);
+		put->topic = rv__topic_ensure(broker, topic, 1, 1, RV__PERM_READ | RV__PERM_WRITE, 0, err);
 	if (!put->topic)
 		return false;
 	put->queue_id = put->topic->write_queues > 0 ? (int32_t)(id % put->topic->write_queues) : 0;
 	return true;
 }
 
+/* Whether a failure lies in the message itself, and would come again. */
+static bool is_lost(rv_err code)
+{
+	return code == RV_E_CORRUPT || code == RV_E_NOTFOUND || code == RV_E_INVALID;
+}
+
+/* Reads a due message and says where it goes. */
+static rv_err prepare(
+    struct rv__broker *broker, const struct rv__store_entry *entry, struct rv__put *put, struct rv_error *err)
+{
+	struct rv__record record;
+	rv_err code;
+
+	rv__buffer_clear(&broker->scratch);
+	code = rv__store_read_at(broker->store, entry->physical_offset, &broker->scratch, err);
+	if (code == RV_OK)
+		code = rv__record_decode(broker->scratch.bytes, broker->scratch.length, &record, err);
+	if (code == RV_OK && !restore(broker, &record, put, err))
+		code = err->code;
+	return code;
+}
+
 /* Appends one due message again; false: not now. */
 static bool deliver(struct rv__broker *broker, struct level *level, const struct rv__store_entry *entry)
 {
 	struct rv__waiting waiting = {.done = on_delivered, .arg = level, .number = level->next};
-	struct rv__record record;
-	struct rv__put put;
 	struct rv_error error;
+	struct rv__put put;
+	rv_err code = prepare(broker, entry, &put, &error);
 
-	rv__buffer_clear(&broker->scratch);
-	if (rv__store_read_at(broker->store, entry->physical_offset, &broker->scratch, &error) != RV_OK ||
-	    rv__record_decode(broker->scratch.bytes, broker->scratch.length, &record, &error) != RV_OK ||
-	    !restore(broker, &record, &put)) {
+	if (code != RV_OK && !is_lost(code))
+		return false;
+	if (code != RV_OK) {
 		rv_log(RV_LOG_ERROR, RV__TOPIC,
 		    "the delayed message at %lld cannot be delivered and is skipped: %s",
 		    (long long)entry->physical_offset, error.text);
@@ -121,6 +162,12 @@ static bool deliver(struct rv__broker *broker, struct level *level, const struct
 	if (rv__put(broker, &put, &waiting.position, &error) != RV_OK)
 		return false;
 	return rv__append_wait(broker, &waiting) == RV_OK;
+}
+
+/* Nothing waits longer than its delay, unless the clock was set back by years or the level made shorter. */
+static bool is_clock_back(const struct level *level, int64_t wait)
+{
+	return level->delay_ms > 0 && wait > level->delay_ms + CLOCK_MS;
 }
 
 /* Takes what is due; returns after how many ms to look again, -1: not before something arrives. */
@@ -139,10 +186,8 @@ static int64_t look(struct rv__broker *broker, size_t index)
 
 		if (rv__queue_entry(broker->store, queue, level->next, &entry, NULL) != RV_OK)
 			continue; /* lost, and reported by the store */
-		/* A clock that was set back must not hold messages for longer than their delay. */
-		if (entry.tags_code > now)
-			return entry.tags_code - now < level->delay_ms ? entry.tags_code - now
-			                                               : level->delay_ms;
+		if (entry.tags_code > now && !is_clock_back(level, entry.tags_code - now))
+			return entry.tags_code - now;
 		if (n++ == AT_ONCE)
 			return 0;
 		if (!deliver(broker, level, &entry))
@@ -156,26 +201,22 @@ static void on_timer(uv_timer_t *timer)
 	struct rv__broker *broker = timer->data;
 	int64_t soonest = -1;
 
-	for (size_t i = 0; i < broker->delay->count; i++) {
+	for (size_t i = 0; i < RV__DELAY_LEVELS_MAX; i++) {
 		int64_t wait = look(broker, i);
 
 		if (wait >= 0 && (soonest < 0 || wait < soonest))
 			soonest = wait;
 	}
-	if (soonest >= 0 && !broker->stopping)
-		uv_timer_start(timer, on_timer, (uint64_t)soonest, 0);
+	if (soonest >= 0)
+		look_within(broker, soonest);
 }
 
 void rv__delay_arrived(struct rv__broker *broker, int32_t queue_id)
 {
-	struct rv__delay *delay = broker->delay;
-	uint64_t wait;
+	const struct rv__delay *delay = broker->delay;
 
-	if (queue_id < 0 || (size_t)queue_id >= delay->count || broker->stopping)
-		return;
-	wait = (uint64_t)delay->levels[queue_id].delay_ms;
-	if (!uv_is_active((uv_handle_t *)&delay->timer) || uv_timer_get_due_in(&delay->timer) > wait)
-		uv_timer_start(&delay->timer, on_timer, wait, 0);
+	if (queue_id >= 0 && (size_t)queue_id < delay->count)
+		look_within(broker, delay->levels[queue_id].delay_ms);
 }
 
 /* -- progress ------------------------------------------------------------------------------------------- */
@@ -185,7 +226,7 @@ void rv__delay_encode(const struct rv__broker *broker, struct rv__buffer *out)
 	bool any = false;
 
 	rv__buffer_add_text(out, "{\"offsetTable\":{");
-	for (size_t i = 0; i < broker->delay->count; i++) {
+	for (size_t i = 0; i < RV__DELAY_LEVELS_MAX; i++) {
 		if (broker->delay->levels[i].delivered == 0)
 			continue;
 		rv__buffer_printf(
@@ -231,7 +272,7 @@ static rv_err load_progress(struct rv__broker *broker, struct rv_error *err)
 	json_object_foreach(json_object_get(root, "offsetTable"), key, value)
 	{
 		long number = strtol(key, NULL, 10);
-		rv__queue *queue = number >= 1 && (size_t)number <= delay->count
+		rv__queue *queue = number >= 1 && number <= RV__DELAY_LEVELS_MAX
 		    ? queue_of(broker, (size_t)number - 1)
 		    : NULL;
 		int64_t offset = json_integer_value(value);

@@ -25,6 +25,7 @@ static void unlink_held(struct rv__held *held)
 
 static void free_held(struct rv__held *held)
 {
+	held->ticket.connection->held--;
 	rv__ticket_drop(&held->ticket);
 	rv__tags_finish(&held->pull.tags);
 	free(held);
@@ -48,7 +49,8 @@ static bool copy_tags(struct rv__tags *to, const struct rv__tags *from)
 bool rv__longpoll_hold(struct rv__request *request, struct rv__topic_queue *queue,
     const struct rv__pull *pull, int64_t suspend_ms)
 {
-	struct rv__held *held = malloc(sizeof(*held));
+	struct rv__connection *connection = request->connection;
+	struct rv__held *held = connection->held < RV__HELD_MAX ? malloc(sizeof(*held)) : NULL;
 
 	if (!held)
 		return false;
@@ -59,6 +61,7 @@ bool rv__longpoll_hold(struct rv__request *request, struct rv__topic_queue *queu
 		return false;
 	}
 	held->ticket = rv__ticket_keep(request);
+	connection->held++;
 	held->deadline_ms = rv__broker_now(request->broker) + suspend_ms;
 	held->ready = false;
 	link_held(&queue->held, held);

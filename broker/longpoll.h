@@ -24,7 +24,9 @@ struct rv__held {
 	struct rv__held *next, **link;
 };
 
-/** Holds the pull of a request for suspend_ms. False: no memory, nothing happened. */
+enum { RV__HELD_MAX = 16384 }; /* of one connection; one a queue is what a client needs */
+
+/** Holds the pull of a request for suspend_ms. False: the connection has RV__HELD_MAX, or no memory; nothing happened. */
 bool rv__longpoll_hold(struct rv__request *request, struct rv__topic_queue *queue,
     const struct rv__pull *pull, int64_t suspend_ms);
 

@@ -180,6 +180,7 @@ static void expire(struct rv__broker *broker)
 	rv__relay_expire(broker);
 	if (!rv__broker_serves(broker))
 		return;
+	rv__topics_retry(broker);
 	rv__groups_expire(broker);
 	rv__locks_expire(broker);
 }

@@ -294,6 +294,29 @@ static json_t *read_registration(struct rv__request *request)
 	return root;
 }
 
+/* The broker of this process keeps its name: two of one name would share each topic's route, and messages with it. */
+static bool is_taken(const struct rv__namesrv *ns, const char *name, int64_t id, const char *address)
+{
+	const struct rv__ns_broker *broker = rv__map_get(&ns->brokers, name);
+
+	for (size_t i = 0; broker && i < broker->address_count; i++)
+		if (broker->addresses[i].local && broker->addresses[i].id == id)
+			return strcmp(broker->addresses[i].address, address) != 0;
+	return false;
+}
+
+static void refuse_taken(struct rv__request *request, const char *name, const char *address)
+{
+	rv_log(RV_LOG_WARN, RV__TOPIC,
+	    "RV%04d the broker at %s is not registered: it calls itself '%s', which is the broker of this "
+	    "process; "
+	    "give it another brokerName",
+	    RV__N_BROKER_REGISTER, address, name);
+	rv__answer_format(request, RV__RSP_SYSTEM_ERROR,
+	    "the name '%s' is taken by the broker in the name server's process; choose another brokerName",
+	    name);
+}
+
 void rv__namesrv_register(struct rv__request *request)
 {
 	struct rv__namesrv *ns = request->broker->namesrv;
@@ -309,6 +332,10 @@ void rv__namesrv_register(struct rv__request *request)
 	    !rv__need_text(request, "clusterName", cluster, sizeof(cluster)) ||
 	    !rv__need_i64(request, "brokerId", &id))
 		return;
+	if (is_taken(ns, name, id, address_text)) {
+		refuse_taken(request, name, address_text);
+		return;
+	}
 	root = read_registration(request);
 	if (!root)
 		return;

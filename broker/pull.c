@@ -237,6 +237,7 @@ static struct rv__group *admit(
 	return group;
 }
 
+/* Whether the request was taken care of: it is held, or its client holds too many. */
 static bool hold(struct rv__request *request, struct rv__topic_queue *queue, const struct rv__pull *pull)
 {
 	const struct rv__broker_settings *settings = &request->broker->settings;
@@ -244,8 +245,10 @@ static bool hold(struct rv__request *request, struct rv__topic_queue *queue, con
 
 	if (!(pull->sysflag & RV__PULL_SUSPEND) || suspend_ms <= 0 || !request->ticket.connection)
 		return false;
-	return rv__longpoll_hold(
-	    request, queue, pull, suspend_ms < SUSPEND_MAX_MS ? suspend_ms : SUSPEND_MAX_MS);
+	if (!rv__longpoll_hold(
+	        request, queue, pull, suspend_ms < SUSPEND_MAX_MS ? suspend_ms : SUSPEND_MAX_MS))
+		refuse(request, pull, RV__RSP_SYSTEM_BUSY, "this client has too many pulls waiting");
+	return true;
 }
 
 static void serve(struct rv__request *request, struct rv__topic *topic, const struct rv__pull *pull)

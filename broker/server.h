@@ -73,7 +73,7 @@ struct rv__broker {
 
 	struct rv__connection *connections;
 	struct rv__connection *dirty;
-	size_t connection_count;
+	size_t connection_count, connection_limit;
 	size_t partial_bytes;
 	bool told_full; /* the limit of connections was logged since it was last left */
 

@@ -257,6 +257,17 @@ void rv__topics_save(struct rv__broker *broker)
 	rv__buffer_finish(&out);
 }
 
+void rv__topics_retry(struct rv__broker *broker)
+{
+	struct rv__topics *topics = broker->topics;
+	struct rv__store_stats stats;
+
+	if (topics->failed <= topics->durable)
+		return;
+	rv__store_stats(broker->store, &stats);
+	topics->unsaved = topics->unsaved || !stats.read_only;
+}
+
 uint64_t rv__topics_changed(struct rv__broker *broker, struct rv__topic *topic)
 {
 	struct rv__topics *topics = broker->topics;

@@ -76,6 +76,9 @@ uint64_t rv__topics_changed(struct rv__broker *broker, struct rv__topic *topic);
 /** End of a turn: saves what was changed in it. */
 void rv__topics_save(struct rv__broker *broker);
 
+/** Now and then: has what could not be saved saved again, so that its topics take messages again. */
+void rv__topics_retry(struct rv__broker *broker);
+
 /** Removes the definition and the messages; held pulls are answered. Returns the change's number. */
 uint64_t rv__topic_delete(struct rv__broker *broker, struct rv__topic *topic);
 

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the broker does when it runs out of something, or somebody else has taken it: disk, descriptors, names, patience. */
+#include "tests/support/unit.h"
+#include "tests/support/wait.h"
+#include "tests/wire/wire_kit.h"
+
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/longpoll.h"
+
+static struct wire_client client, bad;
+
+static void open_both(void)
+{
+	wire_open();
+	wire_connect(&client, wire_port());
+	wire_connect(&bad, wire_port());
+}
+
+static void teardown(void)
+{
+	wire_disconnect(&client);
+	wire_disconnect(&bad);
+	wire_teardown();
+}
+
+static int send_one(struct wire_client *from, const char *topic)
+{
+	return wire_send_message(from, topic, 0, "", "x");
+}
+
+/* -- the disk ----------------------------------------------------------------------------------------------- */
+
+START_TEST(a_topic_that_could_not_be_saved_takes_messages_once_it_can_be)
+{
+	char obstacle[256];
+
+	open_both();
+	ck_assert_int_eq(send_one(&client, "before"), RV__RSP_SUCCESS);
+	snprintf(obstacle, sizeof(obstacle), "%s/config/topics.json.tmp", wire_directory());
+	ck_assert_int_eq(mkdir(obstacle, 0700), 0);
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SERVICE_NOT_AVAILABLE);
+	ck_assert_ptr_nonnull(strstr(wire_remark(&client), "topics.json"));
+	ck_assert_int_eq(send_one(&client, "before"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(rmdir(obstacle), 0);
+	WAIT_UNTIL(WIRE_WAIT_MS, send_one(&client, "T") == RV__RSP_SUCCESS);
+}
+END_TEST
+
+/* Files of this process end at `bytes`; larger writes fail. */
+static void limit_files_to(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+START_TEST(a_delayed_message_that_could_not_be_written_comes_when_it_can_be)
+{
+	struct stat info;
+	char log[256];
+
+	wire_settings.delay_levels = "1s";
+	open_both();
+	ck_assert_int_eq(wire_send_message(&client, "T", 0,
+	                     "DELAY\001"
+	                     "1",
+	                     "late"),
+	    RV__RSP_SUCCESS);
+	snprintf(log, sizeof(log), "%s/log/%020d", wire_directory(), 0);
+	ck_assert_int_eq(stat(log, &info), 0);
+	limit_files_to((rlim_t)info.st_size + 10);
+	/* Due in a second: its delivery fails meanwhile, as a send does. */
+	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, 2500, "*"), RV__RSP_PULL_NOT_FOUND);
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SERVICE_NOT_AVAILABLE);
+	limit_files_to(RLIM_INFINITY);
+	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, WIRE_WAIT_MS / 2, "*"), RV__RSP_SUCCESS);
+	ck_assert_mem_eq(wire_record(&client, 0).body, "late", 4);
+}
+END_TEST
+
+START_TEST(what_was_sent_at_a_level_that_is_gone_still_comes)
+{
+	wire_settings.delay_levels = "1s 1s";
+	open_both();
+	ck_assert_int_eq(wire_send_message(&client, "T", 0,
+	                     "DELAY\001"
+	                     "2",
+	                     "late"),
+	    RV__RSP_SUCCESS);
+	wire_disconnect(&client);
+	wire_settings.delay_levels = "1h";
+	wire_reopen();
+	wire_connect(&client, wire_port());
+	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, WIRE_WAIT_MS / 2, "*"), RV__RSP_SUCCESS);
+	ck_assert_mem_eq(wire_record(&client, 0).body, "late", 4);
+}
+END_TEST
+
+START_TEST(a_level_made_shorter_holds_nothing_for_its_old_time)
+{
+	wire_settings.delay_levels = "1h";
+	open_both();
+	ck_assert_int_eq(wire_send_message(&client, "T", 0,
+	                     "DELAY\001"
+	                     "1",
+	                     "late"),
+	    RV__RSP_SUCCESS);
+	wire_disconnect(&client);
+	wire_settings.delay_levels = "1s";
+	wire_reopen();
+	wire_connect(&client, wire_port());
+	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, WIRE_WAIT_MS / 2, "*"), RV__RSP_SUCCESS);
+}
+END_TEST
+
+/* -- descriptors -------------------------------------------------------------------------------------------- */
+
+/* A process with descriptors of its own: connects `count` times, tells, and holds all until the pipe is closed. */
+static pid_t crowd(int count, const int ready[2], const int leave[2])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)wire_port())};
+	pid_t pid = fork();
+	char byte = 0;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid != 0)
+		return pid;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (int i = 0; i < count; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd >= 0)
+			(void)connect(fd, (struct sockaddr *)&address, sizeof(address));
+	}
+	(void)close(leave[1]);
+	(void)!write(ready[1], &byte, 1);
+	(void)!read(leave[0], &byte, 1);
+	_exit(0);
+}
+
+START_TEST(clients_do_not_take_the_descriptors_of_the_store)
+{
+	const struct rlimit few = {256, 256};
+	int ready[2], leave[2];
+	pid_t crowds[2];
+	char byte;
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	open_both();
+	ck_assert_int_eq(send_one(&client, "before"), RV__RSP_SUCCESS);
+	ck_assert(pipe(ready) == 0 && pipe(leave) == 0);
+	for (int i = 0; i < 2; i++)
+		crowds[i] = crowd(180, ready, leave);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	/* A new topic needs a file. */
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SUCCESS);
+	(void)close(leave[1]);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(waitpid(crowds[i], NULL, 0), crowds[i]);
+}
+END_TEST
+
+/* -- names -------------------------------------------------------------------------------------------------- */
+
+static int register_broker(const char *name, const char *address)
+{
+	static const char body[] = "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{"
+	                           "\"dataVersion\":{\"counter\":1,\"timestamp\":1},"
+	                           "\"topicConfigTable\":{}}}";
+
+	wire_begin(&bad, RV__REQ_REGISTER_BROKER);
+	rv__command_add_text(&bad.writer, "brokerName", name);
+	rv__command_add_text(&bad.writer, "brokerAddr", address);
+	rv__command_add_text(&bad.writer, "clusterName", "DefaultCluster");
+	rv__command_add_text(&bad.writer, "brokerId", "0");
+	return wire_call(&bad, body, sizeof(body) - 1);
+}
+
+static bool route_names(const char *topic, const char *address)
+{
+	wire_begin(&bad, RV__REQ_GET_ROUTEINFO_BY_TOPIC);
+	rv__command_add_text(&bad.writer, "topic", topic);
+	return wire_call(&bad, NULL, 0) == RV__RSP_SUCCESS &&
+	    memmem(bad.command.body, bad.command.body_length, address, strlen(address));
+}
+
+START_TEST(nobody_registers_under_the_name_of_the_broker_beside_the_name_server)
+{
+	open_both();
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SUCCESS);
+	wire_disconnect(&bad);
+	wire_connect(&bad, wire_name_server_port());
+	ck_assert_int_eq(register_broker("broker-a", "127.0.0.1:1"), RV__RSP_SYSTEM_ERROR);
+	ck_assert_ptr_nonnull(strstr(wire_remark(&bad), "brokerName"));
+	ck_assert(!route_names("T", "127.0.0.1:1\""));
+	ck_assert_int_eq(register_broker("broker-b", "127.0.0.1:1"), RV__RSP_SUCCESS);
+}
+END_TEST
+
+/* -- memory ------------------------------------------------------------------------------------------------- */
+
+static size_t allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+START_TEST(unread_answers_take_little_memory_long_before_they_close_the_connection)
+{
+	static char body[100000];
+	size_t before;
+
+	open_both();
+	memset(body, 'b', sizeof(body) - 1);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(wire_send_message(&client, "T", 0, "", body), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, 0, "*"), RV__RSP_SUCCESS);
+	before = allocated();
+	/* 40 MB of answers, of which the kernel takes some. */
+	for (int i = 0; i < 200; i++)
+		wire_start_pull(&bad, "g", "T", 0, 0, 0, "*");
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(send_one(&client, "other"), RV__RSP_SUCCESS);
+	ck_assert_uint_lt(allocated() - before, 3 << 20);
+	/* And nothing is lost on the way. */
+	for (int i = 0; i < 200; i++)
+		ck_assert(wire_receive(&bad, WIRE_WAIT_MS));
+}
+END_TEST
+
+START_TEST(a_client_has_so_many_pulls_waiting_and_no_more)
+{
+	open_both();
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SUCCESS);
+	for (int i = 0; i < RV__HELD_MAX; i++)
+		wire_start_pull(&bad, "g", "T", 0, 1, 100000, "*");
+	ck_assert(!wire_receive(&bad, 100));
+	wire_start_pull(&bad, "g", "T", 0, 1, 100000, "*");
+	ck_assert(wire_receive(&bad, WIRE_WAIT_MS));
+	ck_assert_int_eq(bad.command.code, RV__RSP_SYSTEM_BUSY);
+	ck_assert_int_eq(wire_number(&bad, "nextBeginOffset"), 1);
+	/* What is answered makes room again. */
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SUCCESS);
+	for (int i = 0; i < RV__HELD_MAX; i++)
+		ck_assert(wire_receive(&bad, WIRE_WAIT_MS) && bad.command.code == RV__RSP_SUCCESS);
+	wire_start_pull(&bad, "g", "T", 0, 2, 100000, "*");
+	ck_assert(!wire_receive(&bad, 100));
+}
+END_TEST
+
+START_TEST(whoever_fills_the_room_for_unfinished_requests_gives_way)
+{
+	static char half[700000], whole[600000];
+
+	wire_settings.max_partial = 1 << 20;
+	open_both();
+	memcpy(half, "\x00\x20\x00\x00\x00\x00\x00\x10", 8);
+	wire_write(&bad, half, sizeof(half));
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SUCCESS);
+	memset(whole, 'w', sizeof(whole) - 1);
+	ck_assert_int_eq(wire_send_message(&client, "T", 0, "", whole), RV__RSP_SUCCESS);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const cases[] = {a_topic_that_could_not_be_saved_takes_messages_once_it_can_be,
+	    a_delayed_message_that_could_not_be_written_comes_when_it_can_be,
+	    what_was_sent_at_a_level_that_is_gone_still_comes,
+	    a_level_made_shorter_holds_nothing_for_its_old_time,
+	    clients_do_not_take_the_descriptors_of_the_store,
+	    nobody_registers_under_the_name_of_the_broker_beside_the_name_server,
+	    unread_answers_take_little_memory_long_before_they_close_the_connection,
+	    a_client_has_so_many_pulls_waiting_and_no_more,
+	    whoever_fills_the_room_for_unfinished_requests_gives_way, NULL};
+
+	return unit_run("wire_limits", cases, wire_setup, teardown);
+}
