@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BACK_OFF_MS = 50, LAST_BACK_OFF_MS = 1000 };
+enum { FIRST_BACK_OFF_MS = 50, LAST_BACK_OFF_MS = 1000, LEAVE_NS = 300000000 };
 
 static const struct {
 	const char *own;
@@ -435,7 +435,8 @@ static size_t unbind_input(struct rv__binding *binding, int64_t deadline_ns)
 
 	rv__input_detach(input);
 	left += unbind_sources(input, deadline_ns);
-	stuck = rv__input_stop(input, left ? rv__monotonic_ns() : INT64_MAX);
+	/* Idle workers leave at once; one in a listener had its time. */
+	stuck = rv__input_stop(input, left ? rv__monotonic_ns() + LEAVE_NS : INT64_MAX);
 	if (stuck > 0)
 		binding->app->stuck += stuck;
 	pthread_mutex_lock(&binding->lock);

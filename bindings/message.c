@@ -389,7 +389,7 @@ void rv_message_unref(rv_message *message)
 static struct rv__header *find_header(const rv_message *root, const char *name)
 {
 	for (size_t i = 0; i < root->header_count; i++)
-		if (strcmp(root->headers[i].name, name) == 0)
+		if (root->headers[i].name == name || strcmp(root->headers[i].name, name) == 0)
 			return &root->headers[i];
 	return NULL;
 }

@@ -238,6 +238,9 @@ static void free_test(struct rv_test *test)
 		free(test->settlements);
 		test->settlements = next;
 	}
+	/* A listener that did not return still uses the application, and what it tells us. */
+	if (test->app && test->app->stuck > 0)
+		return;
 	rv__app_destroy(test->app);
 	pthread_cond_destroy(&test->changed);
 	pthread_mutex_destroy(&test->lock);

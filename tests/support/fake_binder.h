@@ -238,6 +238,17 @@ static inline size_t fake_extended(void)
 	return count;
 }
 
+static inline int fake_credits(uint32_t *ret_slot)
+{
+	int count;
+
+	pthread_mutex_lock(&fake.lock);
+	count = fake.credits;
+	*ret_slot = fake.credit_slot;
+	pthread_mutex_unlock(&fake.lock);
+	return count;
+}
+
 static void fake_released(void *consumer, uint32_t slot, uint32_t epoch)
 {
 	(void)consumer;

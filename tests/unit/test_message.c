@@ -18,6 +18,11 @@ static void release(void *owner)
 	free(owner);
 }
 
+static void setup(void)
+{
+	released = 0;
+}
+
 START_TEST(a_payload_is_copied_with_its_zeros)
 {
 	char bytes[] = "a\0b";
@@ -404,5 +409,5 @@ int main(void)
 	    a_foreign_message_without_id_is_named_by_its_position,
 	    an_attempt_number_changes_only_for_who_comes_after, an_envelope_keeps_its_body_alive, NULL};
 
-	return unit_run("message", cases, NULL, NULL);
+	return unit_run("message", cases, setup, NULL);
 }

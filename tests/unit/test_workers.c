@@ -155,6 +155,7 @@ START_TEST(a_full_slot_refuses_and_asks_again_when_half_empty)
 {
 	static const char *const small[] = {"--rivulet.bindings.input.consumer.queue-messages=4", NULL};
 	int64_t position = 0;
+	uint32_t slot = 99;
 
 	start(small);
 	atomic_store(&seen.blocked, true);
@@ -165,8 +166,8 @@ START_TEST(a_full_slot_refuses_and_asks_again_when_half_empty)
 	/* Another slot has a bound of its own. */
 	ck_assert(fake_deliver(1, 1, 0));
 	atomic_store(&seen.blocked, false);
-	WAIT_UNTIL(5000, fake.credits == 1);
-	ck_assert_uint_eq(fake.credit_slot, 0);
+	WAIT_UNTIL(5000, fake_credits(&slot) == 1);
+	ck_assert_uint_eq(slot, 0);
 	ck_assert(fake_deliver(0, 1, position));
 	WAIT_UNTIL(5000, fake_settled() == 6);
 	ck_assert_int_eq(fake_finish(), 0);
