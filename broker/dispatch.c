@@ -70,6 +70,8 @@ static handler_fn find_client_handler(int32_t code)
 	case RV__REQ_SEND_MESSAGE:
 	case RV__REQ_SEND_MESSAGE_V2:
 	case RV__REQ_SEND_BATCH_MESSAGE:
+	case RV__REQ_SEND_REPLY_MESSAGE:
+	case RV__REQ_SEND_REPLY_MESSAGE_V2:
 		return rv__send_handle;
 	case RV__REQ_PULL_MESSAGE:
 	case RV__REQ_LITE_PULL_MESSAGE:

@@ -7,6 +7,7 @@
 
 #include "broker/groups.h"
 #include "broker/put.h"
+#include "broker/reply.h"
 #include "broker/server.h"
 #include "broker/topics.h"
 #include "broker/transactions.h"
@@ -89,7 +90,7 @@ static char letter_of(struct rv_span name)
 static bool parse_send(struct rv__request *request, struct send *send)
 {
 	const struct rv__command *command = request->command;
-	bool letters = command->code != RV__REQ_SEND_MESSAGE;
+	bool letters = command->code != RV__REQ_SEND_MESSAGE && command->code != RV__REQ_SEND_REPLY_MESSAGE;
 
 	memset(send, 0, sizeof(*send));
 	send->queues = 4;
@@ -202,7 +203,9 @@ static void on_sent(
 		rv__ticket_answer(&waiting->ticket, rv__append_response(code, err), err->text);
 		return;
 	}
-	if (!rv__ticket_begin(&waiting->ticket, &writer, RV__RSP_SUCCESS, NULL))
+	/* A reply whose asker is gone is stored all the same; `arg` is the remark then. */
+	if (!rv__ticket_begin(&waiting->ticket, &writer,
+	        waiting->arg ? RV__RSP_SYSTEM_ERROR : RV__RSP_SUCCESS, waiting->arg))
 		return;
 	rv__offset_id_format(&broker->host, waiting->position.physical_offset, id);
 	rv__command_add_i64(&writer, "queueId", waiting->queue_id);
@@ -371,6 +374,46 @@ static void send_batch(
 	rv__buffer_finish(&ids);
 }
 
+/* -- replies ---------------------------------------------------------------------------------------------- */
+
+static const char asker_is_gone[] = "push reply message fail, channel of the asking client not found.";
+
+/* Stored in the cluster's reply topic whether or not the asker is still there, as Apache's broker does. */
+static void send_reply(struct rv__request *request, const struct send *send, struct rv__topic *topic)
+{
+	struct rv__waiting waiting = {.done = on_sent};
+	char name[RV__NAME_SIZE], client_id[256];
+	struct rv_error error;
+	struct rv__put put;
+	rv_err code;
+
+	fill_put(request, send, topic, &put);
+	put.queue_id = choose_queue(topic, send->queue_id);
+	if (!rv__reply_push(request, &put, &send->group, client_id)) {
+		rv_log(RV_LOG_WARN, RV__TOPIC, "a reply for client '%s' finds it gone", client_id);
+		waiting.arg = (void *)(uintptr_t)asker_is_gone;
+	}
+	snprintf(name, sizeof(name), "%.100s_REPLY_TOPIC", request->broker->settings.cluster);
+	put.topic = rv__topic_find(request->broker, name);
+	put.queue_id = 0;
+	code = put.topic ? rv__put(request->broker, &put, &waiting.position, &error)
+	                 : rv_error_set(&error, RV_E_NOTFOUND, 0, RV__TOPIC, "topic[%s] not exist", name);
+	if (code != RV_OK) {
+		refuse(request, code, &error);
+		return;
+	}
+	waiting.ticket = rv__ticket_keep(request);
+	if (rv__append_wait(request->broker, &waiting) != RV_OK) {
+		rv__ticket_answer(&waiting.ticket, RV__RSP_SYSTEM_ERROR, "no memory for the answer");
+		rv__ticket_drop(&waiting.ticket);
+	}
+}
+
+static bool is_reply(const struct rv__command *command)
+{
+	return command->code == RV__REQ_SEND_REPLY_MESSAGE || command->code == RV__REQ_SEND_REPLY_MESSAGE_V2;
+}
+
 /* -- the request -------------------------------------------------------------------------------------------- */
 
 static bool is_half(const struct send *send)
@@ -403,7 +446,9 @@ void rv__send_handle(struct rv__request *request)
 		    (long long)request->broker->settings.max_message);
 		return;
 	}
-	if (send.batch) {
+	if (is_reply(request->command)) {
+		send_reply(request, &send, topic);
+	} else if (send.batch) {
 		send_batch(request, &send, topic, send.queue_id);
 	} else if (is_half(&send)) {
 		fill_put(request, &send, topic, &put);

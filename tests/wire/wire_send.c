@@ -3,6 +3,8 @@
 #include "tests/support/unit.h"
 #include "tests/wire/wire_kit.h"
 
+#include "remoting/heartbeat.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -229,6 +231,49 @@ START_TEST(a_body_over_the_limit_is_refused_and_the_connection_stays)
 }
 END_TEST
 
+/* A heartbeat as producer `asker`, whom replies name. */
+static void become_asker(struct wire_client *asker)
+{
+	const char *producers[] = {"PG1"};
+	struct rv__heartbeat heartbeat = {.client_id = "asker", .producers = producers, .producer_count = 1};
+	struct rv__buffer body = RV__BUFFER_INIT(0);
+
+	rv__heartbeat_encode(&body, &heartbeat);
+	wire_begin(asker, RV__REQ_HEART_BEAT);
+	ck_assert_int_eq(wire_call(asker, body.bytes, body.length), RV__RSP_SUCCESS);
+	rv__buffer_finish(&body);
+}
+
+START_TEST(a_reply_is_pushed_to_the_client_that_asked)
+{
+	static const char properties[] = "MSG_TYPE\x01reply\x02REPLY_TO_CLIENT\x01"
+	                                 "asker\x02"
+	                                 "CORRELATION_ID\x01"
+	                                 "c1";
+	struct wire_client asker;
+
+	wire_connect(&asker, wire_port());
+	become_asker(&asker);
+	wire_begin(&client, RV__REQ_SEND_REPLY_MESSAGE_V2);
+	wire_add_send_fields(&client, "DefaultCluster_REPLY_TOPIC", 0, properties);
+	ck_assert_int_eq(wire_call(&client, "yes", 3), RV__RSP_SUCCESS);
+	ck_assert(wire_receive(&asker, WIRE_WAIT_MS));
+	ck_assert_int_eq(asker.command.code, RV__REQ_PUSH_REPLY_MESSAGE_TO_CLIENT);
+	ck_assert_mem_eq(asker.command.body, "yes", 3);
+	ck_assert(wire_field_is(&asker, "properties", properties));
+	ck_assert_ptr_nonnull(rv__command_field(&asker.command, "storeHost").bytes);
+	wire_disconnect(&asker);
+	/* Gone: said so, with ids, since the reply is kept. */
+	for (int i = 0; i < 50 && client.command.code == RV__RSP_SUCCESS; i++) {
+		wire_begin(&client, RV__REQ_SEND_REPLY_MESSAGE_V2);
+		wire_add_send_fields(&client, "DefaultCluster_REPLY_TOPIC", 0, properties);
+		wire_call(&client, "yes", 3);
+	}
+	ck_assert_int_eq(client.command.code, RV__RSP_SYSTEM_ERROR);
+	ck_assert_int_gt(wire_number(&client, "queueOffset"), 0);
+}
+END_TEST
+
 START_TEST(without_auto_creation_an_unknown_topic_is_17)
 {
 	wire_settings.auto_create_topic = false;
@@ -265,6 +310,7 @@ int main(void)
 	    the_long_names_of_old_clients_are_understood, a_batch_has_one_id_a_message_and_keeps_wait,
 	    a_torn_batch_stores_nothing, a_oneway_send_is_stored_and_not_answered,
 	    sends_that_break_the_rules_are_refused_with_a_reason, a_topic_may_look_like_a_format,
+	    a_reply_is_pushed_to_the_client_that_asked,
 	    a_body_over_the_limit_is_refused_and_the_connection_stays,
 	    without_auto_creation_an_unknown_topic_is_17,
 	    acknowledged_messages_and_topics_are_there_after_a_restart, NULL};
