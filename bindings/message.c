@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_HEADERS = 6, FIRST_STRINGS = 192, CHUNK_BYTES = 1024 };
-
 /* -- messages that could not be made ------------------------------------------- */
 
 #define FAILED(symbol, number_, sentence) \
@@ -81,8 +79,7 @@ static size_t align_up(size_t value)
 	return (value + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 }
 
-/* A body with room for headers, strings and payload, in one block. NULL: no memory. */
-static rv_message *new_body(size_t headers, size_t strings, size_t payload, void **ret_payload)
+rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload, void **ret_payload)
 {
 	size_t at_headers = align_up(sizeof(rv_message));
 	size_t at_strings = at_headers + headers * sizeof(struct rv__header);
@@ -117,7 +114,8 @@ rv_message *rv__message_allocate(size_t length, void **ret_payload)
 
 	if (length > RV__PAYLOAD_MAX)
 		return rv__message_failed(RV_E_TOOBIG);
-	message = new_body(FIRST_HEADERS, FIRST_STRINGS, length, ret_payload);
+	message =
+	    rv__message_new_body(RV__MESSAGE_FIRST_HEADERS, RV__MESSAGE_FIRST_STRINGS, length, ret_payload);
 	if (!message)
 		return rv__message_failed(RV_E_NOMEM);
 	rv__message_id_next(message->own_id, &message->timestamp_ms);
@@ -200,151 +198,6 @@ rv_message *rv_message_dup(const rv_message *message)
 	return copy;
 }
 
-/* -- received ones ------------------------------------------------------------------ */
-
-static char *put_string(char **at, const char *bytes, size_t length)
-{
-	char *start = *at;
-
-	if (length > 0)
-		memcpy(start, bytes, length);
-	start[length] = '\0';
-	*at += length + 1;
-	return start;
-}
-
-static bool is_id(const struct rv_span *name)
-{
-	return name->length == sizeof RV_HEADER_MESSAGE_ID - 1 &&
-	    memcmp(name->bytes, RV_HEADER_MESSAGE_ID, name->length) == 0;
-}
-
-/* A name or value with a zero inside could not be read back; such a header is left out. */
-static bool usable(const struct rv_header_span *header)
-{
-	return header->name.length > 0 && !memchr(header->name.bytes, 0, header->name.length) &&
-	    !(header->value.length && memchr(header->value.bytes, 0, header->value.length));
-}
-
-static void fill_delivery(rv_message *message, const struct rv_received *received)
-{
-	message->source = received->source ? received->source : "";
-	message->partition = received->partition;
-	message->position = received->position;
-	message->attempt = received->attempt;
-	if (received->timestamp_ms)
-		message->timestamp_ms = received->timestamp_ms;
-}
-
-/* An id that can stand as text; foreign bytes may hold zeros. */
-static bool is_usable_id(const struct rv_span *id)
-{
-	return id->length > 0 && !memchr(id->bytes, 0, id->length);
-}
-
-enum { MADE_ID_ROOM = 44 }; /* two numbers, separators and the end, behind the destination */
-
-/* Strings of a received message: how much room they need at most. */
-static size_t received_room(const struct rv_received *received, size_t headers, size_t destination)
-{
-	size_t id = is_usable_id(&received->id) ? received->id.length + 1 : destination + MADE_ID_ROOM;
-	size_t room = destination + 1 + id;
-
-	for (size_t i = 0; i < headers; i++)
-		room += received->headers[i].name.length + received->headers[i].value.length + 2;
-	return room;
-}
-
-static void put_headers(rv_message *message, const struct rv_received *received, size_t count, char **at)
-{
-	for (size_t i = 0; i < count; i++) {
-		const struct rv_header_span *from = &received->headers[i];
-		struct rv__header *to = &message->headers[message->header_count];
-
-		if (is_id(&from->name) || !usable(from))
-			continue;
-		to->name = put_string(at, from->name.bytes, from->name.length);
-		to->value = put_string(at, from->value.bytes, from->value.length);
-		to->value_room = 0;
-		message->header_bytes += (uint32_t)(from->name.length + from->value.length);
-		message->header_count++;
-	}
-}
-
-static void put_id(rv_message *message, const struct rv_received *received, size_t count, char **at)
-{
-	struct rv_span id = received->id;
-	const char *destination = received->destination ? received->destination : "";
-
-	for (size_t i = 0; i < count && !is_usable_id(&id); i++)
-		if (is_id(&received->headers[i].name) && usable(&received->headers[i]))
-			id = received->headers[i].value;
-	if (is_usable_id(&id)) {
-		message->id = put_string(at, id.bytes, id.length);
-		return;
-	}
-	message->id = *at;
-	*at += 1 +
-	    snprintf(*at, strlen(destination) + MADE_ID_ROOM, "%s-%d-%lld", destination,
-	        (int)received->partition, (long long)received->position);
-}
-
-rv_message *rv_message_create_received(const struct rv_received *received)
-{
-	size_t headers = received->header_count < RV__HEADERS_MAX ? received->header_count : RV__HEADERS_MAX;
-	const char *destination = received->destination ? received->destination : "";
-	size_t room = received_room(received, headers, strlen(destination));
-	rv_message *message = new_body(headers, room, received->release ? 0 : received->length, NULL);
-	char *at;
-
-	if (!message) {
-		if (received->release)
-			received->release(received->owner);
-		return NULL;
-	}
-	at = message->strings;
-	message->destination = put_string(&at, destination, strlen(destination));
-	put_id(message, received, headers, &at);
-	put_headers(message, received, headers, &at);
-	message->strings_left = 0;
-	atomic_store_explicit(&message->sent, true, memory_order_relaxed);
-	fill_delivery(message, received);
-	if (received->release) {
-		message->payload = received->payload;
-		message->length = received->length;
-		message->release = received->release;
-		message->owner = received->owner;
-	} else if (received->length > 0) {
-		memcpy((void *)message->payload, received->payload, received->length);
-	}
-	return message;
-}
-
-rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_received *envelope)
-{
-	const rv_message *root = body->root;
-	const char *destination = envelope->destination ? envelope->destination : "";
-	size_t length = strlen(destination);
-	rv_message *message = malloc(sizeof *message + length + 1);
-
-	if (!message)
-		return NULL;
-	memset(message, 0, sizeof *message);
-	atomic_init(&message->refs, 1);
-	atomic_init(&message->sent, true);
-	message->root = root;
-	message->holds = rv_message_ref(root);
-	message->payload = root->payload;
-	message->length = root->length;
-	message->id = root->id;
-	message->destination = memcpy(message + 1, destination, length + 1);
-	message->timestamp_ms = root->timestamp_ms;
-	fill_delivery(message, envelope);
-	/* What a binding filled in on the way out belongs to this message, not only to the body. */
-	atomic_init(&message->content_type, atomic_load_explicit(&body->content_type, memory_order_acquire));
-	return message;
-}
-
 /* -- sharing ------------------------------------------------------------------------- */
 
 rv_message *rv_message_ref(const rv_message *message)
@@ -382,175 +235,6 @@ void rv_message_unref(rv_message *message)
 		destroy(message);
 		message = holds;
 	}
-}
-
-/* -- headers -------------------------------------------------------------------------- */
-
-static struct rv__header *find_header(const rv_message *root, const char *name)
-{
-	for (size_t i = 0; i < root->header_count; i++)
-		if (root->headers[i].name == name || strcmp(root->headers[i].name, name) == 0)
-			return &root->headers[i];
-	return NULL;
-}
-
-/* Room for a string in the message: in its first block, else in a chunk. NULL: no memory. */
-static char *string_room(rv_message *message, size_t size)
-{
-	char *at;
-
-	if (size > message->strings_left) {
-		size_t bytes = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-		struct rv__message_chunk *chunk = malloc(sizeof *chunk + bytes);
-
-		if (!chunk)
-			return NULL;
-		chunk->next = message->chunks;
-		message->chunks = chunk;
-		message->strings = chunk->bytes;
-		message->strings_left = bytes;
-	}
-	at = message->strings;
-	message->strings += size;
-	message->strings_left -= size;
-	return at;
-}
-
-static bool grow_headers(rv_message *message)
-{
-	size_t room = message->header_room ? (size_t)message->header_room * 2 : FIRST_HEADERS;
-	struct rv__header *rows = malloc(room * sizeof *rows);
-
-	if (!rows)
-		return false;
-	memcpy(rows, message->headers, message->header_count * sizeof *rows);
-	if (message->headers_spilled)
-		free(message->headers);
-	message->headers = rows;
-	message->headers_spilled = true;
-	message->header_room = (uint16_t)room;
-	return true;
-}
-
-static bool valid_name(const char *name, size_t length)
-{
-	if (length == 0 || length > RV__HEADER_NAME_MAX || !rv__utf8_valid(name, length))
-		return false;
-	for (const char *at = name; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return false;
-	return strcmp(name, RV_HEADER_MESSAGE_ID) != 0;
-}
-
-static rv_err add_header(
-    rv_message *message, const char *name, size_t name_length, const char *value, size_t length)
-{
-	char *copy;
-
-	if (message->header_count >= RV__HEADERS_MAX)
-		return RV_E_TOOBIG;
-	if (message->header_count == message->header_room && !grow_headers(message))
-		return RV_E_NOMEM;
-	copy = string_room(message, name_length + 1 + length + 1);
-	if (!copy)
-		return RV_E_NOMEM;
-	memcpy(copy, name, name_length + 1);
-	memcpy(copy + name_length + 1, value, length + 1);
-	message->headers[message->header_count++] =
-	    (struct rv__header){copy, copy + name_length + 1, (uint32_t)length + 1};
-	return RV_OK;
-}
-
-static rv_err replace_header(rv_message *message, struct rv__header *row, const char *value, size_t length)
-{
-	/* At least twice the room of before, so that replacing for ever cannot grow for ever. */
-	size_t room = length + 1 > 2 * (size_t)row->value_room ? length + 1 : 2 * (size_t)row->value_room;
-	char *copy;
-
-	if (length < row->value_room) {
-		memcpy((char *)row->value, value, length + 1);
-		return RV_OK;
-	}
-	copy = string_room(message, room);
-	if (!copy)
-		return RV_E_NOMEM;
-	memcpy(copy, value, length + 1);
-	row->value = copy;
-	row->value_room = (uint32_t)room;
-	return RV_OK;
-}
-
-rv_err rv_message_set_header(rv_message *message, const char *name, const char *value)
-{
-	struct rv__header *row;
-	size_t name_length;
-	size_t length;
-	size_t total;
-	rv_err code;
-
-	if (!message || !name || !value)
-		return RV_E_INVALID;
-	if (message->error)
-		return message->error->code;
-	if (message->root != message || atomic_load_explicit(&message->sent, memory_order_relaxed))
-		return RV_E_INVALID;
-	name_length = strlen(name);
-	length = strlen(value);
-	if (!valid_name(name, name_length) || !rv__utf8_valid(value, length))
-		return RV_E_INVALID;
-	row = find_header(message, name);
-	total = message->header_bytes + length + (row ? 0 : name_length) - (row ? strlen(row->value) : 0);
-	if (length > RV__HEADER_VALUE_MAX || total > RV__HEADER_BYTES_MAX)
-		return RV_E_TOOBIG;
-	code = row ? replace_header(message, row, value, length)
-	           : add_header(message, name, name_length, value, length);
-	if (code == RV_OK)
-		message->header_bytes = (uint32_t)total;
-	return code;
-}
-
-/* The content type that a binding filled in, on this message or on its body. */
-static const char *filled_content_type(const rv_message *message)
-{
-	const char *filled = atomic_load_explicit(&message->content_type, memory_order_acquire);
-
-	if (!filled && message->root != message)
-		filled = atomic_load_explicit(&message->root->content_type, memory_order_acquire);
-	return filled;
-}
-
-const char *rv_message_header(const rv_message *message, const char *name)
-{
-	const struct rv__header *row;
-
-	if (!message || !name)
-		return NULL;
-	row = find_header(message->root, name);
-	if (row)
-		return row->value;
-	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 ? filled_content_type(message) : NULL;
-}
-
-bool rv_message_header_at(
-    const rv_message *message, size_t index, const char **ret_name, const char **ret_value)
-{
-	const rv_message *root = message ? message->root : NULL;
-	const char *name = RV_HEADER_CONTENT_TYPE;
-	const char *value = NULL;
-
-	if (root && index < root->header_count) {
-		name = root->headers[index].name;
-		value = root->headers[index].value;
-	} else if (root && index == root->header_count && !find_header(root, name)) {
-		value = filled_content_type(message);
-	}
-	if (!value)
-		return false;
-	if (ret_name)
-		*ret_name = name;
-	if (ret_value)
-		*ret_value = value;
-	return true;
 }
 
 /* -- reading ---------------------------------------------------------------------------- */
@@ -639,7 +323,8 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 
 	if (!atomic_load_explicit(&message->sent, memory_order_relaxed))
 		atomic_store_explicit(&message->sent, true, memory_order_relaxed);
-	if (find_header(message->root, RV_HEADER_CONTENT_TYPE) || take_content_type(message, content_type))
+	if (rv__message_find_header(message->root, RV_HEADER_CONTENT_TYPE) ||
+	    take_content_type(message, content_type))
 		return rv_message_ref(message);
 	/* It went through a binding of another content type before: that one keeps its word. */
 	same = (struct rv_received){.partition = -1, .position = -1};
@@ -651,7 +336,8 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 
 void rv__message_default_content_type(rv_message *message, const char *content_type)
 {
-	if (!find_header(message->root, RV_HEADER_CONTENT_TYPE) && !filled_content_type(message))
+	if (!rv__message_find_header(message->root, RV_HEADER_CONTENT_TYPE) &&
+	    !rv__message_filled_content_type(message))
 		take_content_type(message, content_type);
 }
 

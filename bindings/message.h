@@ -20,6 +20,8 @@
 #include <rivulet/message.h>
 
 enum {
+	RV__MESSAGE_FIRST_HEADERS = 6,   /* room for headers in the first block */
+	RV__MESSAGE_FIRST_STRINGS = 192, /* … and for their bytes */
 	RV__PAYLOAD_MAX = 64 << 20,
 	RV__HEADERS_MAX = 128,
 	RV__HEADER_NAME_MAX = 255,
@@ -93,6 +95,15 @@ rv_err rv__message_set_attempt(rv_message **slot, int attempt);
 
 /** Payload bytes plus headers, as bounds count them. */
 size_t rv__message_size(const rv_message *message);
+
+/** A body with room for headers, strings and payload, in one block. NULL: no memory. */
+rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload, void **ret_payload);
+
+/** The row of a header of a body; NULL when absent. */
+struct rv__header *rv__message_find_header(const rv_message *root, const char *name);
+
+/** The content type that a binding filled in, on this message or on its body; NULL: none. */
+const char *rv__message_filled_content_type(const rv_message *message);
 
 /** Room for `length` payload bytes (writable until the first share); an error message on failure. */
 rv_message *rv__message_allocate(size_t length, void **ret_payload);

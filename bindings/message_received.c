@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages that came from a broker: one block for what it told, or an envelope over a body that is here already. */
+#include "bindings/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *put_string(char **at, const char *bytes, size_t length)
+{
+	char *start = *at;
+
+	if (length > 0)
+		memcpy(start, bytes, length);
+	start[length] = '\0';
+	*at += length + 1;
+	return start;
+}
+
+static bool is_id(const struct rv_span *name)
+{
+	return name->length == sizeof RV_HEADER_MESSAGE_ID - 1 &&
+	    memcmp(name->bytes, RV_HEADER_MESSAGE_ID, name->length) == 0;
+}
+
+/* A name or value with a zero inside could not be read back; such a header is left out. */
+static bool usable(const struct rv_header_span *header)
+{
+	return header->name.length > 0 && !memchr(header->name.bytes, 0, header->name.length) &&
+	    !(header->value.length && memchr(header->value.bytes, 0, header->value.length));
+}
+
+static void fill_delivery(rv_message *message, const struct rv_received *received)
+{
+	message->source = received->source ? received->source : "";
+	message->partition = received->partition;
+	message->position = received->position;
+	message->attempt = received->attempt;
+	if (received->timestamp_ms)
+		message->timestamp_ms = received->timestamp_ms;
+}
+
+/* An id that can stand as text; foreign bytes may hold zeros. */
+static bool is_usable_id(const struct rv_span *id)
+{
+	return id->length > 0 && !memchr(id->bytes, 0, id->length);
+}
+
+enum { MADE_ID_ROOM = 44 }; /* two numbers, separators and the end, behind the destination */
+
+/* Strings of a received message: how much room they need at most. */
+static size_t received_room(const struct rv_received *received, size_t headers, size_t destination)
+{
+	size_t id = is_usable_id(&received->id) ? received->id.length + 1 : destination + MADE_ID_ROOM;
+	size_t room = destination + 1 + id;
+
+	for (size_t i = 0; i < headers; i++)
+		room += received->headers[i].name.length + received->headers[i].value.length + 2;
+	return room;
+}
+
+static void put_headers(rv_message *message, const struct rv_received *received, size_t count, char **at)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rv_header_span *from = &received->headers[i];
+		struct rv__header *to = &message->headers[message->header_count];
+
+		if (is_id(&from->name) || !usable(from))
+			continue;
+		to->name = put_string(at, from->name.bytes, from->name.length);
+		to->value = put_string(at, from->value.bytes, from->value.length);
+		to->value_room = 0;
+		message->header_bytes += (uint32_t)(from->name.length + from->value.length);
+		message->header_count++;
+	}
+}
+
+static void put_id(rv_message *message, const struct rv_received *received, size_t count, char **at)
+{
+	struct rv_span id = received->id;
+	const char *destination = received->destination ? received->destination : "";
+
+	for (size_t i = 0; i < count && !is_usable_id(&id); i++)
+		if (is_id(&received->headers[i].name) && usable(&received->headers[i]))
+			id = received->headers[i].value;
+	if (is_usable_id(&id)) {
+		message->id = put_string(at, id.bytes, id.length);
+		return;
+	}
+	message->id = *at;
+	*at += 1 +
+	    snprintf(*at, strlen(destination) + MADE_ID_ROOM, "%s-%d-%lld", destination,
+	        (int)received->partition, (long long)received->position);
+}
+
+rv_message *rv_message_create_received(const struct rv_received *received)
+{
+	size_t headers = received->header_count < RV__HEADERS_MAX ? received->header_count : RV__HEADERS_MAX;
+	const char *destination = received->destination ? received->destination : "";
+	size_t room = received_room(received, headers, strlen(destination));
+	rv_message *message =
+	    rv__message_new_body(headers, room, received->release ? 0 : received->length, NULL);
+	char *at;
+
+	if (!message) {
+		if (received->release)
+			received->release(received->owner);
+		return NULL;
+	}
+	at = message->strings;
+	message->destination = put_string(&at, destination, strlen(destination));
+	put_id(message, received, headers, &at);
+	put_headers(message, received, headers, &at);
+	message->strings_left = 0;
+	atomic_store_explicit(&message->sent, true, memory_order_relaxed);
+	fill_delivery(message, received);
+	if (received->release) {
+		message->payload = received->payload;
+		message->length = received->length;
+		message->release = received->release;
+		message->owner = received->owner;
+	} else if (received->length > 0) {
+		memcpy((void *)message->payload, received->payload, received->length);
+	}
+	return message;
+}
+
+rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_received *envelope)
+{
+	const rv_message *root = body->root;
+	const char *destination = envelope->destination ? envelope->destination : "";
+	size_t length = strlen(destination);
+	rv_message *message = malloc(sizeof *message + length + 1);
+
+	if (!message)
+		return NULL;
+	memset(message, 0, sizeof *message);
+	atomic_init(&message->refs, 1);
+	atomic_init(&message->sent, true);
+	message->root = root;
+	message->holds = rv_message_ref(root);
+	message->payload = root->payload;
+	message->length = root->length;
+	message->id = root->id;
+	message->destination = memcpy(message + 1, destination, length + 1);
+	message->timestamp_ms = root->timestamp_ms;
+	fill_delivery(message, envelope);
+	/* What a binding filled in on the way out belongs to this message, not only to the body. */
+	atomic_init(&message->content_type, atomic_load_explicit(&body->content_type, memory_order_acquire));
+	return message;
+}
