@@ -354,6 +354,7 @@ void rv__offsets_query(struct rv__request *request)
 {
 	struct rv__broker *broker = request->broker;
 	char topic[RV__NAME_SIZE], group[RV__NAME_SIZE];
+	bool queue_is_young;
 	rv__queue *queue;
 	int64_t offset;
 	int32_t id;
@@ -367,7 +368,12 @@ void rv__offsets_query(struct rv__request *request)
 		return;
 	}
 	queue = rv__store_queue(broker->store, topic, strlen(topic), id, false);
-	if (!queue || (rv__queue_min(broker->store, queue) <= 0 && is_young(broker, queue)))
+	/* Clients of 5.x say with setZeroIfNotFound=false that they want to hear that there is none. */
+	if (!rv__command_bool(request->command, "setZeroIfNotFound", true))
+		queue_is_young = false;
+	else
+		queue_is_young = !queue || (rv__queue_min(broker->store, queue) <= 0 && is_young(broker, queue));
+	if (queue_is_young)
 		answer_offset(request, "offset", 0);
 	else
 		rv__answer(request, RV__RSP_QUERY_NOT_FOUND,
