@@ -129,7 +129,8 @@ static rv_err scan_log(rv__store *store, struct recovery *recovery, int64_t from
 		struct rv__segment *segment = store->segments[i];
 		rv_err code;
 
-		if (segment->end <= from && segment->end > segment->start)
+		/* What lies before the checkpoint is known, damage and holes included. */
+		if (segment->end < from)
 			continue;
 		code = scan_segment(store, recovery, i, from > segment->start ? from : segment->start, err);
 		if (code != RV_OK)
