@@ -39,8 +39,9 @@ tests() {
 	return $status
 }
 
-# Suites that run again under the sanitizers; `sanitized` marks one pass per real binder.
-sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sanitized)
+# Suites that run again under the sanitizers; `sanitized` marks one pass per real binder. Java peers run once, in the
+# release build.
+sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sanitized --no-suite java)
 
 release() {
 	[ -n "${RV_WITHOUT_JAVA:-}" ] || step "Java peers are there" install_java_peers || return

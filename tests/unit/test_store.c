@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 #include "tests/support/wait.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -484,6 +485,16 @@ START_TEST(many_queues_share_few_descriptors_and_close_quickly)
 }
 END_TEST
 
+/* Check tells each passed assertion through a file that both processes would share; a kill tears what stands in it. */
+static void stop_reporting(int pipe_end)
+{
+	int nothing = open("/dev/null", O_WRONLY);
+
+	for (int fd = 3; fd < 64; fd++)
+		if (fd != pipe_end && fd != nothing && fcntl(fd, F_GETFD) >= 0)
+			dup2(nothing, fd);
+}
+
 /* A broker of its own that tells the parent what was acknowledged, until it is killed. */
 static void send_until_killed(int pipe_end)
 {
@@ -506,6 +517,7 @@ START_TEST(nothing_acknowledged_is_lost_when_the_process_is_killed)
 		child = fork();
 		ck_assert_int_ge(child, 0);
 		if (child == 0) {
+			stop_reporting(ends[1]);
 			store_kit_open(&kit);
 			send_until_killed(ends[1]);
 		}
