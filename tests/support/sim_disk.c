@@ -487,7 +487,8 @@ void sim_disk_power_loss(struct sim_disk *disk, bool strict, uint64_t seed)
 	for (struct sim_inode *inode = disk->inodes; inode; inode = inode->next) {
 		if (!strict &&
 		    (inode->now.length != inode->durable.length ||
-		        memcmp(inode->now.bytes, inode->durable.bytes, inode->now.length) != 0))
+		        (inode->now.length &&
+		            memcmp(inode->now.bytes, inode->durable.bytes, inode->now.length) != 0)))
 			tear(inode, &state);
 		set_content(&inode->now, inode->durable.bytes, inode->durable.length);
 	}
