@@ -20,14 +20,22 @@
 #define PUT_ASIDE "TRANS_CHECK_MAX_TIME_TOPIC"
 #define NOTE_TAG "d"
 
-enum { SAVE_PERIOD_MS = 5000, PENDING_MAX = 1000000, READ_COUNT = 256, READ_BYTES = 1 << 20 };
+enum {
+	SAVE_PERIOD_MS = 5000,
+	PENDING_MAX = 1000000,
+	READ_COUNT = 256,
+	READ_BYTES = 1 << 20,
+	LOOKS_MAX = 256, /* records read in one turn of the loop */
+	NEXT_LOOK_MS = 5 /* until the next turn that looks at more */
+};
 
 /* One half message that is not decided. */
 struct half {
 	int64_t offset; /* in its queue */
 	int64_t physical_offset;
 	int64_t stored_ms;
-	int64_t notes_at; /* end of the queue of notes when it was stored: its own note lies behind */
+	int64_t immunity_ms; /* so long its producer is left alone at first */
+	int64_t notes_at;    /* end of the queue of notes when it was stored: its own note lies behind */
 	int32_t checks;
 	enum { OPEN, DECIDING, DECIDED } state; /* DECIDING: its note is not acknowledged yet */
 };
@@ -36,6 +44,7 @@ struct rv__transactions {
 	struct half *halves; /* by offset */
 	size_t count, capacity;
 	uv_timer_t timer;
+	size_t looked; /* so many from the front were looked at in this round */
 	bool timer_open;
 	bool dirty;
 	int64_t saved_ms;
@@ -99,6 +108,7 @@ static void drop_decided(struct rv__transactions *transactions)
 	memmove(
 	    transactions->halves, transactions->halves + n, (transactions->count - n) * sizeof(struct half));
 	transactions->count -= n;
+	transactions->looked -= transactions->looked < n ? transactions->looked : n;
 	transactions->dirty = true;
 }
 
@@ -108,6 +118,27 @@ static void set_state(struct rv__broker *broker, int64_t offset, int state)
 
 	if (half)
 		half->state = state;
+}
+
+static int64_t immunity_ms(const struct rv__broker *broker, const char *properties, size_t properties_length)
+{
+	size_t length = 0;
+	const char *text =
+	    rv__properties_get(properties, properties_length, "CHECK_IMMUNITY_TIME_IN_SECONDS", &length);
+	int64_t seconds;
+
+	if (text && rv__span_i64((struct rv_span){text, length}, &seconds) && seconds >= 0 &&
+	    seconds < 86400 * 30)
+		return seconds * 1000;
+	return broker->settings.transaction_timeout_ms;
+}
+
+/* Enters the newest. What stands at its offset or behind was taken back by a write that failed. */
+static void enter_half(struct rv__transactions *transactions, const struct half *half)
+{
+	while (transactions->count && transactions->halves[transactions->count - 1].offset >= half->offset)
+		transactions->count--;
+	transactions->halves[transactions->count++] = *half;
 }
 
 /* -- half messages ---------------------------------------------------------------------------------------- */
@@ -137,7 +168,10 @@ void rv__transactions_prepare(struct rv__request *request, struct rv__put *put)
 	int32_t queue_id = put->queue_id;
 	struct rv__buffer properties = RV__BUFFER_INIT(RV__PROPERTIES_MAX * 2);
 	struct rv__store_position position;
-	struct half half = {.notes_at = end_of(broker, NOTES)};
+	struct half half = {
+	    .notes_at = end_of(broker, NOTES),
+	    .immunity_ms = immunity_ms(broker, put->properties.bytes, put->properties.length),
+	};
 	struct rv_error error;
 	rv_err code;
 
@@ -161,7 +195,7 @@ void rv__transactions_prepare(struct rv__request *request, struct rv__put *put)
 	half.offset = position.queue_offset;
 	half.physical_offset = position.physical_offset;
 	half.stored_ms = position.store_timestamp;
-	broker->transactions->halves[broker->transactions->count++] = half;
+	enter_half(broker->transactions, &half);
 	rv__send_answer_later(request, topic, queue_id, &position);
 }
 
@@ -286,6 +320,30 @@ static rv_err check_half(struct rv__request *request, const struct rv__record *r
 	return RV_OK;
 }
 
+static void on_repeated(
+    struct rv__broker *broker, struct rv__waiting *waiting, rv_err code, const struct rv_error *err)
+{
+	(void)broker;
+	rv__ticket_answer(&waiting->ticket, code == RV_OK ? RV__RSP_SUCCESS : rv__append_response(code, err),
+	    code == RV_OK ? NULL : err->text);
+}
+
+/* Decided before: the same again changes nothing, but is not told before the outcome is durable. */
+static void answer_again(struct rv__request *request, const struct half *half)
+{
+	struct rv__waiting waiting = {.done = on_repeated};
+
+	if (!half || half->state != DECIDING) {
+		rv__answer(request, RV__RSP_SUCCESS, NULL);
+		return;
+	}
+	waiting.ticket = rv__ticket_keep(request);
+	if (rv__append_wait(request->broker, &waiting) == RV_OK)
+		return;
+	rv__ticket_answer(&waiting.ticket, RV__RSP_SYSTEM_ERROR, "no memory for the answer");
+	rv__ticket_drop(&waiting.ticket);
+}
+
 void rv__transactions_end(struct rv__request *request)
 {
 	struct rv__broker *broker = request->broker;
@@ -317,8 +375,7 @@ void rv__transactions_end(struct rv__request *request)
 		if (code != RV_OK)
 			rv__ticket_drop(&ticket);
 	} else if (code == RV_OK) {
-		rv__answer(
-		    request, RV__RSP_SUCCESS, NULL); /* decided before: the same again changes nothing */
+		answer_again(request, half);
 	}
 	if (code != RV_OK)
 		rv__answer_error(request, RV__RSP_SYSTEM_ERROR, &error);
@@ -366,20 +423,6 @@ static void ask(struct rv__broker *broker, const struct rv__record *record, cons
 	rv__buffer_finish(&body);
 }
 
-/* How long its producer is left alone at first. */
-static int64_t immunity_ms(const struct rv__broker *broker, const struct rv__record *record)
-{
-	size_t length = 0;
-	const char *text = rv__properties_get(
-	    record->properties, record->properties_length, "CHECK_IMMUNITY_TIME_IN_SECONDS", &length);
-	int64_t seconds;
-
-	if (text && rv__span_i64((struct rv_span){text, length}, &seconds) && seconds >= 0 &&
-	    seconds < 86400 * 30)
-		return seconds * 1000;
-	return broker->settings.transaction_timeout_ms;
-}
-
 static const struct rv__member *find_producer(
     const struct rv__broker *broker, const struct rv__record *record)
 {
@@ -404,17 +447,18 @@ static void look_at(struct rv__broker *broker, struct half *half)
 	const struct rv__member *member;
 	struct rv__record record;
 	struct rv_error error;
-	int64_t age_ms = rv__wall_ms() - half->stored_ms;
+	rv_err code;
 
 	rv__buffer_clear(bytes);
-	if (rv__store_read_at(broker->store, half->physical_offset, bytes, &error) != RV_OK ||
-	    rv__record_decode(bytes->bytes, bytes->length, &record, &error) != RV_OK) {
+	code = rv__store_read_at(broker->store, half->physical_offset, bytes, &error);
+	if (code == RV_OK)
+		code = rv__record_decode(bytes->bytes, bytes->length, &record, &error);
+	if (code == RV_E_NOTFOUND || code == RV_E_CORRUPT) {
 		rv_log(RV_LOG_ERROR, RV__TOPIC, "the half message at %" PRId64 " is lost: %s",
 		    half->physical_offset, error.text);
 		half->state = DECIDED;
-		return;
 	}
-	if (age_ms < immunity_ms(broker, &record))
+	if (code != RV_OK)
 		return;
 	if (half->checks >= settings->transaction_check_max) {
 		rv_log(RV_LOG_WARN, RV__TOPIC,
@@ -436,9 +480,24 @@ static void on_timer(uv_timer_t *timer)
 	struct rv__broker *broker = timer->data;
 	struct rv__transactions *transactions = broker->transactions;
 
-	for (size_t i = 0; i < transactions->count; i++)
-		if (transactions->halves[i].state == OPEN)
-			look_at(broker, &transactions->halves[i]);
+	int64_t end = end_of(broker, HALF), now = rv__wall_ms();
+	int looks = 0;
+
+	for (; transactions->looked < transactions->count && looks < LOOKS_MAX; transactions->looked++) {
+		struct half *half = &transactions->halves[transactions->looked];
+
+		/* One that is not synced yet cannot be read, and is nobody's business. */
+		if (half->state != OPEN || half->offset >= end || now - half->stored_ms < half->immunity_ms)
+			continue;
+		look_at(broker, half);
+		looks++;
+	}
+	if (looks == LOOKS_MAX) {
+		uv_timer_start(
+		    timer, on_timer, NEXT_LOOK_MS, (uint64_t)broker->settings.transaction_check_ms);
+		return;
+	}
+	transactions->looked = 0;
 	drop_decided(transactions);
 }
 
@@ -517,11 +576,12 @@ static void visit_half(struct rv__broker *broker, const struct rv__record *recor
 	    .offset = record->queue_offset,
 	    .physical_offset = record->physical_offset,
 	    .stored_ms = record->store_timestamp,
+	    .immunity_ms = immunity_ms(broker, record->properties, record->properties_length),
 	    .notes_at = notes_at,
 	};
 
 	if (reserve_half(broker->transactions))
-		broker->transactions->halves[broker->transactions->count++] = half;
+		enter_half(broker->transactions, &half);
 }
 
 static void visit_note(struct rv__broker *broker, const struct rv__record *record, int64_t unused)
