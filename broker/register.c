@@ -14,6 +14,7 @@ enum {
 	REMOTES_MAX = 16,
 	RETRY_MS = 1000, /* after a connection failed or was lost */
 	SOON_MS = 5,     /* after a change: several in a row become one registration */
+	STALL_MS = 5000, /* a name server that does not read for so long is given up */
 	READ_ROOM = 4096
 };
 
@@ -29,6 +30,7 @@ struct remote {
 	bool connected;
 	bool open;              /* tcp is an open handle */
 	bool told;              /* that it cannot be reached was logged */
+	int64_t stalled_ms;     /* since when it does not read; 0: it does */
 	char answer[READ_ROOM]; /* bytes of answers; only their arrival matters */
 };
 
@@ -40,6 +42,7 @@ struct rv__registrar {
 };
 
 static void connect_remote(struct remote *remote);
+static void on_timer(uv_timer_t *timer);
 
 /* -- sending ------------------------------------------------------------------------------------------------ */
 
@@ -131,6 +134,21 @@ static void send_farewell(struct remote *remote)
 
 /* -- connecting --------------------------------------------------------------------------------------------- */
 
+static void lose(struct remote *remote, const char *why);
+
+/* Nothing is sent behind what is not read yet: the next registration says all that the ones left out would have. */
+static void wait_for_reader(struct remote *remote)
+{
+	int64_t now = rv__broker_now(remote->registrar->broker);
+
+	if (!remote->stalled_ms)
+		remote->stalled_ms = now;
+	if (now - remote->stalled_ms >= STALL_MS)
+		lose(remote, "it does not read what it is sent");
+	else
+		uv_timer_start(&remote->timer, on_timer, RETRY_MS, 0);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct remote *remote = timer->data;
@@ -141,6 +159,11 @@ static void on_timer(uv_timer_t *timer)
 		connect_remote(remote);
 		return;
 	}
+	if (uv_stream_get_write_queue_size((uv_stream_t *)&remote->tcp) > 0) {
+		wait_for_reader(remote);
+		return;
+	}
+	remote->stalled_ms = 0;
 	send_registration(remote);
 	uv_timer_start(timer, on_timer, (uint64_t)remote->registrar->broker->settings.register_period_ms, 0);
 }
@@ -199,6 +222,7 @@ static void on_connected(uv_connect_t *connect, int status)
 	}
 	remote->connected = true;
 	remote->told = false;
+	remote->stalled_ms = 0;
 	uv_tcp_nodelay(&remote->tcp, 1);
 	uv_read_start((uv_stream_t *)&remote->tcp, on_room, on_answer);
 	rv_log(RV_LOG_INFO, RV__TOPIC, "registers at name server %s:%s", remote->host, remote->port);
@@ -291,7 +315,9 @@ void rv__registrar_changed(struct rv__broker *broker)
 	struct rv__registrar *registrar = broker->registrar;
 
 	for (size_t i = 0; registrar && !registrar->stopping && i < registrar->count; i++)
-		if (registrar->remotes[i].connected)
+		/* One that is due anyway is not put off by change after change. */
+		if (registrar->remotes[i].connected &&
+		    uv_timer_get_due_in(&registrar->remotes[i].timer) > SOON_MS)
 			uv_timer_start(&registrar->remotes[i].timer, on_timer, SOON_MS, 0);
 }
 

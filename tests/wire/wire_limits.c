@@ -276,6 +276,45 @@ START_TEST(whoever_fills_the_room_for_unfinished_requests_gives_way)
 }
 END_TEST
 
+/* A name server that takes the connection and then nothing more; its port. */
+static int listen_deaf(int *ret_fd)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t length = sizeof(address);
+	int small = 4096, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(fd, 4), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	*ret_fd = fd;
+	return ntohs(address.sin_port);
+}
+
+START_TEST(a_name_server_that_hangs_costs_no_memory)
+{
+	char servers[32], topic[128];
+	size_t before;
+	int fd;
+
+	snprintf(servers, sizeof(servers), "127.0.0.1:%d", listen_deaf(&fd));
+	wire_settings.role = RV__ROLE_BROKER;
+	wire_settings.name_servers = servers;
+	wire_open();
+	wire_connect(&client, wire_port());
+	ck_assert_int_eq(send_one(&client, "T"), RV__RSP_SUCCESS);
+	before = allocated();
+	/* Each is a registration of all; together some 20 MB. */
+	for (int i = 0; i < 300; i++) {
+		snprintf(topic, sizeof(topic), "%0120d", i);
+		ck_assert_int_eq(send_one(&client, topic), RV__RSP_SUCCESS);
+	}
+	ck_assert_uint_lt(allocated() - before, 4 << 20);
+	(void)close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_topic_that_could_not_be_saved_takes_messages_once_it_can_be,
@@ -286,7 +325,8 @@ int main(void)
 	    nobody_registers_under_the_name_of_the_broker_beside_the_name_server,
 	    unread_answers_take_little_memory_long_before_they_close_the_connection,
 	    a_client_has_so_many_pulls_waiting_and_no_more,
-	    whoever_fills_the_room_for_unfinished_requests_gives_way, NULL};
+	    whoever_fills_the_room_for_unfinished_requests_gives_way,
+	    a_name_server_that_hangs_costs_no_memory, NULL};
 
 	return unit_run("wire_limits", cases, wire_setup, teardown);
 }
