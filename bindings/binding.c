@@ -115,6 +115,8 @@ void rv__binding_tell_way(struct rv__binding *binding, struct rv__source *source
 
 	pthread_mutex_lock(&binding->lock);
 	*(source ? &source->way : &binding->way) = (struct rv__way){.told = true, .waits = why != NULL};
+	if (!binding->bound && why)
+		binding->why = *why; /* told while it binds; complete_bind() looks at it */
 	if (binding->bound && binding->state != RV__BINDING_DRAINING) {
 		waits = any_way_waits(binding);
 		enter_way(binding, waits, why);
@@ -207,6 +209,7 @@ static rv_err bind_output(struct rv__binding *binding, struct rv_error *err)
 	    .settings = binding->extension,
 	    .sink_ops = &rv__output_sink,
 	    .sink = output,
+	    .send_timeout_ms = binding->own_producer.send_timeout_ms,
 	};
 	void *producer = NULL;
 	rv_err code;
@@ -335,10 +338,11 @@ static void complete_bind(struct rv__binding *binding)
 	    .code = RV_E_UNAVAILABLE, .retriable = true, .text = "its broker cannot be reached yet"};
 
 	bool waits = any_way_waits(binding);
+	struct rv_error why = binding->why.code != RV_OK ? binding->why : unreachable;
 
 	binding->bound = true;
 	binding->back_off_ms = 0;
-	enter_way(binding, waits, binding->why.code != RV_OK ? NULL : &unreachable);
+	enter_way(binding, waits, &why);
 	if (!binding->is_input)
 		rv__output_set_gate(&binding->output, waits ? RV__GATE_WAITING : RV__GATE_OPEN);
 	else if (binding->desired_paused)
@@ -377,6 +381,9 @@ static void attempt(struct rv__binding *binding)
 	struct rv_error error = {0};
 	rv_err code = rv__binder_open(binding->binder, &error);
 
+	pthread_mutex_lock(&binding->lock);
+	binding->why = (struct rv_error){0};
+	pthread_mutex_unlock(&binding->lock);
 	if (code == RV_OK)
 		code = binding->is_input ? bind_input(binding, &error) : bind_output(binding, &error);
 	pthread_mutex_lock(&binding->lock);

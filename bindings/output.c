@@ -231,11 +231,16 @@ static void drop_ticket(struct rv__ticket *ticket)
 
 static rv_err answer_timeout(struct rv__output *output, struct rv_error *err)
 {
+	bool lost = atomic_load(&output->gate) == RV__GATE_WAITING;
+	char why[256] = "";
+
+	if (lost) /* while the message was under way */
+		rv__binding_describe_wait(output->binding, why, sizeof why);
 	return rv_error_set(err, RV_E_TIMEOUT, RV__N_SEND_NO_ANSWER, "channel",
-	    "the broker of channel '%s' did not answer within %lld ms and may have the message or not; send "
-	    "it "
-	    "again where a duplicate does no harm, or raise rivulet.bindings.%s.producer.send-timeout",
-	    output->binding->channel, (long long)atomic_load(&output->send_timeout_ms),
+	    "the broker of channel '%s' did not answer within %lld ms%s%s; it may have the message or not; "
+	    "send it again where a duplicate does no harm, or raise "
+	    "rivulet.bindings.%s.producer.send-timeout",
+	    output->binding->channel, (long long)atomic_load(&output->send_timeout_ms), lost ? ": " : "", why,
 	    output->binding->channel);
 }
 

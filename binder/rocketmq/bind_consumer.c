@@ -52,6 +52,8 @@ static void tell(struct rv__rmq_consumer *consumer, bool up)
 
 		consumer->bind_call = NULL;
 		consumer->up = up;
+		if (!up) /* the reason; that it waits is said by bind_consumer() */
+			consumer->sink_ops->state(consumer->sink, &consumer->trouble);
 		rv__rmq_call_done(call);
 		return;
 	}
@@ -75,6 +77,8 @@ void rv__rmq_consumer_judge(struct rv__rmq_consumer *consumer)
 	struct rv__rmq_topic *topic = consumer->main.topic;
 
 	if (!topic->answered || (!consumer->client->names.up && !topic->known)) {
+		if (consumer->trouble.code == RV_OK && !consumer->client->names.up)
+			consumer->trouble = consumer->client->names.why;
 		if (consumer->trouble.code != RV_OK && !consumer->client->names.up)
 			tell(consumer, false);
 		return;
@@ -165,11 +169,12 @@ static void close_step(struct rv__rmq_consumer *consumer);
 
 void rv__rmq_consumer_tend(struct rv__rmq_consumer *consumer, int64_t now_ms)
 {
+	struct rv__rmq_topic *topic = consumer->main.topic;
+
 	rv__rmq_consumer_judge(consumer);
 	if (consumer->bind_call && now_ms >= consumer->bind_deadline_ms) {
 		if (consumer->trouble.code == RV_OK)
-			rv_error_set(&consumer->trouble, RV_E_TIMEOUT, RV__N_RMQ_NO_ANSWER, RV__RMQ_TOPIC,
-			    "no answer from name server or broker within %d ms", FIRST_JUDGEMENT_MS);
+			rv__rmq_silence(consumer->client, topic, FIRST_JUDGEMENT_MS, &consumer->trouble);
 		tell(consumer, false);
 	}
 	if (consumer->started && !consumer->leaving)

@@ -8,7 +8,7 @@
 #include "base/numbers.h"
 #include "remoting/codes.h"
 
-enum { FIRST_JUDGEMENT_MS = 1000, ASK_MS = 3000 };
+enum { FIRST_JUDGEMENT_MS = 1000, ASK_MS = 3000, SEND_MS = 3000 };
 
 struct bind_call {
 	struct rv__rmq_call call;
@@ -34,6 +34,8 @@ static void tell(struct rv__rmq_producer *producer, bool up)
 
 		producer->bind_call = NULL;
 		producer->up = up;
+		if (!up) /* the reason; that it waits is said by bind_producer() */
+			producer->sink_ops->state(producer->sink, &producer->trouble);
 		rv__rmq_call_done(call);
 		return;
 	}
@@ -121,6 +123,8 @@ void rv__rmq_producer_judge(struct rv__rmq_producer *producer)
 	bool connecting;
 
 	if (!topic->answered) { /* no name server so far */
+		if (producer->trouble.code == RV_OK && !producer->client->names.up)
+			producer->trouble = producer->client->names.why;
 		if (producer->trouble.code != RV_OK)
 			tell(producer, false);
 		return;
@@ -156,8 +160,7 @@ void rv__rmq_producer_judge(struct rv__rmq_producer *producer)
 void rv__rmq_producer_give_up_binding(struct rv__rmq_producer *producer)
 {
 	if (producer->trouble.code == RV_OK)
-		rv_error_set(&producer->trouble, RV_E_TIMEOUT, RV__N_RMQ_NO_ANSWER, RV__RMQ_TOPIC,
-		    "no answer from name server or broker within %d ms", FIRST_JUDGEMENT_MS);
+		rv__rmq_silence(producer->client, producer->topic, FIRST_JUDGEMENT_MS, &producer->trouble);
 	tell(producer, false);
 }
 
@@ -210,6 +213,9 @@ static rv_err prepare(struct rv__rmq_producer *producer, const struct rv_produce
 		failed = rv__rmq_check_name("destination", topic, RV__TOPIC_NAME_MAX, err);
 	if (failed != RV_OK)
 		return failed;
+	producer->own_timeout = producer->plan.timeout_ms > 0;
+	if (!producer->own_timeout)
+		producer->plan.timeout_ms = spec->send_timeout_ms > 0 ? spec->send_timeout_ms : SEND_MS;
 	group = producer->plan.group          ? producer->plan.group
 	    : binder->group && *binder->group ? binder->group
 	                                      : spec->destination;
@@ -226,7 +232,7 @@ static void fill_info(const struct rv__rmq_producer *producer, struct rv_produce
 	    producer->topic->known ? producer->topic->write_count : producer->template_topic->write_count;
 
 	*info = (struct rv_producer_info){.partition_count = (int32_t)queues,
-	    .send_timeout_ms = producer->plan.timeout_ms,
+	    .send_timeout_ms = producer->own_timeout ? producer->plan.timeout_ms : 0,
 	    .max_message_size = (size_t)producer->plan.max_message_size,
 	    .queued_is_sent = producer->plan.queued_is_sent,
 	    .waiting = !producer->up};

@@ -316,6 +316,7 @@ void rv__rmq_on_no_nameserver(struct rv__rmq_client *client, const struct rv_err
 	bool was_up = client->names.up;
 
 	client->names.up = false;
+	client->names.why = *why;
 	if (was_up)
 		client->env->log(RV_LOG_WARN, RV__RMQ_TOPIC, "%s; trying again by itself", why->text);
 	for (struct rv__rmq_producer *p = client->producers, *next; p; p = next) {

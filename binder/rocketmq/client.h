@@ -45,8 +45,9 @@ struct rv__rmq_nameservers {
 	char **addresses; /* owned */
 	size_t count;
 	size_t current;
-	bool seen; /* one answered at least once */
-	bool up;   /* the last question was answered */
+	bool seen;           /* one answered at least once */
+	bool up;             /* the last question was answered */
+	struct rv_error why; /* why the last question was not; RV_OK: none failed */
 };
 
 struct rv__rmq_client {

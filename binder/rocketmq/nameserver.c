@@ -98,3 +98,17 @@ void rv__rmq_nameserver_failed(struct rv__rmq_client *client)
 {
 	client->names.current = (client->names.current + 1) % client->names.count;
 }
+
+void rv__rmq_silence(
+    struct rv__rmq_client *client, const struct rv__rmq_topic *topic, int waited_ms, struct rv_error *ret_why)
+{
+	if (topic->answered) {
+		rv_error_set(ret_why, RV_E_TIMEOUT, RV__N_RMQ_NO_ANSWER, RV__RMQ_TOPIC,
+		    "no answer from a broker of topic '%s' within %d ms", topic->name, waited_ms);
+		return;
+	}
+	rv_error_set(ret_why, RV_E_TIMEOUT, RV__N_RMQ_NO_ANSWER, RV__RMQ_TOPIC,
+	    "no answer from name server %s within %d ms", client->names.addresses[client->names.current],
+	    waited_ms);
+	client->names.why = *ret_why;
+}

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 
-enum { DEFAULT_SUSPEND_MS = 1000, DEFAULT_TIMEOUT_MS = 3000, DEFAULT_COMPRESS = 4096 };
+enum { DEFAULT_SUSPEND_MS = 1000, DEFAULT_COMPRESS = 4096 };
 
 static rv_err contradict(struct rv_error *err, const char *binding, const char *one, const char *other)
 {
@@ -192,8 +192,7 @@ rv_err rv__rmq_producer_plan(const struct rv__rmq_producer_settings *settings, c
 	failed = plan_send_type(settings, binding, &plan, err);
 	if (failed == RV_OK)
 		failed = merge_number(settings->send_message_timeout_ms, "send-message-timeout",
-		    settings->send_msg_timeout_ms, "send-msg-timeout", DEFAULT_TIMEOUT_MS, binding,
-		    &plan.timeout_ms, err);
+		    settings->send_msg_timeout_ms, "send-msg-timeout", 0, binding, &plan.timeout_ms, err);
 	if (failed == RV_OK)
 		failed = merge_number(settings->compress_message_threshold, "compress-message-body-threshold",
 		    settings->compress_msg_threshold, "compress-msg-body-threshold", DEFAULT_COMPRESS,

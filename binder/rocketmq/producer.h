@@ -43,6 +43,7 @@ struct rv__rmq_producer {
 	struct rv__rmq_topic *topic;
 	struct rv__rmq_topic *template_topic;
 	struct rv__rmq_producer_plan plan;
+	bool own_timeout;        /* a property of ours says plan.timeout_ms, not the core */
 	int32_t partition_count; /* wanted */
 	struct rv__rmq_send *pending, **pending_tail;
 	size_t pending_count;

@@ -106,7 +106,7 @@ struct rv__rmq_producer_plan {
 	const char *group; /* NULL: named after the destination */
 	enum rv__rmq_send_type type;
 	bool queued_is_sent;
-	int64_t timeout_ms;
+	int64_t timeout_ms; /* 0: no property says; the core's */
 	int64_t max_message_size;
 	int64_t compress_threshold;
 	int retries;

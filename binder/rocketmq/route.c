@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/numbers.h"
 #include "binder/rocketmq/producer.h"
 #include "remoting/codes.h"
 #include "remoting/route.h"
@@ -59,12 +60,14 @@ static void ask(struct rv__rmq_topic *topic)
 	struct rv__rmq_ask question;
 
 	if (!connection) {
-		struct rv_error why;
+		struct rv_error why = topic->client->names.why;
 
 		topic->asking = false;
 		topic->next_query_ms = rv__rmq_now_ms(topic->client);
-		rv_error_set(&why, RV_E_UNAVAILABLE, 0, RV__RMQ_TOPIC, "no name server can be reached (%s%s)",
-		    topic->client->names.addresses[0], topic->client->names.count > 1 ? ", …" : "");
+		if (why.code == RV_OK)
+			rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_RMQ_LOST, RV__RMQ_TOPIC,
+			    "no name server can be reached (%s%s)", topic->client->names.addresses[0],
+			    topic->client->names.count > 1 ? ", …" : "");
 		rv__rmq_on_no_nameserver(topic->client, &why);
 		return;
 	}
@@ -292,6 +295,7 @@ static void on_answer(struct rv__rmq_request *request, const struct rv__command 
 	topic->asking = false;
 	topic->answered = true;
 	topic->client->names.seen = topic->client->names.up = true;
+	topic->client->names.why.code = RV_OK;
 	schedule(topic);
 	rv__rmq_on_route(topic, changed || first);
 }

@@ -76,5 +76,8 @@ void rv__rmq_nameservers_finish(struct rv__rmq_nameservers *names);
 struct rv__rmq_connection *rv__rmq_nameserver(struct rv__rmq_client *client);
 /** It did not answer: the next one's turn. */
 void rv__rmq_nameserver_failed(struct rv__rmq_client *client);
+/** Words for a binding whose first question had no answer in time; the next binding need not wait as long. */
+void rv__rmq_silence(struct rv__rmq_client *client, const struct rv__rmq_topic *topic, int waited_ms,
+    struct rv_error *ret_why);
 
 #endif

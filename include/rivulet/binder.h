@@ -96,6 +96,8 @@ struct rv_producer_spec {
 	const void *settings; /* filled from ops->producer_props */
 	const struct rv_producer_sink *sink_ops;
 	void *sink;
+	int64_t
+	    send_timeout_ms; /* the core's, for what is queued; a property of the binder's own wins over it */
 };
 
 /* Filled by bind_producer. */

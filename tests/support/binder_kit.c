@@ -273,6 +273,8 @@ static void on_producer_state(void *sink, const struct rv_error *why)
 
 	pthread_mutex_lock(&producer->lock);
 	producer->up = why == NULL;
+	if (why)
+		producer->last = *why;
 	pthread_cond_broadcast(&producer->changed);
 	pthread_mutex_unlock(&producer->lock);
 }
@@ -308,7 +310,8 @@ bool kit_produce(
 	    .partition_count = 1,
 	    .required_groups = &no_groups,
 	    .sink_ops = &producer_sink,
-	    .sink = producer};
+	    .sink = producer,
+	    .send_timeout_ms = producer->send_timeout_ms};
 
 	producer->kit = kit;
 	producer->up = -1;

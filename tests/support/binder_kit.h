@@ -45,7 +45,8 @@ struct kit_producer {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	size_t completed, failed;
-	struct rv_error last;
+	int64_t send_timeout_ms; /* the core's; set before kit_produce() */
+	struct rv_error last;    /* of a send, or of the way to the broker */
 	struct rv_receipt receipt;
 	char broker_id[128];
 	int up;

@@ -26,6 +26,7 @@ static struct fake {
 	/* The script. */
 	rv_err open_code, bind_code; /* answered while not RV_OK */
 	bool waiting;                /* of the bind calls */
+	const char *why;             /* told by a producer's bind that waits; NULL: nothing */
 	bool redelivers, dead_letter, queued_is_sent;
 	size_t room;     /* send() accepts so many more */
 	int64_t hold_ms; /* of REQUEUE */
@@ -95,6 +96,12 @@ static rv_err fake_bind_producer(void *binder, const struct rv_producer_spec *sp
 	info->waiting = fake.waiting;
 	info->queued_is_sent = fake.queued_is_sent;
 	pthread_mutex_unlock(&fake.lock);
+	if (fake.waiting && fake.why) {
+		struct rv_error why;
+
+		rv_error_set(&why, RV_E_UNAVAILABLE, 0, "fake", "%s", fake.why);
+		spec->sink_ops->state(spec->sink, &why);
+	}
 	*ret_producer = &fake;
 	return RV_OK;
 }

@@ -101,10 +101,13 @@ START_TEST(a_send_without_a_way_to_the_broker_waits_and_gives_up)
 
 	start(quick);
 	fake.waiting = true;
+	fake.why = "connection to 192.0.2.1:9876: refused";
 	fake_start();
 	ck_assert(fake_is("output", "waiting"));
+	ck_assert_str_eq(fake_view("output").why, fake.why);
 	ck_assert_int_eq(send_now(&error), RV_E_UNAVAILABLE);
 	ck_assert(error.retriable);
+	ck_assert_ptr_nonnull(strstr(error.text, fake.why));
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST

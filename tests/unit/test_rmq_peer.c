@@ -106,6 +106,50 @@ START_TEST(silence_ends_with_the_time_out)
 }
 END_TEST
 
+START_TEST(the_time_out_of_the_core_holds_where_no_property_of_the_binder_says_another)
+{
+	int64_t began;
+
+	producer.send_timeout_ms = 300;
+	ck_assert_msg(kit_produce(&kit, &producer, "topic", NULL), "%s", kit.error.text);
+	ck_assert_int_eq(producer.info.send_timeout_ms, 0);
+	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
+	began = rv__monotonic_ms();
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
+	ck_assert_int_ge(rv__monotonic_ms() - began, 290);
+	ck_assert_int_le(rv__monotonic_ms() - began, 2500);
+}
+END_TEST
+
+START_TEST(a_refused_connection_is_told_at_once_and_with_its_address)
+{
+	enum { BINDINGS = 6 };
+	static const char *const nobody[] = {"name-server=127.0.0.1:1", NULL};
+	struct kit_producer producers[BINDINGS] = {0};
+	int64_t quickest = INT64_MAX;
+	struct kit away;
+
+	ck_assert_msg(kit_open(&away, &rv__rocketmq_binder, nobody), "%s", away.error.text);
+	for (int i = 0; i < BINDINGS; i++) {
+		int64_t began = rv__monotonic_ms();
+		int64_t took;
+
+		ck_assert(kit_produce(&away, &producers[i], "topic", quick));
+		took = rv__monotonic_ms() - began;
+		/* The first opens the connection; the others ask for what is known by then. */
+		quickest = i > 0 && took < quickest ? took : quickest;
+		ck_assert(producers[i].info.waiting);
+		ck_assert_ptr_nonnull(strstr(producers[i].last.text, "127.0.0.1:1"));
+		ck_assert_ptr_nonnull(strstr(producers[i].last.text, "refused"));
+	}
+	/* One tick of the client, for which nobody has to wait, is 50 ms. */
+	ck_assert_int_lt(quickest, 40);
+	for (int i = 0; i < BINDINGS; i++)
+		(void)kit_producer_close(&producers[i], 500);
+	kit_close(&away);
+}
+END_TEST
+
 START_TEST(a_connection_closed_under_a_send_is_opened_again)
 {
 	produce();
@@ -298,11 +342,14 @@ int main(void)
 {
 	const TTest *const cases[] = {it_works_when_the_peer_behaves, a_busy_broker_is_tried_again,
 	    a_refusal_is_told_in_the_broker_s_words, tries_end_after_the_configured_number,
-	    silence_ends_with_the_time_out, a_connection_closed_under_a_send_is_opened_again,
-	    a_success_without_fields_is_a_success, a_name_server_that_talks_nonsense_is_waited_out,
-	    an_unknown_topic_without_template_is_named, a_refused_send_back_is_replaced_by_a_copy,
-	    a_position_waits_for_the_confirmation_of_a_send_back, positions_are_stored_while_it_runs,
-	    a_change_of_members_is_looked_into_at_once, every_accepted_send_completes_when_the_binding_ends,
+	    silence_ends_with_the_time_out,
+	    the_time_out_of_the_core_holds_where_no_property_of_the_binder_says_another,
+	    a_refused_connection_is_told_at_once_and_with_its_address,
+	    a_connection_closed_under_a_send_is_opened_again, a_success_without_fields_is_a_success,
+	    a_name_server_that_talks_nonsense_is_waited_out, an_unknown_topic_without_template_is_named,
+	    a_refused_send_back_is_replaced_by_a_copy, a_position_waits_for_the_confirmation_of_a_send_back,
+	    positions_are_stored_while_it_runs, a_change_of_members_is_looked_into_at_once,
+	    every_accepted_send_completes_when_the_binding_ends,
 	    a_stopped_binder_completes_what_it_has_and_what_comes,
 	    a_too_large_payload_is_refused_with_both_sizes, a_full_producer_tells_when_there_is_room,
 	    names_that_rocketmq_does_not_allow_are_refused, NULL};
