@@ -26,25 +26,41 @@
 /* The one application of this process that stops on a signal. */
 static _Atomic(rv_app *) signalled;
 
+/* When the first signal came; 0: none yet. */
+static atomic_llong first_signal_ns;
+
+/*
+ * A signal that comes again later ends the process at once: somebody means it. One that comes again within
+ * the first moment is the same one, sent to the process and to its group (as timeout(1) does), or by a
+ * terminal and a script that passes it on.
+ */
 static void on_signal(int number)
 {
+	enum { SAME_SIGNAL_NS = 500000000 };
+
 	rv_app *app = atomic_load(&signalled);
+	long long now_ns = rv__monotonic_ns();
+	long long first_ns = 0;
 	int saved = errno;
 
-	(void)number;
-	if (app)
-		rv_app_request_stop(app);
+	if (atomic_compare_exchange_strong(&first_signal_ns, &first_ns, now_ns)) {
+		if (app)
+			rv_app_request_stop(app);
+	} else if (now_ns - first_ns > SAME_SIGNAL_NS) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
 	errno = saved;
 }
 
 static void catch_signals(rv_app *app)
 {
-	/* A second signal ends the process at once: somebody means it. */
-	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	if (!app->handles_signals)
 		return;
+	atomic_store(&first_signal_ns, 0);
 	atomic_store(&signalled, app);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);

@@ -6,6 +6,7 @@
 #include "tests/support/unit.h"
 #include "tests/support/wait.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -154,12 +155,35 @@ START_TEST(ten_thousand_messages_pass_once_each)
 }
 END_TEST
 
+static void be_told_twice_to_stop(rv_app *app, void *context)
+{
+	(void)app;
+	(void)context;
+	raise(SIGTERM);
+	raise(SIGTERM);
+}
+
+/* As when a program around us sends it to the process and to its group. */
+START_TEST(one_stop_that_arrives_as_two_signals_is_graceful)
+{
+	char *arguments[] = {
+	    "service", "--spring.cloud.stream.default-binder=memory", "--server.port=-1", NULL};
+	struct stubborn stubborn = {.verdict = RV_ACK};
+	rv_app *app = rv_app_create("service", 3, arguments);
+
+	declare_stubborn(app, &stubborn);
+	rv_app_on_ready(app, be_told_twice_to_stop, NULL);
+	ck_assert_int_eq(rv_app_run(app), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_message_goes_through_a_processor,
 	    retry_stops_at_max_attempts_and_ends_as_a_dead_letter,
 	    a_rejected_message_of_an_anonymous_group_is_dropped_at_once,
-	    a_misspelt_property_is_a_mistake_with_its_cure, ten_thousand_messages_pass_once_each, NULL};
+	    a_misspelt_property_is_a_mistake_with_its_cure, ten_thousand_messages_pass_once_each,
+	    one_stop_that_arrives_as_two_signals_is_graceful, NULL};
 
 	return unit_run("app", cases, NULL, NULL);
 }
