@@ -29,6 +29,10 @@ void rv__json_add_string(struct rv__buffer *out, const char *text, size_t length
 {
 	size_t plain = 0;
 
+	if (length == 0) {
+		rv__buffer_add(out, "\"\"", 2);
+		return;
+	}
 	rv__buffer_add(out, "\"", 1);
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
@@ -81,8 +85,11 @@ static bool copy_string(struct rewriter *r)
 {
 	const char *start = r->at++;
 
-	while (r->at < r->end && *r->at != '"')
-		r->at += *r->at == '\\' ? 2 : 1;
+	while (r->at < r->end && *r->at != '"') {
+		if (*r->at == '\\' && r->end - r->at > 1)
+			r->at++;
+		r->at++;
+	}
 	if (r->at >= r->end)
 		return fail(r, "a string does not end");
 	r->at++;
@@ -178,8 +185,7 @@ static bool copy_value(struct rewriter *r, int depth)
 
 json_t *rv__json_parse(const void *text, size_t length, struct rv_error *err)
 {
-	struct rewriter r = {
-	    .at = text, .end = (const char *)text + length, .out = RV__BUFFER_INIT(TEXT_MAX)};
+	struct rewriter r = {.at = text, .out = RV__BUFFER_INIT(TEXT_MAX)};
 	json_error_t detail;
 	json_t *value = NULL;
 
@@ -188,6 +194,7 @@ json_t *rv__json_parse(const void *text, size_t length, struct rv_error *err)
 		    err, RV_E_PROTOCOL, RV__N_BODY_MALFORMED, "remoting", "malformed JSON body: it is empty");
 		return NULL;
 	}
+	r.end = r.at + length;
 	if (copy_value(&r, 0) && (at_char(&r, '\0'), r.at < r.end))
 		fail(&r, "bytes behind the value");
 	if (!r.wrong && rv__buffer_error(&r.out) == RV_OK) {

@@ -38,12 +38,13 @@ static const char *find_bars(const char *at, const char *end)
 rv_err rv__tags_parse(const char *expression, size_t length, struct rv__tags *ret_tags, struct rv_error *err)
 {
 	struct rv__tags tags = {NULL, NULL, 0};
-	const char *at = expression, *end = expression + length;
+	const char *at = expression, *end;
 
 	if (length == 0 || (length == 1 && *expression == '*')) {
 		*ret_tags = tags;
 		return RV_OK;
 	}
+	end = expression + length;
 	while (at < end) {
 		const char *bars = find_bars(at, end);
 		const char *from = at, *to = bars;
@@ -56,7 +57,7 @@ rv_err rv__tags_parse(const char *expression, size_t length, struct rv__tags *re
 			rv__tags_finish(&tags);
 			return rv_error_set(err, RV_E_NOMEM, 0, "remoting", "no memory for a tag expression");
 		}
-		at = bars + 2;
+		at = bars == end ? end : bars + 2;
 	}
 	if (tags.count == 0)
 		return rv_error_set(err, RV_E_INVALID, RV__N_TAGS_MALFORMED, "remoting",
