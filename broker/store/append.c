@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appending. add() encodes messages behind each other into `staged`, closing a batch with its trailer when it grew
+ * Appending. add() encodes messages behind each other into `staged`, closing a batch with its trailer when
+ * it grew
  * large; write() puts all of it into the log with one call; publish() makes messages visible in order.
  */
 #include "broker/store/inside.h"
@@ -198,7 +199,8 @@ static void take_back(rv__store *store)
 }
 
 /*
- * Level written: nothing may be served beyond what the reservation covers, nor from a queue that the table on disk does
+ * Level written: nothing may be served beyond what the reservation covers, nor from a queue that the table
+ * on disk does
  * not know: after a power loss only what stands there keeps its offsets from being issued again.
  */
 static rv_err reserve(rv__store *store, struct rv_error *err)

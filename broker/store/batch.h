@@ -9,7 +9,8 @@
  *               48 + 16 i:  | record size (4) | proof (4) | tags code (8) |       all big-endian
  *
  * headerCRC is the CRC-32C of the first 44 bytes, arrayCRC that of the array, and a record's proof that of
- * the store id, the record and its tags code. So every byte is under a checksum, damage in one record leaves its neighbours
+ * the store id, the record and its tags code. So every byte is under a checksum, damage in one record
+ * leaves its neighbours
  * provable, and damage in the trailer leaves each record's own proof. The store id keeps anybody who sends
  * messages from forging a trailer inside a body; the batch offset keeps a moved block from being taken.
  */

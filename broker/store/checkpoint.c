@@ -6,7 +6,8 @@
  *     count times:  topic length (1)  topic  queue id (4)  base (8)  indexed (8)  next (8)  cleared (8)  has file (1)
  *     CRC-32C (4)
  *
- * It is replaced only after the index files that it speaks of are synced. A store with many of them leaves a second
+ * It is replaced only after the index files that it speaks of are synced. A store with many of them leaves
+ * a second
  * table when it closes, <store>/queues.boot, for which they are not: it counts until the machine is booted
  * again (boot: checksum of the boot id; 0 in the other table). The next offsets are the one thing here
  * that the log may not know any more (retention), hence it is written before old log files go.

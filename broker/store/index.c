@@ -5,8 +5,10 @@
  *     header (64):  "RVIX0001"  store id (8)  base (8)  seed (4)  CRC-32C (4)  zeros
  *     entry (40):   physical offset (8)  size (4)  proof (4)  tags code (8)  store timestamp (8)  0 (4)  CRC-32C (4)
  *
- * The entry of queue offset q stands at 64 + 40 * (q - base). Its checksum begins with the queue's seed (store id, topic,
- * queue id) and q, so that neither a swapped file nor a shifted one passes. Size 0: the message was lost; the tags code
+ * The entry of queue offset q stands at 64 + 40 * (q - base). Its checksum begins with the queue's seed
+ * (store id, topic,
+ * queue id) and q, so that neither a swapped file nor a shifted one passes. Size 0: the message was lost;
+ * the tags code
  * is then the offset behind the row of lost ones.
  */
 #include "broker/store/inside.h"

@@ -165,7 +165,10 @@ enum { RV__INDEX_HEADER = 64, RV__INDEX_ENTRY = 40 };
 /** Adds the next entry of a queue; those that are missing before it are entered as lost. */
 rv_err rv__index_add(rv__store *store, rv__queue *queue, int64_t queue_offset, const struct rv__entry *entry,
     struct rv_error *err);
-/** Reads up to n entries from `offset`; *ret_count is at least 1. Damaged ones are mended. RV_E_NOTFOUND outside the index. */
+/**
+ * Reads up to n entries from `offset`; *ret_count is at least 1. Damaged ones are mended. RV_E_NOTFOUND
+ * outside the index.
+ */
 rv_err rv__index_read(rv__store *store, rv__queue *queue, int64_t offset, struct rv__entry *entries,
     uint32_t n, uint32_t *ret_count, struct rv_error *err);
 /** Writes a queue's tail to its file. */

@@ -228,7 +228,10 @@ rv_err rv__log_write(rv__store *store, const uint8_t *bytes, size_t length, stru
 	}
 	saved = errno;
 	rv__log_path(store, active->start, path);
-	/* What of it was written goes; should that fail too, the next write covers it and recovery knows a torn tail. */
+	/*
+	 * What of it was written goes; should that fail too, the next write covers it and recovery knows a
+	 * torn tail.
+	 */
 	if (store->io->ftruncate(store->io->arg, store->active_fd, active->end - active->start) != 0)
 		rv_log(RV_LOG_WARN, RV__STORE_TOPIC, "the rest of a failed write stays in '%s': %s", path,
 		    strerror(errno));

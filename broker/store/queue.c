@@ -165,7 +165,10 @@ void rv__store_each_queue(rv__store *store, void (*visit)(void *arg, rv__queue *
 		visit(arg, queue);
 }
 
-/* First offset in [low, high) whose entry fulfils key >= bound; high when none. Entries are in order by either key. */
+/*
+ * First offset in [low, high) whose entry fulfils key >= bound; high when none. Entries are in order by
+ * either key.
+ */
 static int64_t lower_bound(rv__store *store, rv__queue *queue, int64_t low, int64_t high, int64_t bound,
     bool by_time, struct rv_error *err, rv_err *ret_code)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading: by queue and offset, by place in the log, by key. Nothing leaves without its checksum having been right. */
+/*
+ * Reading: by queue and offset, by place in the log, by key. Nothing leaves without its checksum having
+ * been right.
+ */
 #include "broker/store/inside.h"
 
 #include "base/numbers.h"
@@ -47,7 +50,10 @@ static bool sound(
 	return false;
 }
 
-/* Checks [first, last) of the picked messages, which lie in `span`, and moves the wanted ones together. Tells whether to go on. */
+/*
+ * Checks [first, last) of the picked messages, which lie in `span`, and moves the wanted ones together.
+ * Tells whether to go on.
+ */
 static bool keep_wanted(
     struct reading *reading, uint32_t first, uint32_t last, uint8_t *span, int64_t span_start)
 {
@@ -119,7 +125,10 @@ static rv_err fetch(struct reading *reading, bool *ret_go_on, struct rv_error *e
 	return RV_OK;
 }
 
-/* Whether nothing more may be picked before what was picked is fetched: the limits are reached with `entry`. */
+/*
+ * Whether nothing more may be picked before what was picked is fetched: the limits are reached with
+ * `entry`.
+ */
 static bool at_limit(const struct reading *reading, size_t bytes, const struct rv__entry *entry)
 {
 	uint32_t count = reading->ret->count + reading->picked_count;
@@ -265,7 +274,10 @@ rv_err rv__queue_entry(
 	return RV_OK;
 }
 
-/* Reads the record that says it begins here to the end of `out`, which does not grow; RV_E_CORRUPT: none does. */
+/*
+ * Reads the record that says it begins here to the end of `out`, which does not grow; RV_E_CORRUPT: none
+ * does.
+ */
 static rv_err read_record(rv__store *store, int64_t physical_offset, struct rv__buffer *out,
     struct rv__record *ret_record, uint32_t *ret_size, struct rv_error *err)
 {

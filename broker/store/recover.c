@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making a store usable after whatever happened: the index is brought up to the end of the log, a torn tail is
+ * Making a store usable after whatever happened: the index is brought up to the end of the log, a torn tail
+ * is
  * cut, damage is reported, and no queue offset that may have been served is issued again.
  */
 #include "broker/store/scan.h"
@@ -177,7 +178,10 @@ static int64_t begin(rv__store *store, bool *ret_rebuilt)
 	return rv__log_start(store);
 }
 
-/* Messages that may have been served and are gone make every queue skip as many offsets as they can have had. */
+/*
+ * Messages that may have been served and are gone make every queue skip as many offsets as they can have
+ * had.
+ */
 static void skip_offsets(rv__store *store, uint64_t lost_bytes)
 {
 	char boot_id[RV__BOOT_ID_SIZE];

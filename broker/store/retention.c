@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes: whole log files from the front, never the active one, by age, by size, or because the disk runs full. They go
+ * What goes: whole log files from the front, never the active one, by age, by size, or because the disk
+ * runs full. They go
  * together with a checkpoint, so that the next offsets of queues that lose their last message are known.
  */
 #include "broker/store/inside.h"

@@ -87,7 +87,10 @@ static bool trailer_at(struct scan *scan, int64_t at, struct rv__trailer *ret)
 	    (int64_t)rv__trailer_size(ret->count) <= scan->end - at;
 }
 
-/* The next trailer at or behind `from`; -1 when there is none. Batches that begin before `earliest` do not count. */
+/*
+ * The next trailer at or behind `from`; -1 when there is none. Batches that begin before `earliest` do not
+ * count.
+ */
 static int64_t search(struct scan *scan, int64_t from, int64_t earliest, struct rv__trailer *ret)
 {
 	static const uint8_t magic[4] = {0x52, 0x56, 0x54, 0x31};
@@ -167,7 +170,8 @@ static void take_batch(struct scan *scan, const struct rv__trailer *trailer, con
 }
 
 /*
- * Whether a row proves its record, perhaps after the tags code in the row was made good (from the record's own tag, or
+ * Whether a row proves its record, perhaps after the tags code in the row was made good (from the record's
+ * own tag, or
  * by turning one bit back). Otherwise the row gets the proof that it should have.
  */
 static bool prove_row(struct scan *scan, const uint8_t *bytes, struct rv__batch_row *row)
@@ -223,7 +227,10 @@ static uint32_t prove(struct scan *scan, int64_t from, int64_t trailer, uint32_t
 	return good;
 }
 
-/* A batch whose trailer is damaged, at the place that the records point to. Returns whether anything was proven. */
+/*
+ * A batch whose trailer is damaged, at the place that the records point to. Returns whether anything was
+ * proven.
+ */
 static bool salvage(struct scan *scan, int64_t from, int64_t trailer, uint32_t count)
 {
 	struct rv__batch_row *rows = calloc(count + (size_t)1, sizeof *rows);

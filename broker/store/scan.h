@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a stretch of the log when nothing is known about it: finds every record that can be proven, tells of
+ * Reading a stretch of the log when nothing is known about it: finds every record that can be proven, tells
+ * of
  * bytes that cannot, and finds its way again behind them.
  */
 #ifndef BROKER_STORE_SCAN_H

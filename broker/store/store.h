@@ -195,7 +195,8 @@ int64_t rv__queue_max(const rv__queue *queue);             /* next offset that w
 void rv__store_each_queue(rv__store *store, void (*visit)(void *arg, rv__queue *queue), void *arg);
 
 /**
- * Forgets every message of a topic: its queues' minimum becomes their maximum (offsets are never issued again). Blocks until that is
+ * Forgets every message of a topic: its queues' minimum becomes their maximum (offsets are never issued
+ * again). Blocks until that is
  * durable, some milliseconds. On failure (logged) it counts for this process only.
  */
 rv_err rv__store_topic_clear(rv__store *store, const char *topic, size_t topic_length);

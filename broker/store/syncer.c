@@ -167,7 +167,10 @@ static int sync_path(const struct rv__io *io, const char *path)
 	return failed ? (saved ? saved : EIO) : 0;
 }
 
-/* Locks: held on entry and exit, released in between. A new store becomes durable while its owner goes on starting. */
+/*
+ * Locks: held on entry and exit, released in between. A new store becomes durable while its owner goes on
+ * starting.
+ */
 static void settle(struct rv__syncer *syncer)
 {
 	static const char *const names[] = {"identity", "identity.copy"};
@@ -305,7 +308,8 @@ int rv__syncer_wait(struct rv__syncer *syncer, int64_t end)
 
 /*
  * Locks: held. What is reserved and not used costs skipped offsets after a power loss, what is not reserved
- * costs waiting: so a slow log reserves little, and each request within a second of the last one doubles that.
+ * costs waiting: so a slow log reserves little, and each request within a second of the last one doubles
+ * that.
  */
 static void want_more(struct rv__syncer *syncer, int64_t end)
 {

@@ -53,7 +53,10 @@ struct rv__syncer {
 	_Atomic bool broken; /* failed != 0 */
 };
 
-/** Prepares the members above from what the caller filled in (io .. arg, active_fd, newborn, written, synced, reserved) and starts the thread; errno code. */
+/**
+ * Prepares the members above from what the caller filled in (io .. arg, active_fd, newborn, written,
+ * synced, reserved) and starts the thread; errno code.
+ */
 int rv__syncer_start(struct rv__syncer *syncer);
 /** Syncs what is left, ends and joins the thread, closes the retired files. */
 void rv__syncer_stop(struct rv__syncer *syncer);
@@ -61,7 +64,9 @@ void rv__syncer_stop(struct rv__syncer *syncer);
 void rv__syncer_written(struct rv__syncer *syncer, int64_t end);
 /** A new active file; `old` (-1: none) is closed by the thread once it is synced. */
 void rv__syncer_roll(struct rv__syncer *syncer, int old, int fresh);
-/** Waits until everything below `end` is synced; 0 or the errno of the failure. Not from the thread itself. */
+/**
+ * Waits until everything below `end` is synced; 0 or the errno of the failure. Not from the thread itself.
+ */
 int rv__syncer_wait(struct rv__syncer *syncer, int64_t end);
 /** Waits until the reservation covers `end`; 0 or errno. */
 int rv__syncer_reserve(struct rv__syncer *syncer, int64_t end);

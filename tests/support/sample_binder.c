@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A binder outside the library, as test_registry loads it: complete by the contract, to a broker that takes nothing. */
+/*
+ * A binder outside the library, as test_registry loads it: complete by the contract, to a broker that takes
+ * nothing.
+ */
 #include <rivulet/binder.h>
 
 static rv_err open_sample(

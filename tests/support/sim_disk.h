@@ -50,7 +50,8 @@ void sim_disk_finish(struct sim_disk *disk);
 void sim_disk_fail_after(struct sim_disk *disk, uint64_t n, bool for_good, int number);
 
 /**
- * What a power failure leaves. strict: nothing that was not synced; otherwise each unsynced sector of 512 bytes
+ * What a power failure leaves. strict: nothing that was not synced; otherwise each unsynced sector of 512
+ * bytes
  * and each unsynced name is kept or lost by chance of `seed`. Clears faults; open descriptors are void.
  */
 void sim_disk_power_loss(struct sim_disk *disk, bool strict, uint64_t seed);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store against a disk that fails at every call in turn, runs full, loses what was not synced, or lies after
- * a failed sync. One history of sends, reads and saves is driven until the fault or the power cut strikes; then the
+ * The store against a disk that fails at every call in turn, runs full, loses what was not synced, or lies
+ * after
+ * a failed sync. One history of sends, reads and saves is driven until the fault or the power cut strikes;
+ * then the
  * store is opened again and what was promised is compared with what is there.
  */
 #include "broker/store/store.h"
@@ -194,7 +196,10 @@ static int read_all(int queue, int *found, int64_t *offsets)
 	return count;
 }
 
-/* What is there against what was promised. lossy: acknowledged messages may be missing (level written, power loss). */
+/*
+ * What is there against what was promised. lossy: acknowledged messages may be missing (level written,
+ * power loss).
+ */
 static void compare(bool lossy)
 {
 	bool there[NUMBERS] = {false};
