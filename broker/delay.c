@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "broker/document.h"
 #include "broker/put.h"
 #include "broker/server.h"
 #include "broker/topics.h"
@@ -258,17 +259,11 @@ void rv__delay_save(struct rv__broker *broker)
 static rv_err load_progress(struct rv__broker *broker, struct rv_error *err)
 {
 	struct rv__delay *delay = broker->delay;
-	struct rv__buffer text = RV__BUFFER_INIT(0);
-	rv_err code = rv__state_file_load(broker->store, DOCUMENT, &text, err);
-	json_t *root = code == RV_OK ? rv__json_parse(text.bytes, text.length, err) : NULL;
+	json_t *root;
+	rv_err code = rv__document_load(broker, DOCUMENT, &root, err);
 	const char *key;
 	json_t *value;
 
-	rv__buffer_finish(&text);
-	if (code == RV_E_NOTFOUND)
-		return RV_OK;
-	if (!root)
-		return code == RV_OK ? RV_E_CORRUPT : code;
 	json_object_foreach(json_object_get(root, "offsetTable"), key, value)
 	{
 		long number = strtol(key, NULL, 10);
@@ -284,7 +279,7 @@ static rv_err load_progress(struct rv__broker *broker, struct rv_error *err)
 		delay->levels[number - 1].next = delay->levels[number - 1].delivered = offset;
 	}
 	json_decref(root);
-	return RV_OK;
+	return code;
 }
 
 rv_err rv__delay_open(struct rv__broker *broker, struct rv_error *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/numbers.h"
+#include "broker/document.h"
 #include "broker/groups_tables.h"
 #include "broker/server.h"
 #include "broker/topics.h"
@@ -275,14 +276,13 @@ rv_err rv__groups_changed(struct rv__broker *broker,
 	return code;
 }
 
-static rv_err load_groups(struct rv__broker *broker, const struct rv__buffer *text, struct rv_error *err)
+static rv_err load_groups(struct rv__broker *broker, struct rv_error *err)
 {
-	json_t *root = rv__json_parse(text->bytes, text->length, err);
+	json_t *root;
+	rv_err code = rv__document_load(broker, DOCUMENT, &root, err);
 	const char *name;
 	json_t *config;
 
-	if (!root)
-		return RV_E_CORRUPT;
 	broker->groups->version_counter = rv__json_i64(json_object_get(root, "dataVersion"), "counter", 0);
 	json_object_foreach(json_object_get(root, "subscriptionGroupTable"), name, config)
 	{
@@ -297,24 +297,15 @@ static rv_err load_groups(struct rv__broker *broker, const struct rv__buffer *te
 			    RV__N_BROKER_STATE, name);
 	}
 	json_decref(root);
-	return RV_OK;
+	return code;
 }
 
 rv_err rv__groups_open(struct rv__broker *broker, struct rv_error *err)
 {
-	struct rv__buffer text = RV__BUFFER_INIT(0);
-	rv_err code;
-
 	broker->groups = calloc(1, sizeof(*broker->groups));
 	if (!broker->groups)
 		return rv_error_set(err, RV_E_NOMEM, 0, RV__TOPIC, "no memory for groups");
-	code = rv__state_file_load(broker->store, DOCUMENT, &text, err);
-	if (code == RV_OK)
-		code = load_groups(broker, &text, err);
-	else if (code == RV_E_NOTFOUND)
-		code = RV_OK;
-	rv__buffer_finish(&text);
-	return code;
+	return load_groups(broker, err);
 }
 
 void rv__groups_close(struct rv__broker *broker)

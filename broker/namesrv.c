@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "broker/document.h"
 #include "broker/namesrv_tables.h"
 #include "broker/server.h"
 #include "broker/topics.h"
@@ -473,24 +474,16 @@ void rv__namesrv_expire(struct rv__broker *broker)
 
 rv_err rv__namesrv_open(struct rv__broker *broker, struct rv_error *err)
 {
-	struct rv__buffer text = RV__BUFFER_INIT(0);
 	struct rv__namesrv *ns = calloc(1, sizeof(*ns));
+	json_t *root;
 	rv_err code;
 
 	broker->namesrv = ns;
 	if (!ns)
 		return rv_error_set(err, RV_E_NOMEM, 0, RV__TOPIC, "no memory for the name server");
-	code = rv__state_file_load(broker->store, RV__NS_DOCUMENT, &text, err);
-	if (code == RV_OK) {
-		json_t *root = rv__json_parse(text.bytes, text.length, err);
-
-		ns->kv = json_incref(json_object_get(root, "configTable"));
-		code = root ? RV_OK : RV_E_CORRUPT;
-		json_decref(root);
-	} else if (code == RV_E_NOTFOUND) {
-		code = RV_OK;
-	}
-	rv__buffer_finish(&text);
+	code = rv__document_load(broker, RV__NS_DOCUMENT, &root, err);
+	ns->kv = json_incref(json_object_get(root, "configTable"));
+	json_decref(root);
 	if (!ns->kv)
 		ns->kv = json_object();
 	return code;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/numbers.h"
+#include "broker/document.h"
 #include "broker/groups.h"
 #include "broker/server.h"
 #include "broker/topics.h"
@@ -285,25 +286,17 @@ static void load_entry(struct rv__broker *broker, const char *key, json_t *queue
 
 rv_err rv__offsets_open(struct rv__broker *broker, struct rv_error *err)
 {
-	struct rv__buffer text = RV__BUFFER_INIT(0);
-	json_t *root = NULL, *queues;
+	json_t *root, *queues;
 	const char *key;
 	rv_err code;
 
 	broker->offsets = calloc(1, sizeof(*broker->offsets));
 	if (!broker->offsets)
 		return rv_error_set(err, RV_E_NOMEM, 0, RV__TOPIC, "no memory for offsets");
-	code = rv__state_file_load(broker->store, DOCUMENT, &text, err);
-	if (code == RV_OK) {
-		root = rv__json_parse(text.bytes, text.length, err);
-		code = root ? RV_OK : RV_E_CORRUPT;
-	} else if (code == RV_E_NOTFOUND) {
-		code = RV_OK;
-	}
+	code = rv__document_load(broker, DOCUMENT, &root, err);
 	json_object_foreach(json_object_get(root, "offsetTable"), key, queues)
 	    load_entry(broker, key, queues);
 	json_decref(root);
-	rv__buffer_finish(&text);
 	broker->offsets->dirty = false;
 	return code;
 }
@@ -372,7 +365,8 @@ void rv__offsets_query(struct rv__request *request)
 	if (!rv__command_bool(request->command, "setZeroIfNotFound", true))
 		queue_is_young = false;
 	else
-		queue_is_young = !queue || (rv__queue_min(broker->store, queue) <= 0 && is_young(broker, queue));
+		queue_is_young =
+		    !queue || (rv__queue_min(broker->store, queue) <= 0 && is_young(broker, queue));
 	if (queue_is_young)
 		answer_offset(request, "offset", 0);
 	else

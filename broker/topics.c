@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "broker/document.h"
 #include "broker/longpoll.h"
 #include "broker/namesrv.h"
 #include "broker/register.h"
@@ -374,18 +375,17 @@ static rv_err load_topic(
 	return RV_OK;
 }
 
-static rv_err load_topics(struct rv__broker *broker, const struct rv__buffer *text, struct rv_error *err)
+static rv_err load_topics(struct rv__broker *broker, bool *ret_missing, struct rv_error *err)
 {
-	json_t *root = rv__json_parse(text->bytes, text->length, err);
+	json_t *root;
+	rv_err code = rv__document_load(broker, DOCUMENT, &root, err);
 	json_t *version = json_object_get(root, "dataVersion");
 	const char *name;
 	json_t *config;
-	rv_err code = RV_OK;
 
-	if (!root)
-		return RV_E_CORRUPT;
+	*ret_missing = !root;
 	broker->topics->version_counter = rv__json_i64(version, "counter", 0);
-	broker->topics->version_timestamp = rv__json_i64(version, "timestamp", rv__wall_ms());
+	broker->topics->version_timestamp = rv__json_i64(version, "timestamp", broker->started_ms);
 	json_object_foreach(json_object_get(root, "topicConfigTable"), name, config) if (code == RV_OK) code =
 	    load_topic(broker->topics, name, config, err);
 	json_decref(root);
@@ -427,23 +427,61 @@ static bool add_system_topics(struct rv__broker *broker)
 	return ok;
 }
 
+/* What a look through the store's queues makes. */
+struct remaking {
+	struct rv__broker *broker;
+	size_t made;
+};
+
+static void remake_topic(void *arg, rv__queue *queue)
+{
+	struct remaking *remaking = arg;
+	const char *name = rv__queue_topic(queue, NULL);
+	struct rv__topic *topic = rv__topic_find(remaking->broker, name);
+	int32_t queues = rv__queue_id(queue) + 1;
+
+	if (rv__queue_min(remaking->broker->store, queue) >= rv__queue_max(queue) || queues > QUEUES_MAX)
+		return;
+	if (!topic && rv__name_legal(name, RV__TOPIC_NAME_MAX)) {
+		topic = add_topic(
+		    remaking->broker->topics, name, queues, queues, RV__PERM_READ | RV__PERM_WRITE, 0);
+		remaking->made += topic != NULL;
+	}
+	if (topic && !topic->system && topic->read_queues < queues)
+		topic->read_queues = topic->write_queues = queues;
+}
+
+/* The document is gone: the log still tells which topics there were. */
+static void remake_topics(struct rv__broker *broker)
+{
+	struct remaking remaking = {.broker = broker};
+
+	rv__store_each_queue(broker->store, remake_topic, &remaking);
+	if (!remaking.made)
+		return;
+	broker->topics->changes++;
+	broker->topics->unsaved = true;
+	rv_log(RV_LOG_WARN, RV__TOPIC,
+	    "RV%04d '%s/config/topics.json' is missing: %zu topics were made again from the log, with the "
+	    "queues that "
+	    "held messages; restore the document if they had more, or permissions of their own",
+	    RV__N_BROKER_STATE, broker->directory, remaking.made);
+}
+
 rv_err rv__topics_open(struct rv__broker *broker, struct rv_error *err)
 {
-	struct rv__buffer text = RV__BUFFER_INIT(0);
+	bool missing = false;
 	rv_err code;
 
 	broker->topics = calloc(1, sizeof(*broker->topics));
 	if (!broker->topics)
 		return rv_error_set(err, RV_E_NOMEM, 0, RV__TOPIC, "no memory for topics");
 	broker->topics->version_timestamp = broker->started_ms;
-	code = rv__state_file_load(broker->store, DOCUMENT, &text, err);
-	if (code == RV_OK)
-		code = load_topics(broker, &text, err);
-	else if (code == RV_E_NOTFOUND)
-		code = RV_OK;
-	rv__buffer_finish(&text);
+	code = load_topics(broker, &missing, err);
 	if (code == RV_OK && !add_system_topics(broker))
 		code = rv_error_set(err, RV_E_NOMEM, 0, RV__TOPIC, "no memory for topics");
+	if (code == RV_OK && missing)
+		remake_topics(broker);
 	return code;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "broker/document.h"
 #include "broker/groups.h"
 #include "broker/relay.h"
 #include "broker/send.h"
@@ -525,17 +526,13 @@ void rv__transactions_save(struct rv__broker *broker)
 
 static rv_err load_progress(struct rv__broker *broker, int64_t *half, int64_t *notes, struct rv_error *err)
 {
-	struct rv__buffer text = RV__BUFFER_INIT(0);
-	rv_err code = rv__state_file_load(broker->store, DOCUMENT, &text, err);
-	json_t *root = code == RV_OK ? rv__json_parse(text.bytes, text.length, err) : NULL;
+	json_t *root;
+	rv_err code = rv__document_load(broker, DOCUMENT, &root, err);
 
-	rv__buffer_finish(&text);
 	*half = rv__json_i64(root, "half", 0);
 	*notes = rv__json_i64(root, "notes", 0);
-	if (code == RV_OK && !root)
-		code = RV_E_CORRUPT;
 	json_decref(root);
-	return code == RV_E_NOTFOUND ? RV_OK : code;
+	return code;
 }
 
 /* Calls `visit` for each record of a queue from `from` on. */

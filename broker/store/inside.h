@@ -131,7 +131,8 @@ struct rv__store {
 	bool no_space;         /* the last write found none */
 	bool pressure;         /* the oldest log file goes whatever its age */
 	bool disk_warned;
-	int64_t last_warning_ns, last_warning_offset;
+	int64_t warnings_ns; /* when the second began in which so many damaged places were reported */
+	unsigned warnings;
 	int64_t last_checkpoint_ns, last_space_ns;
 	int64_t checkpoint_end; /* log offset of the last checkpoint */
 	bool checkpoint_due;    /* something outside the log changed (a clear) */

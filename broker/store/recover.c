@@ -124,6 +124,19 @@ static rv_err scan_segment(
 	return cut_tail(store, recovery, tail, err);
 }
 
+/* Files that somebody removed from the middle of the log. What the index knows of them is found out by reading. */
+static void report_holes(rv__store *store, int64_t before)
+{
+	for (size_t i = 1; i < store->segment_count; i++) {
+		int64_t end = store->segments[i - 1]->end;
+		int64_t next = store->segments[i]->start;
+
+		if (next > end && store->segments[i - 1]->end <= before)
+			rv__report_corrupt(
+			    store, end, next - end, "a file of the log is missing or too short");
+	}
+}
+
 static rv_err scan_log(rv__store *store, struct recovery *recovery, int64_t from, struct rv_error *err)
 {
 	for (size_t i = 0; i < store->segment_count; i++) {
@@ -207,8 +220,10 @@ rv_err rv__recover(rv__store *store, struct rv_error *err)
 	struct recovery recovery = {.store = store};
 	int64_t began = rv__monotonic_ns();
 	int64_t from = begin(store, &recovery.rebuilt);
-	rv_err code = scan_log(store, &recovery, from, err);
+	rv_err code;
 
+	report_holes(store, from);
+	code = scan_log(store, &recovery, from, err);
 	if (code != RV_OK)
 		return code;
 	skip_offsets(store, recovery.lost_bytes);

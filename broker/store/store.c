@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FORMAT = 1 };
+enum { FORMAT = 1, WARNINGS_MAX = 5 };
 
 /* Housekeeping intervals. */
 #define CHECKPOINT_NS INT64_C(30000000000)
@@ -36,20 +36,33 @@ rv_err rv__store_io_error(struct rv_error *err, const char *what, const char *pa
 	return full ? RV_E_FULL : RV_E_IO;
 }
 
+/* The end of a second in which places were left out of the log. */
+static void sum_warnings_up(rv__store *store, int64_t now)
+{
+	if (!store->warnings || now - store->warnings_ns < 1000000000)
+		return;
+	if (store->warnings > WARNINGS_MAX)
+		rv_log(RV_LOG_ERROR, RV__STORE_TOPIC, "RV%04d %u more damaged places of '%s' were met",
+		    RV__N_STORE_CORRUPT, store->warnings - WARNINGS_MAX, store->directory);
+	store->warnings = 0;
+}
+
 void rv__report_corrupt(rv__store *store, int64_t offset, int64_t length, const char *why)
 {
 	struct rv__segment *segment = rv__log_segment(store, offset);
 	int64_t now = rv__monotonic_ns();
-	char path[RV__PATH_MAX] = "log";
+	char path[RV__PATH_MAX];
 
 	if (segment)
 		rv__log_path(store, segment->start, path);
-	/* A reader that comes again each second is told each time, people once a second. */
-	if (now - store->last_warning_ns < 1000000000 && store->last_warning_ns &&
-	    store->last_warning_offset == offset)
+	else
+		snprintf(path, sizeof path, "%s/log", store->directory);
+	/* Readers are told each time; people of so many places a second, since a lost file has thousands. */
+	sum_warnings_up(store, now);
+	if (store->warnings == 0)
+		store->warnings_ns = now;
+	if (store->warnings++ >= WARNINGS_MAX)
 		return;
-	store->last_warning_ns = now;
-	store->last_warning_offset = offset;
 	rv_log(RV_LOG_ERROR, RV__STORE_TOPIC,
 	    "RV%04d %" PRId64 " bytes at %" PRId64 " of '%s' (log offset %" PRId64
 	    ") are damaged: %s; they are not served and not deleted",
@@ -436,6 +449,7 @@ void rv__store_tick(rv__store *store)
 	struct rv_error err = {0};
 	bool due;
 
+	sum_warnings_up(store, now);
 	if (store->index_stuck && rv__index_flush_all(store, NULL) == RV_OK)
 		rv_log(
 		    RV_LOG_INFO, RV__STORE_TOPIC, "the index of '%s' can be written again", store->directory);

@@ -473,6 +473,60 @@ START_TEST(a_read_error_is_reported_and_passes)
 }
 END_TEST
 
+static int damage_lines;
+static bool hole_told;
+
+static void count_damage(rv_log_level level, const char *topic, const char *line, void *arg)
+{
+	damage_lines += strstr(line, "RV0474") != NULL;
+	hole_told = hole_told || strstr(line, "is missing");
+}
+
+/* The second file of the log, in order. */
+static const char *second_file(void)
+{
+	const char *first = NULL, *second = NULL;
+
+	for (size_t i = 0; i < disk.name_count; i++) {
+		const char *path = disk.names[i].path;
+
+		if (!disk.names[i].now || strncmp(path, "/sim/store/log/", 15) != 0)
+			continue;
+		if (!first || strcmp(path, first) < 0) {
+			second = first;
+			first = path;
+		} else if (!second || strcmp(path, second) < 0) {
+			second = path;
+		}
+	}
+	ck_assert_ptr_nonnull(second);
+	return second;
+}
+
+START_TEST(a_file_of_the_log_that_is_gone_is_told_at_once_and_in_few_lines)
+{
+	begin(RV__STORE_SYNCED);
+	kit.options.segment_bytes = 20000;
+	store_kit_open(&kit);
+	store_kit_send_some(&kit, "T", 0, 0, 80);
+	store_kit_send_some(&kit, "T", 0, 80, 80);
+	store_kit_send_some(&kit, "T", 0, 160, 80);
+	rv__store_close(kit.store);
+	sim_disk_remove(&disk, second_file());
+	damage_lines = 0;
+	hole_told = false;
+	rv_log_set_sink(count_damage, NULL);
+	store_kit_open(&kit);
+	ck_assert(hole_told);
+	for (int64_t at = 0; at < 240;)
+		at = store_kit_read(&kit, "T", 0, at, 8).next_offset;
+	ck_assert_int_ge(damage_lines, 1);
+	ck_assert_int_lt(damage_lines, 20);
+	rv_log_set_sink(ignore_log, NULL);
+	end();
+}
+END_TEST
+
 /* Whoever is told "no such message" goes on without it; so a disk's moment of weakness must not say that. */
 START_TEST(a_read_error_does_not_say_that_there_is_no_message)
 {
@@ -716,8 +770,10 @@ int main(void)
 	    nothing_synced_is_lost_when_writes_are_torn, at_level_written_no_offset_is_issued_twice,
 	    at_level_written_nothing_is_lost_when_the_process_dies,
 	    a_full_disk_refuses_clearly_and_recovers_by_itself, a_failed_sync_is_final,
-	    a_read_error_is_reported_and_passes, a_read_error_does_not_say_that_there_is_no_message,
-	    old_files_go_by_size_and_offsets_stay, a_queue_whose_messages_are_all_gone_does_not_begin_again,
+	    a_read_error_is_reported_and_passes,
+	    a_file_of_the_log_that_is_gone_is_told_at_once_and_in_few_lines,
+	    a_read_error_does_not_say_that_there_is_no_message, old_files_go_by_size_and_offsets_stay,
+	    a_queue_whose_messages_are_all_gone_does_not_begin_again,
 	    old_files_go_by_age_but_never_the_active_one, a_disk_that_runs_full_loses_its_oldest_files_first,
 	    an_index_that_was_not_synced_counts_until_the_next_boot,
 	    a_cleared_topic_stays_cleared_when_the_power_goes,

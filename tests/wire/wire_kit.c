@@ -54,10 +54,15 @@ void wire_open(void)
 	ck_assert_msg(rv__broker_open(&wire_settings, &broker, &error) == RV_OK, "%s", error.text);
 }
 
-void wire_reopen(void)
+void wire_close(void)
 {
 	rv__broker_close(broker);
 	broker = NULL;
+}
+
+void wire_reopen(void)
+{
+	wire_close();
 	wire_open();
 }
 

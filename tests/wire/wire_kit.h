@@ -23,6 +23,7 @@ extern struct rv__broker_settings wire_settings;
 void wire_setup(void);    /* defaults into wire_settings, a new directory */
 void wire_teardown(void); /* closes all */
 void wire_open(void);
+void wire_close(void);
 /** Closes and opens again on the same store, as a restart does. */
 void wire_reopen(void);
 int wire_port(void);

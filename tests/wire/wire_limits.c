@@ -55,6 +55,50 @@ START_TEST(a_topic_that_could_not_be_saved_takes_messages_once_it_can_be)
 }
 END_TEST
 
+START_TEST(topics_are_made_again_from_the_log_when_their_document_is_gone)
+{
+	char path[256];
+
+	open_both();
+	ck_assert_int_eq(wire_send_message(&client, "T", 2, "", "kept"), RV__RSP_SUCCESS);
+	wire_disconnect(&client);
+	wire_close();
+	snprintf(path, sizeof(path), "%s/config/topics.json", wire_directory());
+	ck_assert_int_eq(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/config/topics.json.old", wire_directory());
+	(void)unlink(path);
+	wire_open();
+	wire_connect(&client, wire_port());
+	ck_assert_int_eq(wire_pull(&client, "g", "T", 2, 0, 0, "*"), RV__RSP_SUCCESS);
+	ck_assert_mem_eq(wire_record(&client, 0).body, "kept", 4);
+}
+END_TEST
+
+START_TEST(a_document_that_was_edited_badly_is_named)
+{
+	static const char *const names[] = {
+	    "topics", "subscriptionGroup", "consumerOffset", "delayOffset", "transactionOffset", "kvConfig"};
+	struct rv_error error;
+	rv__broker *none = NULL;
+	char path[256];
+
+	open_both();
+	wire_close();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/config/%s.json", wire_directory(), names[i]);
+		file = fopen(path, "we");
+		ck_assert_ptr_nonnull(file);
+		fputs("{\"x", file);
+		ck_assert_int_eq(fclose(file), 0);
+		ck_assert_int_eq(rv__broker_open(&wire_settings, &none, &error), RV_E_CORRUPT);
+		ck_assert_msg(strstr(error.text, path) != NULL, "%s", error.text);
+		ck_assert_int_eq(unlink(path), 0);
+	}
+}
+END_TEST
+
 /* Files of this process end at `bytes`; larger writes fail. */
 static void limit_files_to(rlim_t bytes)
 {
@@ -318,6 +362,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const cases[] = {a_topic_that_could_not_be_saved_takes_messages_once_it_can_be,
+	    topics_are_made_again_from_the_log_when_their_document_is_gone,
+	    a_document_that_was_edited_badly_is_named,
 	    a_delayed_message_that_could_not_be_written_comes_when_it_can_be,
 	    what_was_sent_at_a_level_that_is_gone_still_comes,
 	    a_level_made_shorter_holds_nothing_for_its_old_time,
