@@ -83,23 +83,41 @@ void rv__admin_consume_stats(struct rv__request *request)
 	rv__buffer_finish(&progress.body);
 }
 
+static bool is_subscribed(const struct rv__group *group, const char *topic)
+{
+	return group && group->members.count && rv__group_interest(group, topic);
+}
+
+static void add_group(struct progress *progress, const char *group)
+{
+	rv__buffer_add_text(&progress->body, progress->any ? "," : "");
+	progress->any = true;
+	rv__json_add_string(&progress->body, group, strlen(group));
+}
+
+/* A group with offsets, unless it was named for its subscription. */
 static void visit_group(void *arg, const char *group)
 {
 	struct progress *progress = arg;
 
-	rv__buffer_add_text(&progress->body, progress->any ? "," : "");
-	progress->any = true;
-	rv__json_add_string(&progress->body, group, strlen(group));
+	if (!is_subscribed(rv__group_find(progress->broker, group), progress->only))
+		add_group(progress, group);
 }
 
 void rv__admin_consumed_by(struct rv__request *request)
 {
 	struct progress progress = {.broker = request->broker, .body = RV__BUFFER_INIT(0)};
 	char topic[RV__NAME_SIZE];
+	const struct rv__group *group;
+	size_t cursor = 0;
 
 	if (!rv__need_text(request, "topic", topic, sizeof(topic)))
 		return;
+	progress.only = topic;
 	rv__buffer_add_text(&progress.body, "{\"groupList\":[");
+	while ((group = rv__groups_next(request->broker, &cursor)))
+		if (is_subscribed(group, topic))
+			add_group(&progress, group->name);
 	rv__offsets_each_group(request->broker, topic, visit_group, &progress);
 	rv__buffer_add_text(&progress.body, "]}");
 	rv__answer_body(request, &progress.body);

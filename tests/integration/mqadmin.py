@@ -25,6 +25,12 @@ def rows(output):
     return [line.split() for line in output.splitlines() if line.strip() and not line.startswith("#")]
 
 
+def one_row(output):
+    found = rows(output)
+    expect_equal(len(found), 1, "rows in:\n" + output)
+    return found[0]
+
+
 @suite.case()
 def topic_list_names_the_topics(peer):
     topics = peer.java.mqadmin("topicList").split()
@@ -57,7 +63,7 @@ def topic_route_of_an_unknown_topic_says_so(peer):
 @suite.case()
 def cluster_list_shows_the_broker_and_its_version(peer):
     output = peer.java.mqadmin("clusterList")
-    (row,) = rows(output)
+    row = one_row(output)
     expect_equal(row[:4], [peer.cluster, peer.name, "0", peer.broker.address], "cluster, broker, id, address")
     expect(re.fullmatch(r"V[45]_\d+_\d+", row[4]), "version " + row[4])
 
@@ -65,7 +71,7 @@ def cluster_list_shows_the_broker_and_its_version(peer):
 @suite.case()
 def cluster_list_with_totals_counts_the_messages(peer):
     output = peer.java.mqadmin("clusterList", "-m")
-    (row,) = rows(output)
+    row = one_row(output)
     expect_equal(row[:2], [peer.cluster, peer.name], "cluster and broker")
 
 
@@ -121,7 +127,7 @@ def update_topic_with_an_illegal_name_is_refused(peer):
 @suite.case()
 def send_message_sends_and_query_message_by_id_finds_it(peer):
     output = peer.java.mqadmin("sendMessage", "-t", TOPIC, "-p", "from mqadmin", "-k", "adminkey", "-c", "AdminTag")
-    (row,) = rows(output)
+    row = one_row(output)
     expect_equal((row[0], row[2]), (peer.name, "SEND_OK"), "broker and status")
     processes.wait_for(lambda: any(m["body"] == "from mqadmin" for m in peer.java.messages("c")), 10, "the message")
     (result,) = peer.java.send("p", "other-topic", "find me", tag="T", keys="K1 K2")

@@ -114,9 +114,9 @@ class Driver:
         return self.messages(consumer)
 
     def mqadmin(self, *words, deadline=30.0):
-        """Output of one mqadmin command, errors included."""
+        """What one mqadmin command printed; its complaints if that is nothing. Logs of the client go among the latter."""
         answer = self.call("mqadmin", *words, "-n", self.name_server, deadline=deadline)
-        return answer["out"] + answer["err"]
+        return answer["out"] if answer["out"].strip() else answer["err"]
 
     def stop(self):
         if self.process.alive():
