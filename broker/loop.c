@@ -33,15 +33,18 @@ static void flush_connections(struct rv__broker *broker)
 	}
 }
 
-/* Requests were handled: what they appended is written once, and everybody is answered. */
+/* Requests were handled: what they appended is written once, and everybody is answered. A connection whose answers are
+ * out may go on with requests that it had received already; those are served before the loop waits again. */
 static void end_turn(struct rv__broker *broker)
 {
-	if (rv__broker_serves(broker)) {
-		rv__append_write(broker);
-		rv__topics_save(broker);
-		rv__longpoll_wake(broker);
-	}
-	flush_connections(broker);
+	do {
+		if (rv__broker_serves(broker)) {
+			rv__append_write(broker);
+			rv__topics_save(broker);
+			rv__longpoll_wake(broker);
+		}
+		flush_connections(broker);
+	} while (broker->append.any || broker->append.unwritten || broker->ready);
 }
 
 static void on_before_poll(uv_prepare_t *handle)

@@ -211,6 +211,35 @@ START_TEST(sends_that_break_the_rules_are_refused_with_a_reason)
 }
 END_TEST
 
+/* Requests that had arrived while the connection was paused for its unread answers must not wait for the next event. */
+START_TEST(sends_behind_unread_answers_are_served_when_those_are_read)
+{
+	enum { PULLS = 12, SENDS = 5 };
+	static char big[100000];
+	int answers = 0;
+
+	memset(big, 'b', sizeof(big) - 1);
+	wire_settings.max_output = 1 << 20;
+	wire_reopen();
+	wire_disconnect(&client);
+	wire_connect(&client, wire_port());
+	ck_assert_int_eq(wire_send_message(&client, "Big", 0, "", big), RV__RSP_SUCCESS);
+	for (int i = 0; i < PULLS; i++) {
+		wire_begin(&client, RV__REQ_VIEW_MESSAGE_BY_ID);
+		rv__command_add_text(&client.writer, "offset", "0");
+		wire_send(&client, NULL, 0);
+	}
+	for (int i = 0; i < SENDS; i++) {
+		wire_begin(&client, RV__REQ_SEND_MESSAGE_V2);
+		wire_add_send_fields(&client, "Behind", 0, "");
+		wire_send(&client, "x", 1);
+	}
+	while (answers < PULLS + SENDS && wire_receive(&client, 500))
+		answers++;
+	ck_assert_int_eq(answers, PULLS + SENDS);
+}
+END_TEST
+
 START_TEST(a_topic_may_look_like_a_format)
 {
 	ck_assert_int_eq(wire_send_message(&client, "%s%n", 0, "", "x"), RV__RSP_SUCCESS);
@@ -309,7 +338,8 @@ int main(void)
 	    what_was_sent_is_pulled_with_its_properties_and_the_cluster,
 	    the_long_names_of_old_clients_are_understood, a_batch_has_one_id_a_message_and_keeps_wait,
 	    a_torn_batch_stores_nothing, a_oneway_send_is_stored_and_not_answered,
-	    sends_that_break_the_rules_are_refused_with_a_reason, a_topic_may_look_like_a_format,
+	    sends_that_break_the_rules_are_refused_with_a_reason,
+	    sends_behind_unread_answers_are_served_when_those_are_read, a_topic_may_look_like_a_format,
 	    a_reply_is_pushed_to_the_client_that_asked,
 	    a_body_over_the_limit_is_refused_and_the_connection_stays,
 	    without_auto_creation_an_unknown_topic_is_17,
