@@ -102,6 +102,8 @@ static rv_err settle(struct rv__input *input, struct rv__slot *slot, const struc
 		code = input->ops->settle(slot->source->consumer, &request, ret_hold_ms);
 		rv__input_leave(input);
 	}
+	if (code == RV_OK && *ret_hold_ms == RV_HOLD_DEAD_LETTER)
+		request.settlement = RV_SETTLE_DEAD_LETTER;
 	if (code == RV_OK) {
 		count_and_log(input, slot, item, request.settlement, reason);
 		return RV_OK;

@@ -181,6 +181,8 @@ void rv__rmq_consumer_run_wake(struct rv__rmq_op *op);
 /* move.c */
 /** The move is the loop's from here. */
 void rv__rmq_move_run(struct rv__rmq_op *op);
+/** How often a message may come back before the broker buries it. */
+int rv__rmq_reconsume_limit(const struct rv__rmq_consumer *consumer);
 void rv__rmq_moves_tend(struct rv__rmq_consumer *consumer, int64_t now_ms);
 void rv__rmq_move_destroy(struct rv__rmq_move *move);
 

@@ -35,7 +35,7 @@ static void unlink_move(struct rv__rmq_move *move)
 	move->consumer->move_count--;
 }
 
-static int limit_of(const struct rv__rmq_consumer *consumer)
+int rv__rmq_reconsume_limit(const struct rv__rmq_consumer *consumer)
 {
 	return consumer->plan.max_reconsume >= 0 ? consumer->plan.max_reconsume : DEFAULT_RECONSUME;
 }
@@ -130,7 +130,7 @@ static void ask_send_back(
 		rv__rmq_ask_text(&question, "originMsgId", rv_message_id(move->message));
 	rv__rmq_ask_text(&question, "originTopic", queue->source->topic->name);
 	rv__rmq_ask_bool(&question, "unitMode", false);
-	rv__rmq_ask_number(&question, "maxReconsumeTimes", limit_of(consumer));
+	rv__rmq_ask_number(&question, "maxReconsumeTimes", rv__rmq_reconsume_limit(consumer));
 	rv__rmq_ask_end(&question, &move->request, ASK_MS, on_answer, NULL, 0);
 }
 
@@ -153,7 +153,7 @@ static bool ask_resend(struct rv__rmq_move *move, struct rv__rmq_connection *con
 	struct rv__rmq_consumer *consumer = move->consumer;
 	struct rv__buffer properties = RV__BUFFER_INIT(1 << 20);
 	struct rv__rmq_outgoing outgoing;
-	int limit = move->dead_letter ? 1 : limit_of(consumer), times = move->reconsumed + 1;
+	int limit = move->dead_letter ? 1 : rv__rmq_reconsume_limit(consumer), times = move->reconsumed + 1;
 	int level =
 	    consumer->plan.delay_level > 0 ? consumer->plan.delay_level : FIRST_LEVEL + move->reconsumed;
 	struct rv__rmq_ask question;

@@ -15,6 +15,7 @@ enum {
 	MAX_IN_FLIGHT = 10000,
 	MAX_IN_FLIGHT_BYTES = 64 << 20,
 	STACK_PROPERTIES = 2048, /* property strings up to that size cost no block of their own */
+	HEAD_START_MS = 10,
 	BATCH_MESSAGES = 64,
 	BATCH_BYTES = 256 << 10,
 	BATCH_BODY_MAX = 4096 /* larger ones gain nothing from sharing a request */
@@ -76,7 +77,9 @@ static struct rv__rmq_send *build_send(struct rv__rmq_producer *producer, const 
 	send->partition = outbound->partition;
 	send->flag = outgoing->flag;
 	send->delay_level = outgoing->delay_level;
-	send->deadline_ms = rv__rmq_now_ms(producer->client) + producer->plan.timeout_ms;
+	/* A moment before the sender gives up by itself: here it is known who did not answer. */
+	send->deadline_ms = rv__rmq_now_ms(producer->client) + producer->plan.timeout_ms -
+	    (producer->plan.timeout_ms >= 10 * HEAD_START_MS ? HEAD_START_MS : 0);
 	send->refused = refused;
 	send->properties_length = (uint32_t)properties_length;
 	if (properties_length)

@@ -45,7 +45,9 @@ static enum fate judge(
 	if (settlement == RV_SETTLE_DEAD_LETTER)
 		return FATE_DEAD;
 	if (!plan->orderly)
-		return plan->delay_level < 0 ? FATE_DEAD : FATE_REDELIVER;
+		return plan->delay_level < 0 || entry->reconsumed >= rv__rmq_reconsume_limit(consumer)
+		    ? FATE_DEAD /* as the broker would decide */
+		    : FATE_REDELIVER;
 	/* An orderly queue waits for its message; only a limit lets it pass. */
 	if (plan->max_reconsume != NEVER && entry->reconsumed >= plan->max_reconsume)
 		return FATE_DEAD;
@@ -98,6 +100,8 @@ static rv_err settle_locked(struct rv__rmq_consumer *consumer, const struct rv_s
 		if (!*ret_move)
 			return RV_E_NOMEM;
 		entry->state = RV__PQ_MOVING;
+		if (fate == FATE_DEAD)
+			*ret_hold_ms = RV_HOLD_DEAD_LETTER;
 		return RV_OK;
 	}
 	(void)rv__process_queue_settle(&queue->window, token->position);

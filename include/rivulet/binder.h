@@ -180,6 +180,9 @@ enum rv_settlement {
 	RV_SETTLE_DROP /* as ACK towards the broker; counted apart by the core */
 };
 
+/* Instead of a delay; see settle(). */
+#define RV_HOLD_DEAD_LETTER (-2)
+
 struct rv_settle {
 	struct rv_token token;
 	enum rv_settlement settlement;
@@ -243,7 +246,9 @@ struct rv_binder_ops {
 	 * Required. RV_OK: settled, or on its way with the position held until the broker confirmed it.
 	 * RV_E_STALE: the epoch is gone. *ret_hold_ms is preset to -1; a binder that answers REQUEUE
 	 * by trying again in place (an orderly queue) sets it to the delay in ms (>= 0): the core keeps
-	 * the message at the head of its slot, tries again after the delay and settles again.
+	 * the message at the head of its slot, tries again after the delay and settles again. Where REQUEUE
+	 * ended as a dead letter, since the broker's own limit was reached, it is RV_HOLD_DEAD_LETTER: the core
+	 * counts and logs it as that.
 	 */
 	rv_err (*settle)(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
 	/* Optional. Extends the leases of running deliveries; called at half of lease_ms. */

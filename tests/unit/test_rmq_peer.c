@@ -101,6 +101,7 @@ START_TEST(silence_ends_with_the_time_out)
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
 	ck_assert(producer.last.retriable);
+	ck_assert_ptr_nonnull(strstr(producer.last.text, "127.0.0.1:"));
 	ck_assert_int_ge(rv__monotonic_ms() - began, 550);
 	ck_assert_int_le(rv__monotonic_ms() - began, 3000);
 }
@@ -220,6 +221,20 @@ START_TEST(a_refused_send_back_is_replaced_by_a_copy)
 	ck_assert(kit_wait_count(consumer, 1, 5000));
 	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_REQUEUE, NULL), RV_OK);
 	WAIT_UNTIL(5000, peer_got_retry(&peer, "%RETRY%group"));
+}
+END_TEST
+
+START_TEST(a_requeue_that_buries_says_so)
+{
+	static const char *const at_once[] = {"delay-level-when-next-consume=-1", NULL};
+	int64_t hold;
+
+	produce();
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	consume(at_once);
+	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_REQUEUE, &hold), RV_OK);
+	ck_assert_int_eq(hold, RV_HOLD_DEAD_LETTER);
 }
 END_TEST
 
@@ -347,9 +362,9 @@ int main(void)
 	    a_refused_connection_is_told_at_once_and_with_its_address,
 	    a_connection_closed_under_a_send_is_opened_again, a_success_without_fields_is_a_success,
 	    a_name_server_that_talks_nonsense_is_waited_out, an_unknown_topic_without_template_is_named,
-	    a_refused_send_back_is_replaced_by_a_copy, a_position_waits_for_the_confirmation_of_a_send_back,
-	    positions_are_stored_while_it_runs, a_change_of_members_is_looked_into_at_once,
-	    every_accepted_send_completes_when_the_binding_ends,
+	    a_refused_send_back_is_replaced_by_a_copy, a_requeue_that_buries_says_so,
+	    a_position_waits_for_the_confirmation_of_a_send_back, positions_are_stored_while_it_runs,
+	    a_change_of_members_is_looked_into_at_once, every_accepted_send_completes_when_the_binding_ends,
 	    a_stopped_binder_completes_what_it_has_and_what_comes,
 	    a_too_large_payload_is_refused_with_both_sizes, a_full_producer_tells_when_there_is_room,
 	    names_that_rocketmq_does_not_allow_are_refused, NULL};

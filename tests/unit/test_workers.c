@@ -126,6 +126,23 @@ START_TEST(the_way_of_the_broker_comes_before_the_dead_letter)
 }
 END_TEST
 
+START_TEST(a_requeue_beyond_the_broker_s_limit_counts_as_a_dead_letter)
+{
+	static const char *const once[] = {CONSUMER "max-attempts=1", NULL};
+
+	start(once);
+	fake.redelivers = true;
+	fake.hold_ms = RV_HOLD_DEAD_LETTER;
+	atomic_store(&seen.fail_partition, 0);
+	fake_start();
+	ck_assert(fake_deliver(0, 1, 0));
+	WAIT_UNTIL(5000, fake_view("input").counters.dead_lettered == 1);
+	ck_assert_uint_eq(fake_view("input").counters.requeued, 0);
+	ck_assert_uint_eq(count_seen(0), 1);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
 START_TEST(a_held_queue_is_tried_again_in_place)
 {
 	static const char *const once[] = {CONSUMER "max-attempts=1", NULL};
@@ -268,9 +285,10 @@ int main(void)
 {
 	const TTest *const cases[] = {a_partition_that_backs_off_does_not_stop_the_others,
 	    the_retried_delivery_stays_before_the_next, the_way_of_the_broker_comes_before_the_dead_letter,
-	    a_held_queue_is_tried_again_in_place, a_full_slot_refuses_and_asks_again_when_half_empty,
-	    a_revoked_slot_is_released_after_its_listener, a_revoked_slot_is_released_at_its_deadline,
-	    an_idle_slot_is_released_at_once, a_listener_that_never_returns_is_left_behind_and_said,
+	    a_requeue_beyond_the_broker_s_limit_counts_as_a_dead_letter, a_held_queue_is_tried_again_in_place,
+	    a_full_slot_refuses_and_asks_again_when_half_empty, a_revoked_slot_is_released_after_its_listener,
+	    a_revoked_slot_is_released_at_its_deadline, an_idle_slot_is_released_at_once,
+	    a_listener_that_never_returns_is_left_behind_and_said,
 	    leases_are_extended_while_a_delivery_waits_or_runs, NULL};
 
 	return unit_run("workers", cases, NULL, NULL);
