@@ -50,15 +50,54 @@ void rv__binding_wake(struct rv__binding *binding)
 
 /* -- state ------------------------------------------------------------------------------------- */
 
-/* Locks: binding->lock held. */
+/* Locks: binding->lock held. What is worth a line is told by unlock_and_tell(), with no lock held. */
 static void set_state(struct rv__binding *binding, enum rv__binding_state state)
 {
 	if (binding->state == state)
 		return;
-	rv_log(RV_LOG_DEBUG, "binding", "channel=%s destination=%s: %s -> %s", binding->channel,
-	    binding->destination, words[binding->state].own, words[state].own);
+	if (!binding->news.any)
+		binding->news.from = binding->state;
+	binding->news.any = true;
+	binding->news.to = state;
 	binding->state = state;
 	binding->since_ms = rv__wall_ms();
+}
+
+/* Locks: binding->lock held. */
+static void note_news(struct rv__binding *binding, rv_log_level level, int64_t retry_ms)
+{
+	binding->news.level = level;
+	binding->news.retry_ms = retry_ms;
+	binding->news.why = binding->why;
+}
+
+static void tell(const struct rv__binding *binding, const struct rv__binding_news *news)
+{
+	const char *state = words[news->to].own;
+	char number[16] = "";
+	char retry[48] = "";
+
+	if (news->why.number > 0)
+		snprintf(number, sizeof number, "RV%04u ", (unsigned)news->why.number);
+	if (news->retry_ms > 0)
+		snprintf(retry, sizeof retry, ", retrying in %lld ms", (long long)news->retry_ms);
+	if (news->level != RV_LOG_OFF)
+		rv_log(news->level, "binding", "channel=%s binder=%s destination=%s: %s%s%s%s%s",
+		    binding->channel, binding->binder->name, binding->destination, state,
+		    news->why.code != RV_OK ? ": " : "", number, news->why.text, retry);
+	else
+		rv_log(RV_LOG_DEBUG, "binding", "channel=%s destination=%s: %s -> %s", binding->channel,
+		    binding->destination, words[news->from].own, state);
+}
+
+static void unlock_and_tell(struct rv__binding *binding)
+{
+	struct rv__binding_news news = binding->news;
+
+	binding->news = (struct rv__binding_news){0};
+	pthread_mutex_unlock(&binding->lock);
+	if (news.any)
+		tell(binding, &news);
 }
 
 enum rv__binding_state rv__binding_state(struct rv__binding *binding)
@@ -97,16 +136,14 @@ static void enter_way(struct rv__binding *binding, bool waits, const struct rv_e
 		if (why)
 			binding->why = *why;
 		set_state(binding, RV__BINDING_WAITING);
-		if (!was_waiting && why)
-			rv_log(RV_LOG_WARN, "binding", "channel=%s binder=%s destination=%s: waiting: %s",
-			    binding->channel, binding->binder->name, binding->destination, why->text);
+		if (!was_waiting)
+			note_news(binding, RV_LOG_WARN, 0);
 		return;
 	}
 	binding->why = (struct rv_error){0};
 	set_state(binding, open_state(binding));
 	if (was_waiting && binding->attempted)
-		rv_log(RV_LOG_INFO, "binding", "channel=%s binder=%s destination=%s: %s", binding->channel,
-		    binding->binder->name, binding->destination, words[binding->state].own);
+		note_news(binding, RV_LOG_INFO, 0);
 }
 
 void rv__binding_tell_way(struct rv__binding *binding, struct rv__source *source, const struct rv_error *why)
@@ -123,7 +160,7 @@ void rv__binding_tell_way(struct rv__binding *binding, struct rv__source *source
 		if (!binding->is_input)
 			rv__output_set_gate(&binding->output, waits ? RV__GATE_WAITING : RV__GATE_OPEN);
 	}
-	pthread_mutex_unlock(&binding->lock);
+	unlock_and_tell(binding);
 	rv__binding_wake(binding);
 }
 
@@ -177,7 +214,7 @@ rv_err rv__binding_want_paused(struct rv__binding *binding, bool paused, struct 
 		if (binding->state == RV__BINDING_RUNNING || binding->state == RV__BINDING_PAUSED)
 			set_state(binding, open_state(binding));
 	}
-	pthread_mutex_unlock(&binding->lock);
+	unlock_and_tell(binding);
 	return RV_OK;
 }
 
@@ -366,14 +403,9 @@ static void schedule_retry(struct rv__binding *binding, const struct rv_error *w
 	    binding->back_off_ms / 2 + (int64_t)(rv__random() % (uint64_t)(binding->back_off_ms / 2 + 1));
 	binding->next_try_ns = rv__monotonic_ns() + delay_ms * 1000000;
 	set_state(binding, binding->final ? RV__BINDING_FAILED : RV__BINDING_WAITING);
-	if (binding->final)
-		rv_log(RV_LOG_ERROR, "binding", "channel=%s binder=%s destination=%s: RV%04u cannot bind: %s",
-		    binding->channel, binding->binder->name, binding->destination, (unsigned)why->number,
-		    why->text);
-	else if (first)
-		rv_log(RV_LOG_WARN, "binding",
-		    "channel=%s binder=%s destination=%s: waiting: %s, retrying in %lld ms", binding->channel,
-		    binding->binder->name, binding->destination, why->text, (long long)delay_ms);
+	if (binding->final || first)
+		note_news(
+		    binding, binding->final ? RV_LOG_ERROR : RV_LOG_WARN, binding->final ? 0 : delay_ms);
 }
 
 static void attempt(struct rv__binding *binding)
@@ -392,7 +424,7 @@ static void attempt(struct rv__binding *binding)
 	else
 		schedule_retry(binding, &error);
 	binding->attempted = true;
-	pthread_mutex_unlock(&binding->lock);
+	unlock_and_tell(binding);
 }
 
 /* -- stopping -------------------------------------------------------------------------------------------- */
@@ -423,7 +455,7 @@ void rv__binding_begin_stop(struct rv__binding *binding, int64_t deadline_ns)
 	binding->deadline_ns = deadline_ns;
 	if (binding->state != RV__BINDING_STOPPED)
 		set_state(binding, bound ? RV__BINDING_DRAINING : RV__BINDING_STOPPED);
-	pthread_mutex_unlock(&binding->lock);
+	unlock_and_tell(binding);
 	stop_intake(binding);
 }
 
@@ -485,7 +517,7 @@ static void finish_stop(struct rv__binding *binding)
 	binding->left = left;
 	binding->why = (struct rv_error){0};
 	set_state(binding, RV__BINDING_STOPPED);
-	pthread_mutex_unlock(&binding->lock);
+	unlock_and_tell(binding);
 }
 
 /* -- the step ----------------------------------------------------------------------------------------------- */
@@ -539,7 +571,7 @@ int64_t rv__binding_step(struct rv__binding *binding)
 	wants_try = desired && !bound && !final && state != RV__BINDING_DRAINING;
 	if (wants_try && state != RV__BINDING_WAITING)
 		set_state(binding, RV__BINDING_BINDING);
-	pthread_mutex_unlock(&binding->lock);
+	unlock_and_tell(binding);
 
 	if (state == RV__BINDING_DRAINING)
 		return step_draining(binding, now_ns);

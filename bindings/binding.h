@@ -27,6 +27,15 @@
 struct rv_app;
 struct rv__binder;
 
+/* A change of state that is to be told once the lock is off. */
+struct rv__binding_news {
+	bool any;
+	enum rv__binding_state from, to;
+	rv_log_level level; /* RV_LOG_OFF: only at debug */
+	int64_t retry_ms;   /* 0: none */
+	struct rv_error why;
+};
+
 struct rv__binding {
 	struct rv_app *app;
 	const char *channel; /* as declared; owned by the channel */
@@ -52,14 +61,15 @@ struct rv__binding {
 	enum rv__binding_state state;
 	bool desired_running;
 	bool desired_paused;
-	bool bound;          /* the binder knows us */
-	struct rv__way way;  /* of an output */
-	bool attempted;      /* the first attempt is over */
-	bool final;          /* an error that no further attempt can cure */
-	struct rv_error why; /* code RV_OK: nothing to say */
-	int64_t since_ms;    /* wall clock of the last change of state */
-	int64_t next_try_ns; /* WAITING and not bound */
-	int64_t deadline_ns; /* DRAINING */
+	bool bound;                   /* the binder knows us */
+	struct rv__way way;           /* of an output */
+	bool attempted;               /* the first attempt is over */
+	bool final;                   /* an error that no further attempt can cure */
+	struct rv_error why;          /* code RV_OK: nothing to say */
+	struct rv__binding_news news; /* of what changed under this lock */
+	int64_t since_ms;             /* wall clock of the last change of state */
+	int64_t next_try_ns;          /* WAITING and not bound */
+	int64_t deadline_ns;          /* DRAINING */
 	int64_t back_off_ms;
 	size_t left;                      /* deliveries and sends left behind by the last stop */
 	struct rv__binding_counters past; /* of inputs that were stopped */
