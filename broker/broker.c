@@ -374,6 +374,7 @@ void rv__broker_close(rv__broker *broker)
 	rv__longpoll_close(broker);
 	if (broker->store) {
 		rv__topics_save(broker);
+		rv__groups_save(broker);
 		rv__offsets_save(broker, true);
 		rv__delay_save(broker);
 		rv__transactions_save(broker);

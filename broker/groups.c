@@ -108,9 +108,15 @@ struct rv__group *rv__group_ensure(struct rv__broker *broker, const char *name)
 	if (!broker->settings.auto_create_group && strncmp(name, "CID_RMQ_SYS_", 12) != 0)
 		return NULL;
 	group = rv__group_create(broker, name);
-	if (group)
-		(void)rv__groups_changed(broker, NULL, NULL, NULL);
+	/* With the others of this turn: one heartbeat may name thousands. */
+	broker->groups->unsaved = broker->groups->unsaved || group;
 	return group;
+}
+
+void rv__groups_save(struct rv__broker *broker)
+{
+	if (broker->groups && broker->groups->unsaved)
+		(void)rv__groups_changed(broker, NULL, NULL, NULL);
 }
 
 struct rv__group *rv__group_create(struct rv__broker *broker, const char *name)
@@ -265,6 +271,7 @@ rv_err rv__groups_changed(struct rv__broker *broker,
 	rv_err code;
 
 	broker->groups->version_counter++;
+	broker->groups->unsaved = false;
 	rv__groups_encode(broker, &out);
 	code = rv__buffer_error(&out);
 	if (code == RV_OK)

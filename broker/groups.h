@@ -88,6 +88,8 @@ struct rv__connection *rv__producer_connection(const struct rv__broker *broker, 
 
 /** Settings from a JSON object, over those that stand. */
 void rv__group_take_settings(struct rv__group *group, const json_t *config);
+/** End of a turn: saves the groups that were made in it. */
+void rv__groups_save(struct rv__broker *broker);
 /** A group's settings were changed: saves, and calls `saved` (may be NULL) when they are on disk. */
 rv_err rv__groups_changed(struct rv__broker *broker,
     void (*saved)(void *arg, rv_err, const struct rv_error *), void *arg, struct rv_error *err);

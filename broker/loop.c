@@ -41,6 +41,7 @@ static void end_turn(struct rv__broker *broker)
 		if (rv__broker_serves(broker)) {
 			rv__append_write(broker);
 			rv__topics_save(broker);
+			rv__groups_save(broker);
 			rv__longpoll_wake(broker);
 		}
 		flush_connections(broker);

@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -320,6 +321,51 @@ START_TEST(whoever_fills_the_room_for_unfinished_requests_gives_way)
 }
 END_TEST
 
+/* How often the settings of groups were written. */
+static long group_version(void)
+{
+	char text[64] = {0};
+	const char *counter;
+
+	wire_begin(&client, RV__REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG);
+	ck_assert_int_eq(wire_call(&client, NULL, 0), RV__RSP_SUCCESS);
+	memcpy(text, client.command.body, client.command.body_length < 63 ? client.command.body_length : 63);
+	counter = strstr(text, "\"counter\":");
+	ck_assert_ptr_nonnull(counter);
+	return strtol(counter + 10, NULL, 10);
+}
+
+/* Written once for each of some thousand groups, this would hold everybody up for half a minute. */
+START_TEST(a_heartbeat_of_many_groups_is_saved_once)
+{
+	static char body[40000];
+	size_t length;
+	long before;
+
+	open_both();
+	before = group_version();
+	length = (size_t)snprintf(
+	    body, sizeof(body), "{\"clientID\":\"c\",\"producerDataSet\":[],\"consumerDataSet\":[");
+	for (int i = 0; i < 200; i++)
+		length += (size_t)snprintf(body + length, sizeof(body) - length,
+		    "%s{\"groupName\":\"g%d\",\"consumeType\":\"CONSUME_PASSIVELY\",\"messageModel\":"
+		    "\"CLUSTERING\","
+		    "\"consumeFromWhere\":\"CONSUME_FROM_LAST_OFFSET\",\"subscriptionDataSet\":[]}",
+		    i ? "," : "", i);
+	length += (size_t)snprintf(body + length, sizeof(body) - length, "]}");
+	wire_begin(&bad, RV__REQ_HEART_BEAT);
+	ck_assert_int_eq(wire_call(&bad, body, length), RV__RSP_SUCCESS);
+	ck_assert_int_eq(group_version(), before + 1);
+	wire_reopen();
+	wire_disconnect(&client);
+	wire_connect(&client, wire_port());
+	wire_begin(&client, RV__REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG);
+	ck_assert_int_eq(wire_call(&client, NULL, 0), RV__RSP_SUCCESS);
+	ck_assert_ptr_nonnull(
+	    memmem(client.command.body, client.command.body_length, "\"g199\"", strlen("\"g199\"")));
+}
+END_TEST
+
 /* A name server that takes the connection and then nothing more; its port. */
 static int listen_deaf(int *ret_fd)
 {
@@ -372,7 +418,7 @@ int main(void)
 	    unread_answers_take_little_memory_long_before_they_close_the_connection,
 	    a_client_has_so_many_pulls_waiting_and_no_more,
 	    whoever_fills_the_room_for_unfinished_requests_gives_way,
-	    a_name_server_that_hangs_costs_no_memory, NULL};
+	    a_heartbeat_of_many_groups_is_saved_once, a_name_server_that_hangs_costs_no_memory, NULL};
 
 	return unit_run("wire_limits", cases, wire_setup, teardown);
 }
