@@ -10,7 +10,7 @@ struct rv__groups {
 	struct rv__map by_name;   /* struct rv__group */
 	struct rv__map producers; /* struct rv__members by group */
 	int64_t version_counter;
-	bool unsaved; /* groups were made in this turn */
+	bool unsaved;        /* groups were made in this turn */
 	int32_t next_opaque; /* of requests to clients */
 };
 

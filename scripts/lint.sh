@@ -18,7 +18,12 @@ quick() {
 	return $status
 }
 
-bash_files() { git ls-files dev .ci scripts tests bench | while read -r f; do head -n 1 "$f" | grep -q bash && say "$f"; done; }
+bash_files() {
+	local file
+	git ls-files dev .ci scripts tests bench | while read -r file; do
+		if head -n 1 "$file" | grep -aq bash; then say "$file"; fi
+	done
+}
 
 # Every compiled source of ours once, as many at a time as there are processors.
 tidy() {

@@ -166,8 +166,10 @@ static void be_told_twice_to_stop(rv_app *app, void *context)
 /* As when a program around us sends it to the process and to its group. */
 START_TEST(one_stop_that_arrives_as_two_signals_is_graceful)
 {
-	char *arguments[] = {
-	    "service", "--spring.cloud.stream.default-binder=memory", "--server.port=-1", NULL};
+	char name[] = "service";
+	char binder[] = "--spring.cloud.stream.default-binder=memory";
+	char port[] = "--server.port=-1";
+	char *arguments[] = {name, binder, port, NULL};
 	struct stubborn stubborn = {.verdict = RV_ACK};
 	rv_app *app = rv_app_create("service", 3, arguments);
 
