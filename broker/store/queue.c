@@ -42,14 +42,18 @@ static bool grow_table(rv__store *store)
 	return true;
 }
 
-static struct rv__topic_name *find_topic(rv__store *store, const char *name, size_t length)
+/* The name that queues of one topic share. A neighbour has it; a queue without one brings a copy of its own. */
+static struct rv__topic_name *find_topic(rv__store *store, const char *name, size_t length, int32_t id)
 {
-	struct rv__topic_name *topic = store->topics;
+	const int32_t neighbours[] = {id - 1, id < INT32_MAX ? id + 1 : 0, 0};
+	struct rv__topic_name *topic;
 
-	while (topic && (topic->length != length || memcmp(topic->name, name, length) != 0))
-		topic = topic->next;
-	if (topic)
-		return topic;
+	for (size_t i = 0; i < sizeof neighbours / sizeof neighbours[0]; i++) {
+		const rv__queue *queue = rv__queue_find(store, name, length, neighbours[i], false);
+
+		if (queue)
+			return queue->topic;
+	}
 	topic = calloc(1, sizeof *topic + length + 1);
 	if (!topic)
 		return NULL;
@@ -87,7 +91,7 @@ rv__queue *rv__queue_find(rv__store *store, const char *topic, size_t length, in
 	if (store->queue_count >= store->bucket_count && !grow_table(store))
 		return NULL;
 	queue = calloc(1, sizeof *queue);
-	if (!queue || !(queue->topic = find_topic(store, topic, length))) {
+	if (!queue || !(queue->topic = find_topic(store, topic, length, id))) {
 		free(queue);
 		return NULL;
 	}
