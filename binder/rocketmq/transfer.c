@@ -208,6 +208,16 @@ static void try_again(struct rv__rmq_send *first, bool retriable, const struct r
 	rv__rmq_producer_mark(producer);
 }
 
+/* A request went out and no answer came back. */
+static void describe_doubt(struct rv_error *ret_doubt, const struct rv_error *why)
+{
+	rv_error_set(ret_doubt, why->code, why->number, why->where,
+	    "%s; it may have the message or not: send it again where a duplicate does no harm, or raise the "
+	    "send time-out where the broker is only slow",
+	    why->text);
+	ret_doubt->retriable = why->retriable;
+}
+
 static void on_answer(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
@@ -220,7 +230,8 @@ static void on_answer(struct rv__rmq_request *request, const struct rv__command 
 	(void)block;
 	leave_list(first);
 	if (!answer) {
-		try_again(first, true, why);
+		describe_doubt(&refusal, why);
+		try_again(first, true, &refusal);
 		return;
 	}
 	if (answer->code == RV__RSP_SUCCESS) {
