@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bindings/ticket.h"
 
-#include "bindings/wait.h"
-
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+enum { PENDING, DONE, ABANDONED };
+
+/*
+ * A semaphore and not a condition: the completion may post without a lock that the sender, just woken, would
+ * have to wait for, and after the post it touches nothing any more.
+ */
 struct rv__waiter {
-	pthread_mutex_t lock;
-	pthread_cond_t completed;
-	unsigned shares; /* under the lock: sender and completion; who drops the last one frees */
-	bool done;
+	sem_t completed;
+	atomic_int state; /* PENDING; DONE by the completion; ABANDONED by a sender that gave up */
 	bool failed;
 	struct rv_error error; /* valid when failed */
 };
@@ -28,8 +34,7 @@ static pthread_key_t at_exit;
 
 static void destroy_waiter(struct rv__waiter *waiter)
 {
-	pthread_cond_destroy(&waiter->completed);
-	pthread_mutex_destroy(&waiter->lock);
+	sem_destroy(&waiter->completed);
 	free(waiter);
 }
 
@@ -94,7 +99,7 @@ static struct rv__waiter *new_waiter(void)
 {
 	struct rv__waiter *waiter = calloc(1, sizeof *waiter);
 
-	if (waiter && !rv__wait_init(&waiter->lock, &waiter->completed)) {
+	if (waiter && sem_init(&waiter->completed, 0, 0) != 0) {
 		free(waiter);
 		return NULL;
 	}
@@ -111,8 +116,7 @@ struct rv__waiter *rv__waiter_take(void)
 		waiter = new_waiter();
 	}
 	if (waiter) {
-		waiter->shares = 2;
-		waiter->done = false;
+		atomic_store_explicit(&waiter->state, PENDING, memory_order_relaxed);
 		waiter->failed = false;
 	}
 	return waiter;
@@ -131,41 +135,41 @@ void rv__waiter_give_unused(struct rv__waiter *waiter)
 	keep_waiter(waiter);
 }
 
+/* Waits for the post; false at the deadline. */
+static bool wait_for_post(struct rv__waiter *waiter, int64_t deadline_ns)
+{
+	struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+	int status;
+
+	do
+		status = sem_clockwait(&waiter->completed, CLOCK_MONOTONIC, &at);
+	while (status != 0 && errno == EINTR);
+	return status == 0;
+}
+
 bool rv__waiter_wait(struct rv__waiter *waiter, int64_t deadline_ns, rv_err *ret_code, struct rv_error *err)
 {
-	bool in_time = true;
-	bool done;
-	bool last;
-
-	pthread_mutex_lock(&waiter->lock);
-	while (!waiter->done && in_time)
-		in_time = rv__wait_until(&waiter->completed, &waiter->lock, deadline_ns);
-	done = waiter->done;
-	if (done) {
-		*ret_code = waiter->failed ? waiter->error.code : RV_OK;
-		if (waiter->failed && err)
-			*err = waiter->error;
+	if (!wait_for_post(waiter, deadline_ns)) {
+		/* Who comes second takes care of it: the completion frees it, or we take its post. */
+		if (atomic_exchange(&waiter->state, ABANDONED) == PENDING)
+			return false;
+		(void)wait_for_post(waiter, INT64_MAX);
 	}
-	last = --waiter->shares == 0;
-	pthread_mutex_unlock(&waiter->lock);
-	if (last)
-		keep_waiter(waiter);
-	return done;
+	(void)atomic_load_explicit(&waiter->state, memory_order_acquire);
+	*ret_code = waiter->failed ? waiter->error.code : RV_OK;
+	if (waiter->failed && err)
+		*err = waiter->error;
+	keep_waiter(waiter);
+	return true;
 }
 
 void rv__waiter_complete(struct rv__waiter *waiter, const struct rv_error *error)
 {
-	bool last;
-
-	pthread_mutex_lock(&waiter->lock);
-	waiter->done = true;
 	waiter->failed = error != NULL;
 	if (error)
 		waiter->error = *error;
-	last = --waiter->shares == 0;
-	/* Under the lock: the sender may destroy the condition as soon as it has the lock. */
-	pthread_cond_signal(&waiter->completed);
-	pthread_mutex_unlock(&waiter->lock);
-	if (last)
+	if (atomic_exchange(&waiter->state, DONE) == ABANDONED)
 		destroy_waiter(waiter);
+	else
+		sem_post(&waiter->completed); /* from here on it is the sender's alone */
 }
