@@ -179,6 +179,9 @@ void rv__binding_want_running(struct rv__binding *binding, bool running)
 	if (running) {
 		binding->final = false;
 		binding->next_try_ns = 0;
+		/* Whoever sends from here on waits for the start. */
+		if (!binding->is_input && atomic_load(&binding->output.gate) == RV__GATE_STOPPED)
+			rv__output_set_gate(&binding->output, RV__GATE_WAITING);
 	}
 	pthread_mutex_unlock(&binding->lock);
 	rv__binding_wake(binding);
@@ -429,14 +432,13 @@ static void attempt(struct rv__binding *binding)
 
 /* -- stopping -------------------------------------------------------------------------------------------- */
 
-static void stop_intake(struct rv__binding *binding)
+/* `starts`: it was told to start again meanwhile, and does so once it is drained. */
+static void stop_intake(struct rv__binding *binding, bool starts)
 {
 	struct rv__input *input = binding->input;
 
-	if (!binding->is_input) {
-		rv__output_set_gate(&binding->output, RV__GATE_STOPPED);
-		return;
-	}
+	if (!binding->is_input)
+		rv__output_set_gate(&binding->output, starts ? RV__GATE_WAITING : RV__GATE_STOPPED);
 	if (!input)
 		return;
 	for (size_t i = 0; i < input->source_count; i++)
@@ -445,18 +447,25 @@ static void stop_intake(struct rv__binding *binding)
 	rv__input_halt(input);
 }
 
-void rv__binding_begin_stop(struct rv__binding *binding, int64_t deadline_ns)
+static void begin_drain(struct rv__binding *binding, int64_t deadline_ns)
 {
-	bool bound;
+	bool starts;
 
 	pthread_mutex_lock(&binding->lock);
-	binding->desired_running = false;
-	bound = binding->bound;
 	binding->deadline_ns = deadline_ns;
+	starts = binding->desired_running;
 	if (binding->state != RV__BINDING_STOPPED)
-		set_state(binding, bound ? RV__BINDING_DRAINING : RV__BINDING_STOPPED);
+		set_state(binding, binding->bound ? RV__BINDING_DRAINING : RV__BINDING_STOPPED);
 	unlock_and_tell(binding);
-	stop_intake(binding);
+	stop_intake(binding, starts);
+}
+
+void rv__binding_begin_stop(struct rv__binding *binding, int64_t deadline_ns)
+{
+	pthread_mutex_lock(&binding->lock);
+	binding->desired_running = false;
+	pthread_mutex_unlock(&binding->lock);
+	begin_drain(binding, deadline_ns);
 }
 
 static bool is_drained(struct rv__binding *binding)
@@ -576,7 +585,8 @@ int64_t rv__binding_step(struct rv__binding *binding)
 	if (state == RV__BINDING_DRAINING)
 		return step_draining(binding, now_ns);
 	if (!desired && state != RV__BINDING_STOPPED && state != RV__BINDING_CREATED) {
-		rv__binding_begin_stop(binding, stop_deadline_ns(binding, now_ns));
+		/* Not with begin_stop(): a STARTED that comes right now must not be forgotten. */
+		begin_drain(binding, stop_deadline_ns(binding, now_ns));
 		return 0;
 	}
 	if (wants_try && now_ns < next_try_ns)

@@ -273,6 +273,58 @@ START_TEST(only_declared_outputs_send)
 }
 END_TEST
 
+static void change_output(const char *state)
+{
+	struct rv_error error = {0};
+
+	ck_assert_int_eq(
+	    rv__app_change_binding((struct rv__host *)service.app, "output", state, &error), RV_OK);
+}
+
+static void ignore(const rv_message *message, const struct rv_error *error, void *context)
+{
+	(void)message;
+	(void)error;
+	(void)context;
+}
+
+START_TEST(a_send_right_after_the_command_to_start_is_not_refused_as_stopped)
+{
+	rv_message *message = rv_message_create_text("x");
+
+	start(NULL);
+	fake_start();
+	/* Many times: what is looked for lies between the command and the application's next step. */
+	for (int i = 0; i < 100; i++) {
+		rv_err code;
+
+		change_output("STOPPED");
+		WAIT_UNTIL(5000, fake_is("output", "stopped"));
+		change_output("STARTED");
+		code = rv_channel_send_async(output, message, ignore, NULL, NULL);
+		ck_assert_int_ne(code, RV_E_CLOSED);
+		if (code == RV_OK)
+			fake_complete(RV_OK);
+		WAIT_UNTIL(5000, fake_is("output", "running"));
+	}
+	rv_message_unref(message);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
+START_TEST(a_start_right_after_a_stop_is_not_forgotten)
+{
+	start(NULL);
+	fake_start();
+	for (int i = 0; i < 300; i++) {
+		change_output("STOPPED");
+		change_output("STARTED");
+		WAIT_UNTIL(5000, fake_is("output", "running"));
+	}
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_send_returns_after_the_answer_of_the_broker,
@@ -282,7 +334,8 @@ int main(void)
 	    a_property_of_the_binder_lets_a_send_return_when_queued,
 	    a_synchronous_send_from_a_completion_is_refused, a_send_before_the_start_waits_for_it,
 	    a_send_that_waits_ends_with_the_application, unanswered_sends_at_the_stop_are_failed_and_said,
-	    only_declared_outputs_send, NULL};
+	    only_declared_outputs_send, a_send_right_after_the_command_to_start_is_not_refused_as_stopped,
+	    a_start_right_after_a_stop_is_not_forgotten, NULL};
 
 	return unit_run("channel", cases, NULL, NULL);
 }
