@@ -104,6 +104,8 @@ static rv_err settle(struct rv__input *input, struct rv__slot *slot, const struc
 	}
 	if (code == RV_OK && *ret_hold_ms == RV_HOLD_DEAD_LETTER)
 		request.settlement = RV_SETTLE_DEAD_LETTER;
+	else if (code == RV_OK && *ret_hold_ms == RV_HOLD_DROP)
+		request.settlement = RV_SETTLE_DROP;
 	if (code == RV_OK) {
 		count_and_log(input, slot, item, request.settlement, reason);
 		return RV_OK;

@@ -43,7 +43,10 @@ static bool add(struct rv__round *round, struct rv__round_turn *turn, int64_t po
 		return false;
 	round->inbound[round->inbound_count++] = (struct rv_inbound){
 	    .message = message,
-	    .token = {.slot = turn->slot, .epoch = turn->epoch, .position = position},
+	    .token = {.slot = turn->slot,
+	        .epoch = turn->epoch,
+	        .position = position,
+	        .cookie = (uint64_t)before},
 	    .delivery_count = before,
 	};
 	turn->count++;

@@ -330,9 +330,13 @@ static rv_err settle(void *arg, const struct rv_settle *settle, int64_t *ret_hol
 	    .position = settle->token.position,
 	    .reason = settle->reason && settle->settlement != RV_SETTLE_ACK ? strdup(settle->reason) : NULL,
 	};
+	const struct rv__memory_consumer *consumer = arg;
 	rv_err code = say(arg, &word);
 
-	(void)ret_hold_ms;
+	/* The pump will find the same: the cookie is the number of earlier deliveries. */
+	if (code == RV_OK && settle->settlement == RV_SETTLE_REQUEUE &&
+	    settle->token.cookie >= (uint64_t)consumer->settings->max_redeliveries)
+		*ret_hold_ms = consumer->dead_letters ? RV_HOLD_DEAD_LETTER : RV_HOLD_DROP;
 	if (code != RV_OK)
 		free(word.reason);
 	return code;

@@ -182,6 +182,7 @@ enum rv_settlement {
 
 /* Instead of a delay; see settle(). */
 #define RV_HOLD_DEAD_LETTER (-2)
+#define RV_HOLD_DROP (-3) /* likewise, where there are no dead letters */
 
 struct rv_settle {
 	struct rv_token token;

@@ -167,8 +167,9 @@ START_TEST(redeliveries_count_on_and_end_as_a_dead_letter)
 
 	ck_assert_msg(test != NULL, "%s", error.text);
 	ck_assert_int_eq(rv_test_put(test, "input", message, &error), RV_OK);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(rv_test_settlement(test, "input", 5000), RV_SETTLED_REQUEUE);
+	ck_assert_int_eq(rv_test_settlement(test, "input", 5000), RV_SETTLED_DEAD_LETTER);
 	letter = rv_test_dead_letter(test, "input", 5000);
 	ck_assert_ptr_nonnull(letter);
 	ck_assert_str_eq(rv_message_destination(letter), "graveyard");
