@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buffer.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,28 +72,21 @@ void rv__buffer_add_text(struct rv__buffer *buffer, const char *text)
 	rv__buffer_add(buffer, text, strlen(text));
 }
 
-void rv__buffer_vprintf(struct rv__buffer *buffer, const char *format, va_list args)
-{
-	va_list again;
-	uint8_t *at;
-	int length;
-
-	va_copy(again, args);
-	length = vsnprintf(NULL, 0, format, again);
-	va_end(again);
-	if (length < 0 || !(at = rv__buffer_reserve(buffer, (size_t)length)))
-		return;
-	vsnprintf((char *)at, (size_t)length + 1, format, args);
-	buffer->length += (size_t)length;
-}
-
 void rv__buffer_printf(struct rv__buffer *buffer, const char *format, ...)
 {
 	va_list args;
+	uint8_t *at;
+	int length;
 
 	va_start(args, format);
-	rv__buffer_vprintf(buffer, format, args);
+	length = vsnprintf(NULL, 0, format, args);
 	va_end(args);
+	if (length < 0 || !(at = rv__buffer_reserve(buffer, (size_t)length)))
+		return;
+	va_start(args, format);
+	vsnprintf((char *)at, (size_t)length + 1, format, args);
+	va_end(args);
+	buffer->length += (size_t)length;
 }
 
 void rv__buffer_add_u8(struct rv__buffer *buffer, uint8_t value)
@@ -145,15 +139,6 @@ void *rv__buffer_take(struct rv__buffer *buffer, size_t *ret_length)
 		*buffer = (struct rv__buffer){.limit = buffer->limit};
 	}
 	return bytes;
-}
-
-void rv__buffer_drop(struct rv__buffer *buffer, size_t n)
-{
-	if (n > buffer->length)
-		n = buffer->length;
-	buffer->length -= n;
-	if (buffer->length)
-		memmove(buffer->bytes, buffer->bytes + n, buffer->length);
 }
 
 const uint8_t *rv__read_bytes(struct rv__reader *reader, size_t n)

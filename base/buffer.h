@@ -7,7 +7,6 @@
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,7 +33,6 @@ uint8_t *rv__buffer_reserve(struct rv__buffer *buffer, size_t extra);
 void rv__buffer_add(struct rv__buffer *buffer, const void *bytes, size_t length);
 void rv__buffer_add_text(struct rv__buffer *buffer, const char *text);
 void rv__buffer_printf(struct rv__buffer *buffer, const char *format, ...) RV_PRINTF(2, 3);
-void rv__buffer_vprintf(struct rv__buffer *buffer, const char *format, va_list args) RV_PRINTF(2, 0);
 /* Big-endian integers. */
 void rv__buffer_add_u8(struct rv__buffer *buffer, uint8_t value);
 void rv__buffer_add_u16(struct rv__buffer *buffer, uint16_t value);
@@ -44,8 +42,6 @@ void rv__buffer_add_u64(struct rv__buffer *buffer, uint64_t value);
 const char *rv__buffer_text(struct rv__buffer *buffer);
 /** The bytes become the caller's (free()); the buffer is empty afterwards. NULL after a failure. */
 void *rv__buffer_take(struct rv__buffer *buffer, size_t *ret_length);
-/** Drops the first n bytes. */
-void rv__buffer_drop(struct rv__buffer *buffer, size_t n);
 static inline rv_err rv__buffer_error(const struct rv__buffer *buffer)
 {
 	return buffer->failed;

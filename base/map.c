@@ -64,11 +64,6 @@ void *rv__map_get(const struct rv__map *map, const char *key)
 	return slot ? slot->value : NULL;
 }
 
-bool rv__map_has(const struct rv__map *map, const char *key)
-{
-	return find(map, key) != NULL;
-}
-
 static rv_err grow(struct rv__map *map)
 {
 	struct rv__map bigger = *map;

@@ -36,7 +36,6 @@ void rv__map_finish(struct rv__map *map);
 
 /** The value of a key; NULL when absent. */
 void *rv__map_get(const struct rv__map *map, const char *key);
-bool rv__map_has(const struct rv__map *map, const char *key);
 
 /** Sets or replaces. *ret_old (may be NULL) receives the replaced value or NULL. RV_E_NOMEM changes nothing. */
 rv_err rv__map_put(struct rv__map *map, const char *key, void *value, void **ret_old) RV_MUST_CHECK;

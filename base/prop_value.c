@@ -8,23 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const type_words[] = {
-    [RV_PROP_STRING] = "text",
-    [RV_PROP_BOOL] = "true or false",
-    [RV_PROP_INT] = "whole number",
-    [RV_PROP_DOUBLE] = "number",
-    [RV_PROP_DURATION] = "duration",
-    [RV_PROP_SIZE] = "size",
-    [RV_PROP_ENUM] = "word",
-    [RV_PROP_LIST] = "list",
-    [RV_PROP_MAP] = "map",
-};
-
-const char *rv__prop_type_word(const struct rv_prop_desc *row)
-{
-	return type_words[row->type];
-}
-
 /* -- readers: the whole text or nothing ---------------------------------------- */
 
 static bool read_bool(const char *text, bool *ret)

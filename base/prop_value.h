@@ -28,7 +28,4 @@ bool rv__prop_parse(const struct rv_prop_desc *row, const char *text, union rv__
 /** Whether both texts mean the same value of that row. */
 bool rv__prop_same(const struct rv_prop_desc *row, const char *a, const char *b);
 
-/** "duration", "whole number" … */
-const char *rv__prop_type_word(const struct rv_prop_desc *row);
-
 #endif

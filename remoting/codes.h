@@ -162,9 +162,7 @@ enum { RV__TRANSACTION_UNKNOWN = 0, RV__TRANSACTION_COMMIT = 8, RV__TRANSACTION_
 
 enum { RV__TOPIC_NAME_MAX = 127, RV__GROUP_NAME_MAX = 255 };
 
-/** "SEND_MESSAGE_V2"; "UNKNOWN" for a number outside the list. */
-const char *rv__request_name(int code);
-/** "PULL_NOT_FOUND"; "UNKNOWN" likewise. */
+/** "PULL_NOT_FOUND"; "UNKNOWN" for a number outside the list. */
 const char *rv__response_name(int code);
 
 #endif

@@ -81,11 +81,6 @@ void rv__properties_copy(
 			    out, property.name, property.name_length, property.value, property.value_length);
 }
 
-bool rv__properties_legal(const char *text, size_t length)
-{
-	return length == 0 || (!memchr(text, NAME_END, length) && !memchr(text, PAIR_END, length));
-}
-
 /* The character that `length` well-formed bytes stand for. */
 static uint32_t code_point(const uint8_t *bytes, size_t length)
 {

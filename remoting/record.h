@@ -145,9 +145,6 @@ void rv__properties_append(struct rv__buffer *out, const char *name, const char 
 void rv__properties_copy(
     struct rv__buffer *out, const char *properties, size_t length, const char *const *drop);
 
-/** Whether a name or value may stand in a property string: no \x01, no \x02. */
-bool rv__properties_legal(const char *text, size_t length);
-
 /** Java's String.hashCode() of UTF-8 text, over UTF-16 units; malformed bytes count as U+FFFD. */
 int32_t rv__java_hash(const char *text, size_t length);
 
@@ -163,23 +160,5 @@ size_t rv__offset_id_format(
 /** Reads one (either case); false when it is none. */
 bool rv__offset_id_parse(
     const char *text, size_t length, struct rv__address *ret_host, int64_t *ret_physical_offset);
-
-/* The parts of a UNIQ_KEY: ip, pid, class loader hash, ms since the start of the month, counter. */
-struct rv__unique_id {
-	struct rv__address host; /* without a port */
-	uint16_t pid;
-	uint32_t loader;
-	uint32_t month_ms;
-	uint16_t counter;
-};
-
-/** Reads a UNIQ_KEY of 32 (IPv4) or 56 (IPv6) digits; false when it is none. */
-bool rv__unique_id_parse(const char *text, size_t length, struct rv__unique_id *ret_id);
-
-/** Writes one; returns its length (32 or 56). */
-size_t rv__unique_id_format(const struct rv__unique_id *id, char text[RV__OFFSET_ID_MAX + 1]);
-
-/** When a UNIQ_KEY was made, in ms since 1970, taking the month to be that of `now_ms` or the one before. */
-int64_t rv__unique_id_time(const struct rv__unique_id *id, int64_t now_ms);
 
 #endif

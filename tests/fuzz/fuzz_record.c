@@ -33,7 +33,6 @@ static void read_properties(const char *text, size_t length)
 		n++;
 	(void)rv__tags_code(text, length);
 	(void)rv__java_hash(text, length);
-	(void)rv__properties_legal(text, length);
 	rv__properties_copy(&out, text, length, NULL);
 	for (size_t at = 0; rv__properties_next((const char *)out.bytes, out.length, &at, &property);)
 		copied++;
@@ -48,18 +47,12 @@ static void read_properties(const char *text, size_t length)
 static void read_ids(const char *text, size_t length)
 {
 	struct rv__address host;
-	struct rv__unique_id id;
 	int64_t offset;
 	char again[RV__OFFSET_ID_MAX + 1];
 
 	if (rv__offset_id_parse(text, length, &host, &offset) &&
 	    rv__offset_id_format(&host, offset, again) != length)
 		abort();
-	if (rv__unique_id_parse(text, length, &id)) {
-		if (rv__unique_id_format(&id, again) != length)
-			abort();
-		(void)rv__unique_id_time(&id, INT64_C(1795351411475));
-	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

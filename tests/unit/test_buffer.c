@@ -102,16 +102,6 @@ START_TEST(reading_past_the_end_fails_and_yields_zeros)
 }
 END_TEST
 
-START_TEST(dropped_bytes_leave_from_the_front)
-{
-	rv__buffer_add_text(&buffer, "abcdef");
-	rv__buffer_drop(&buffer, 2);
-	ck_assert_str_eq(rv__buffer_text(&buffer), "cdef");
-	rv__buffer_drop(&buffer, 99);
-	ck_assert_uint_eq(buffer.length, 0);
-}
-END_TEST
-
 START_TEST(taken_bytes_belong_to_the_caller)
 {
 	size_t length = 0;
@@ -131,8 +121,7 @@ int main(void)
 	const TTest *const cases[] = {zeroed_memory_is_an_empty_buffer, appended_pieces_stand_in_order,
 	    text_ends_with_a_zero_that_does_not_count, the_limit_is_kept_and_the_failure_stays,
 	    a_size_near_the_end_of_the_range_does_not_wrap, integers_are_big_endian,
-	    reading_past_the_end_fails_and_yields_zeros, dropped_bytes_leave_from_the_front,
-	    taken_bytes_belong_to_the_caller, NULL};
+	    reading_past_the_end_fails_and_yields_zeros, taken_bytes_belong_to_the_caller, NULL};
 
 	return unit_run("buffer", cases, setup, teardown);
 }

@@ -29,7 +29,6 @@ START_TEST(an_empty_map_has_nothing)
 	size_t cursor = 0;
 
 	ck_assert_ptr_null(rv__map_get(&map, "x"));
-	ck_assert(!rv__map_has(&map, "x"));
 	ck_assert_ptr_null(rv__map_remove(&map, "x"));
 	ck_assert(!rv__map_next(&map, &cursor, NULL, NULL));
 }
@@ -61,7 +60,7 @@ END_TEST
 START_TEST(case_counts_unless_told_otherwise)
 {
 	ck_assert_int_eq(rv__map_put(&map, "Input", value_of(1), NULL), RV_OK);
-	ck_assert(!rv__map_has(&map, "input"));
+	ck_assert_ptr_null(rv__map_get(&map, "input"));
 	rv__map_finish(&map);
 	map.flags = RV__MAP_NOCASE;
 	ck_assert_int_eq(rv__map_put(&map, "Input", value_of(1), NULL), RV_OK);

@@ -301,36 +301,6 @@ START_TEST(an_offset_id_is_javas_and_reads_back)
 }
 END_TEST
 
-START_TEST(a_unique_id_reads_back_and_knows_its_month)
-{
-	struct rv__unique_id id = {.host = {.ip = {10, 0, 0, 5}, .length = 4},
-	    .pid = 4711,
-	    .loader = 0xDEADBEEF,
-	    .month_ms = 86400000,
-	    .counter = 9};
-	struct rv__unique_id parsed;
-	char text[RV__OFFSET_ID_MAX + 1];
-	int64_t now = INT64_C(1795351411475); /* 22 November 2026 */
-	int64_t made;
-
-	ck_assert_uint_eq(rv__unique_id_format(&id, text), 32);
-	ck_assert_str_eq(text,
-	    "0A000005"
-	    "1267"
-	    "DEADBEEF"
-	    "05265C00"
-	    "0009");
-	ck_assert(rv__unique_id_parse(text, 32, &parsed));
-	ck_assert_uint_eq(parsed.pid, 4711);
-	ck_assert_uint_eq(parsed.counter, 9);
-	made = rv__unique_id_time(&parsed, now);
-	ck_assert(made <= now && now - made < INT64_C(31) * 86400000);
-	parsed.month_ms = 30U * 86400000U; /* later than now: last month's */
-	made = rv__unique_id_time(&parsed, now);
-	ck_assert(made <= now && now - made < INT64_C(31) * 86400000);
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const cases[] = {a_java_record_decodes_to_its_parts, encoding_gives_the_java_bytes_back,
@@ -338,8 +308,7 @@ int main(void)
 	    lengths_that_do_not_fit_are_errors, a_long_topic_makes_a_v2_record_and_ipv6_hosts_set_their_bits,
 	    what_does_not_fit_the_format_is_refused, properties_are_read_with_and_without_the_last_separator,
 	    what_java_drops_is_dropped, appending_finds_the_separator_first, copying_leaves_out_what_is_named,
-	    the_hash_is_javas, an_offset_id_is_javas_and_reads_back,
-	    a_unique_id_reads_back_and_knows_its_month, NULL};
+	    the_hash_is_javas, an_offset_id_is_javas_and_reads_back, NULL};
 
 	return unit_run("record", cases, setup, teardown);
 }
