@@ -16,6 +16,7 @@ struct bind_call {
 	struct rv__rmq_consumer *consumer;
 	char *topic, *retry; /* owned */
 	bool failed;
+	bool up; /* as judged; the state may change at any time after */
 };
 
 static void destroy(struct rv__rmq_consumer *consumer)
@@ -48,13 +49,13 @@ static void destroy(struct rv__rmq_consumer *consumer)
 static void tell(struct rv__rmq_consumer *consumer, bool up)
 {
 	if (consumer->bind_call) {
-		struct rv__rmq_call *call = consumer->bind_call;
+		struct bind_call *bind = (struct bind_call *)consumer->bind_call;
 
 		consumer->bind_call = NULL;
-		consumer->up = up;
+		consumer->up = bind->up = up;
 		if (!up) /* the reason; that it waits is said by bind_consumer() */
 			consumer->sink_ops->state(consumer->sink, &consumer->trouble);
-		rv__rmq_call_done(call);
+		rv__rmq_call_done(&bind->call);
 		return;
 	}
 	if (consumer->up == up || consumer->close_call)
@@ -356,7 +357,7 @@ rv_err rv__rmq_bind_consumer(void *binder, const struct rv_consumer_spec *spec, 
 	}
 	*info = (struct rv_consumer_info){.dead_letter = consumer->retry.topic && !consumer->anonymous,
 	    .redelivers = consumer->retry.topic != NULL,
-	    .waiting = !consumer->up};
+	    .waiting = !bind.up};
 	*ret_consumer = consumer;
 	return RV_OK;
 }

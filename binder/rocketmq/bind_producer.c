@@ -13,6 +13,7 @@ enum { FIRST_JUDGEMENT_MS = 1000, ASK_MS = 3000, SEND_MS = 3000 };
 struct bind_call {
 	struct rv__rmq_call call;
 	struct rv__rmq_producer *producer;
+	struct rv_producer_info *info;
 	char *topic; /* owned */
 	bool failed;
 };
@@ -27,16 +28,35 @@ static void destroy(struct rv__rmq_producer *producer)
 
 /* -- judging: is the way to the broker open? -------------------------------------------------- */
 
+static void fill_info(const struct rv__rmq_producer *producer, struct rv_producer_info *info)
+{
+	size_t queues =
+	    producer->topic->known ? producer->topic->write_count : producer->template_topic->write_count;
+
+	*info = (struct rv_producer_info){.partition_count = (int32_t)queues,
+	    .send_timeout_ms = producer->own_timeout ? producer->plan.timeout_ms : 0,
+	    .max_message_size = (size_t)producer->plan.max_message_size,
+	    .queued_is_sent = producer->plan.queued_is_sent,
+	    .waiting = !producer->up};
+}
+
+/* The answer to bind_producer(): from here on route and state may change at any time. */
+static void finish_bind(struct rv__rmq_producer *producer, bool up)
+{
+	struct bind_call *bind = (struct bind_call *)producer->bind_call;
+
+	producer->bind_call = NULL;
+	producer->up = up;
+	fill_info(producer, bind->info);
+	if (!up) /* the reason; that it waits is said by bind_producer() */
+		producer->sink_ops->state(producer->sink, &producer->trouble);
+	rv__rmq_call_done(&bind->call);
+}
+
 static void tell(struct rv__rmq_producer *producer, bool up)
 {
 	if (producer->bind_call) {
-		struct rv__rmq_call *call = producer->bind_call;
-
-		producer->bind_call = NULL;
-		producer->up = up;
-		if (!up) /* the reason; that it waits is said by bind_producer() */
-			producer->sink_ops->state(producer->sink, &producer->trouble);
-		rv__rmq_call_done(call);
+		finish_bind(producer, up);
 		return;
 	}
 	if (producer->up == up)
@@ -226,18 +246,6 @@ static rv_err prepare(struct rv__rmq_producer *producer, const struct rv_produce
 	return rv__rmq_check_name("group", producer->group, RV__GROUP_NAME_MAX, err);
 }
 
-static void fill_info(const struct rv__rmq_producer *producer, struct rv_producer_info *info)
-{
-	size_t queues =
-	    producer->topic->known ? producer->topic->write_count : producer->template_topic->write_count;
-
-	*info = (struct rv_producer_info){.partition_count = (int32_t)queues,
-	    .send_timeout_ms = producer->own_timeout ? producer->plan.timeout_ms : 0,
-	    .max_message_size = (size_t)producer->plan.max_message_size,
-	    .queued_is_sent = producer->plan.queued_is_sent,
-	    .waiting = !producer->up};
-}
-
 static const char *own_namespace(const char *binder, const char *binding)
 {
 	if (binding && *binding)
@@ -253,7 +261,7 @@ rv_err rv__rmq_bind_producer(void *binder, const struct rv_producer_spec *spec, 
 	const char *space =
 	    own_namespace(client->settings->common.namespace_name, settings->common.namespace_name);
 	struct rv__rmq_producer *producer = calloc(1, sizeof *producer);
-	struct bind_call bind = {.producer = producer};
+	struct bind_call bind = {.producer = producer, .info = info};
 	rv_err failed;
 
 	if (!producer)
@@ -276,7 +284,6 @@ rv_err rv__rmq_bind_producer(void *binder, const struct rv_producer_spec *spec, 
 		destroy(producer);
 		return failed;
 	}
-	fill_info(producer, info);
 	*ret_producer = producer;
 	return RV_OK;
 }

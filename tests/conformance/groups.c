@@ -134,9 +134,11 @@ START_TEST(two_bindings_on_one_destination_both_receive)
 	kit_recorder_init(&rb);
 	kit_service_init(&consumer);
 	kit_property(&consumer, "spring.cloud.stream.bindings.input1.destination=%s", destination);
-	kit_property(&consumer, "spring.cloud.stream.bindings.input1.group=one");
+	kit_property(
+	    &consumer, "spring.cloud.stream.bindings.input1.group=%s", kit_group("one", destination));
 	kit_property(&consumer, "spring.cloud.stream.bindings.input2.destination=%s", destination);
-	kit_property(&consumer, "spring.cloud.stream.bindings.input2.group=two");
+	kit_property(
+	    &consumer, "spring.cloud.stream.bindings.input2.group=%s", kit_group("two", destination));
 	kit_service_create(&consumer);
 	rv_app_enable_binding(consumer.app, RV_INPUTS("input1", "input2"));
 	rv_app_listen(consumer.app, "input1", kit_listen, &ra);
@@ -215,13 +217,16 @@ END_TEST
 
 START_TEST(a_required_group_misses_nothing)
 {
-	static const char *const more[] = {
-	    "spring.cloud.stream.bindings.output.producer.required-groups=r1,r2", NULL};
 	const char *destination = kit_destination();
+	char groups[256];
+	const char *const more[] = {groups, NULL};
 	struct kit_service consumer, producer;
 	struct kit_recorder recorder;
-	rv_channel *output = kit_producer(&producer, destination, more);
+	rv_channel *output;
 
+	snprintf(groups, sizeof groups, "spring.cloud.stream.bindings.output.producer.required-groups=%s,%s",
+	    kit_group("r1", destination), kit_group("r2", destination));
+	output = kit_producer(&producer, destination, more);
 	kit_recorder_init(&recorder);
 	kit_send(output, "m", 0, 3);
 	kit_consumer(&consumer, destination, "r2", &recorder, NULL);

@@ -24,6 +24,16 @@ const char *kit_destination(void)
 	return name;
 }
 
+const char *kit_group(const char *group, const char *destination)
+{
+	static char names[16][96];
+	static int next;
+	char *name = names[next++ % 16];
+
+	snprintf(name, sizeof names[0], "%s-%.*s", group, (int)strcspn(destination, ", "), destination);
+	return name;
+}
+
 /* -- recorders -------------------------------------------------------------------------------- */
 
 void kit_recorder_init(struct kit_recorder *recorder)
@@ -214,7 +224,8 @@ void kit_consumer(struct kit_service *service, const char *destination, const ch
 	kit_service_init(service);
 	kit_property(service, "spring.cloud.stream.bindings.input.destination=%s", destination);
 	if (group)
-		kit_property(service, "spring.cloud.stream.bindings.input.group=%s", group);
+		kit_property(
+		    service, "spring.cloud.stream.bindings.input.group=%s", kit_group(group, destination));
 	for (; more && *more; more++)
 		kit_property(service, "%s", *more);
 	kit_service_create(service);

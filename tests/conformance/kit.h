@@ -32,6 +32,8 @@ extern int kit_argument_count;
 
 /** A name that nobody used before; static memory of the case, a new one each call. */
 const char *kit_destination(void);
+/** The full name of a group on a (first) destination: what an earlier case sent back to its own group comes to nobody else. */
+const char *kit_group(const char *group, const char *destination);
 
 /* -- recorders ------------------------------------------------------------------------------------ */
 
@@ -89,7 +91,7 @@ void kit_service_start(struct kit_service *service);
 /** Asks it to stop, joins; the exit code. */
 int kit_service_stop(struct kit_service *service);
 
-/** A service with one input, ready. group NULL: anonymous. `more`: further properties, NULL-terminated, may be NULL. */
+/** A service with one input, ready. group: its first name for kit_group(); NULL: anonymous. `more`: further properties, NULL-terminated, may be NULL. */
 void kit_consumer(struct kit_service *service, const char *destination, const char *group,
     struct kit_recorder *recorder, const char *const *more);
 /** A service with the one output `output`, ready. */

@@ -237,7 +237,8 @@ START_TEST(a_listener_may_send)
 	kit_consumer(&consumer, second, "g", &recorder, NULL);
 	kit_service_init(&middle);
 	kit_property(&middle, "spring.cloud.stream.bindings.input.destination=%s", destination);
-	kit_property(&middle, "spring.cloud.stream.bindings.input.group=middle");
+	kit_property(
+	    &middle, "spring.cloud.stream.bindings.input.group=%s", kit_group("middle", destination));
 	kit_property(&middle, "spring.cloud.stream.bindings.output.destination=%s", second);
 	kit_service_create(&middle);
 	rv_app_enable_binding(middle.app, RV_PROCESSOR);
