@@ -23,7 +23,7 @@ static inline int unit_run(const char *name, const TTest *const *cases, SFun set
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(group, 30);
+	tcase_set_timeout(group, 100); /* a guard against hanging, not a measure */
 	tcase_add_checked_fixture(group, setup, teardown);
 	for (; *cases; cases++)
 		tcase_add_test(group, *cases);
