@@ -24,8 +24,6 @@ struct rv__management_settings {
 	int64_t show_details; /* enum rv__show_details */
 };
 
-extern const struct rv_prop_table rv__management_table;
-
 /* The module's state; the context of every endpoint's handler. */
 struct rv__actuator {
 	struct rv__host *host;

@@ -54,7 +54,7 @@ static const struct rv_prop_desc rows[] = {
     {.name = NULL},
 };
 
-const struct rv_prop_table rv__management_table = {rows, sizeof(struct rv__management_settings)};
+static const struct rv_prop_table table = {rows, sizeof(struct rv__management_settings)};
 
 /* -- what endpoints share --------------------------------------------------------------- */
 
@@ -182,7 +182,7 @@ static rv_err check(struct rv__host *host, void **state, struct rv__problems *pr
 		return RV_E_NOMEM;
 	actuator->listen_fd = -1;
 	actuator->host = host;
-	rv__config_fill(host->config, &rv__management_table, prefixes, &actuator->settings, problems);
+	rv__config_fill(host->config, &table, prefixes, &actuator->settings, problems);
 	/* The HTTP module tells its own mistakes. */
 	rv__http_settings_read(&actuator->http, host->config, &told);
 	rv__problems_finish(&told);
@@ -245,7 +245,7 @@ static void close_module(struct rv__host *host, void *state)
 }
 
 static const struct rv__section sections[] = {
-    {.prefix = "management", .table = &rv__management_table, .title = "Actuator"},
+    {.prefix = "management", .table = &table, .title = "Actuator"},
     {.prefix = NULL},
 };
 

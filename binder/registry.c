@@ -59,7 +59,8 @@ static const char *missing_member(const struct rv_binder_ops *ops)
 	return NULL;
 }
 
-rv_err rv__binder_verify(const struct rv_binder_ops *ops, struct rv_error *err)
+/* Checks the ABI number and every required pointer. */
+static rv_err verify(const struct rv_binder_ops *ops, struct rv_error *err)
 {
 	const char *missing;
 
@@ -114,7 +115,7 @@ const struct rv_binder_ops *rv__binder_lookup(const char *type)
 /* Locks: registered.lock held. */
 static rv_err add(const struct rv_binder_ops *ops, struct rv_error *err)
 {
-	rv_err code = rv__binder_verify(ops, err);
+	rv_err code = verify(ops, err);
 
 	if (code != RV_OK)
 		return code;
@@ -162,7 +163,7 @@ static const struct rv_binder_ops *open_module(const char *file, const char *typ
 		    RV_BINDER_ABI);
 		return NULL;
 	}
-	if (rv__binder_verify(ops, err) != RV_OK)
+	if (verify(ops, err) != RV_OK)
 		return NULL;
 	if (strcmp(ops->type, type) != 0) {
 		rv_error_set(err, RV_E_INVALID, RV__N_BINDER_CONTRACT, "binder",

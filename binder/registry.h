@@ -27,9 +27,6 @@ const struct rv_binder_ops *rv__binder_lookup(const char *type);
 const struct rv_binder_ops *rv__binder_find(
     const char *type, const struct rv_strings *path, struct rv_error *err);
 
-/** Checks the ABI number and every required pointer, as rv_binder_register() does. */
-rv_err rv__binder_verify(const struct rv_binder_ops *ops, struct rv_error *err);
-
 /** Visits all binders in this process. */
 void rv__binder_each(void (*visit)(void *arg, const struct rv_binder_ops *ops), void *arg);
 

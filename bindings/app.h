@@ -78,12 +78,6 @@ int rv__app_run_only(rv_app *app);
 /** Reads the properties and judges them and all declarations. false: problems has fatal ones. */
 bool rv__app_configure(rv_app *app);
 
-/** Starts what is configured; RV_OK or why not. */
-rv_err rv__app_start(rv_app *app, struct rv_error *err);
-/** Moves bindings on until a stop is requested. */
-void rv__app_loop(rv_app *app);
-void rv__app_stop(rv_app *app);
-
 /** Frees everything; not after work was left in listeners. */
 void rv__app_destroy(rv_app *app);
 

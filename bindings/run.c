@@ -133,7 +133,8 @@ static void log_ready(rv_app *app)
 	rv__buffer_finish(&ports);
 }
 
-rv_err rv__app_start(rv_app *app, struct rv_error *err)
+/* Starts what is configured; RV_OK or why not. */
+static rv_err start(rv_app *app, struct rv_error *err)
 {
 	rv_err code = start_modules(app, RV__PHASE_BROKER, err);
 
@@ -183,7 +184,8 @@ static int64_t step_all(rv_app *app)
 	return next_ns;
 }
 
-void rv__app_loop(rv_app *app)
+/* Moves bindings on until a stop is requested. */
+static void loop(rv_app *app)
 {
 	while (!atomic_load(&app->stop_requested)) {
 		int64_t next_ns = step_all(app);
@@ -246,7 +248,7 @@ static void stop_bindings(rv_app *app, bool inputs, int64_t deadline_ns)
 			app->left += app->bindings[i]->left;
 }
 
-void rv__app_stop(rv_app *app)
+static void stop(rv_app *app)
 {
 	int64_t deadline_ns = rv__monotonic_ns() + app->settings.stop_deadline_ms * 1000000;
 
@@ -275,14 +277,14 @@ void rv__app_stop(rv_app *app)
 static int run_configured(rv_app *app)
 {
 	struct rv_error error = {0};
-	rv_err code = rv__app_start(app, &error);
+	rv_err code = start(app, &error);
 
 	if (code == RV_OK)
-		rv__app_loop(app);
+		loop(app);
 	else
 		rv_log(RV_LOG_ERROR, error.where[0] ? error.where : "app", "RV%04u %s",
 		    (unsigned)error.number, error.text);
-	rv__app_stop(app);
+	stop(app);
 	if (code == RV_E_CONFIG)
 		return 2;
 	return code != RV_OK || app->left + app->stuck > 0 ? 1 : 0;

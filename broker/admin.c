@@ -14,53 +14,7 @@
 
 typedef void (*handler_fn)(struct rv__request *request);
 
-static const struct {
-	int32_t code;
-	handler_fn handler;
-} handlers[] = {
-    {RV__REQ_QUERY_MESSAGE, rv__admin_query_message},
-    {RV__REQ_UPDATE_AND_CREATE_TOPIC, rv__admin_update_topic},
-    {RV__REQ_GET_ALL_TOPIC_CONFIG, rv__admin_all_topics},
-    {RV__REQ_UPDATE_BROKER_CONFIG, rv__admin_update_config},
-    {RV__REQ_GET_BROKER_CONFIG, rv__admin_config},
-    {RV__REQ_GET_BROKER_RUNTIME_INFO, rv__admin_runtime},
-    {RV__REQ_VIEW_MESSAGE_BY_ID, rv__admin_view_message},
-    {RV__REQ_GET_ALL_CONSUMER_OFFSET, rv__admin_all_offsets},
-    {RV__REQ_GET_ALL_DELAY_OFFSET, rv__admin_all_delays},
-    {RV__REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, rv__admin_update_group},
-    {RV__REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG, rv__admin_all_groups},
-    {RV__REQ_GET_TOPIC_STATS_INFO, rv__admin_topic_stats},
-    {RV__REQ_GET_CONSUMER_CONNECTION_LIST, rv__admin_consumers},
-    {RV__REQ_GET_PRODUCER_CONNECTION_LIST, rv__admin_producers},
-    {RV__REQ_DELETE_SUBSCRIPTIONGROUP, rv__admin_delete_group},
-    {RV__REQ_GET_CONSUME_STATS, rv__admin_consume_stats},
-    {RV__REQ_DELETE_TOPIC_IN_BROKER, rv__admin_delete_topic},
-    {RV__REQ_INVOKE_BROKER_TO_RESET_OFFSET, rv__admin_reset_offset},
-    {RV__REQ_QUERY_TOPIC_CONSUME_BY_WHO, rv__admin_consumed_by},
-    {RV__REQ_QUERY_CONSUME_TIME_SPAN, rv__admin_time_span},
-    {RV__REQ_GET_SYSTEM_TOPIC_LIST_FROM_BROKER, rv__admin_system_topics},
-    {RV__REQ_CLEAN_EXPIRED_CONSUMEQUEUE, rv__admin_nothing_to_do},
-    {RV__REQ_CLEAN_UNUSED_TOPIC, rv__admin_nothing_to_do},
-    {RV__REQ_DELETE_EXPIRED_COMMITLOG, rv__admin_nothing_to_do},
-    {RV__REQ_GET_CONSUMER_RUNNING_INFO, rv__admin_running_info},
-    {RV__REQ_CONSUME_MESSAGE_DIRECTLY, rv__admin_consume_directly},
-    {RV__REQ_CLONE_GROUP_OFFSET, rv__admin_clone_offset},
-    {RV__REQ_VIEW_BROKER_STATS_DATA, rv__admin_stats_data},
-    {RV__REQ_QUERY_CONSUME_QUEUE, rv__admin_query_queue},
-    {RV__REQ_GET_ALL_PRODUCER_INFO, rv__admin_all_producers},
-    {RV__REQ_GET_TOPIC_CONFIG, rv__admin_topic},
-    {RV__REQ_GET_SUBSCRIPTIONGROUP_CONFIG, rv__admin_group},
-};
-
-handler_fn rv__admin_find(int32_t code)
-{
-	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-		if (handlers[i].code == code)
-			return handlers[i].handler;
-	return NULL;
-}
-
-void rv__admin_nothing_to_do(struct rv__request *request)
+static void answer_nothing_to_do(struct rv__request *request)
 {
 	rv__answer(request, RV__RSP_SUCCESS, NULL);
 }
@@ -109,7 +63,7 @@ static void add_store(struct rv__buffer *body, const struct rv__broker *broker)
 	add_number(body, "earliestMessageTimeStamp", -1);
 }
 
-void rv__admin_runtime(struct rv__request *request)
+static void tell_runtime(struct rv__request *request)
 {
 	const struct rv__broker *broker = request->broker;
 	struct rv__buffer body = RV__BUFFER_INIT(0);
@@ -146,7 +100,7 @@ void rv__admin_runtime(struct rv__request *request)
 
 /* -- configuration ------------------------------------------------------------------------------------------------ */
 
-void rv__admin_config(struct rv__request *request)
+static void tell_config(struct rv__request *request)
 {
 	const struct rv__broker *broker = request->broker;
 	const struct rv__broker_settings *settings = &broker->settings;
@@ -183,18 +137,66 @@ void rv__admin_config(struct rv__request *request)
 }
 
 /* In Apache's broker this command has allowed to run programs (CVE-2023-33246). */
-void rv__admin_update_config(struct rv__request *request)
+static void refuse_config(struct rv__request *request)
 {
 	rv__answer(request, RV__RSP_NO_PERMISSION,
 	    "the configuration is not changed over the network; change the properties file and start the "
 	    "broker again");
 }
 
-void rv__admin_stats_data(struct rv__request *request)
+static void tell_stats(struct rv__request *request)
 {
 	char name[RV__NAME_SIZE], key[2 * RV__NAME_SIZE];
 
 	if (rv__need_text(request, "statsName", name, sizeof(name)) &&
 	    rv__need_text(request, "statsKey", key, sizeof(key)))
 		rv__answer_format(request, RV__RSP_SYSTEM_ERROR, "The stats <%s> <%s> not exist", name, key);
+}
+
+/* -- which handler -------------------------------------------------------------------------------------------- */
+
+static const struct {
+	int32_t code;
+	handler_fn handler;
+} handlers[] = {
+    {RV__REQ_QUERY_MESSAGE, rv__admin_query_message},
+    {RV__REQ_UPDATE_AND_CREATE_TOPIC, rv__admin_update_topic},
+    {RV__REQ_GET_ALL_TOPIC_CONFIG, rv__admin_all_topics},
+    {RV__REQ_UPDATE_BROKER_CONFIG, refuse_config},
+    {RV__REQ_GET_BROKER_CONFIG, tell_config},
+    {RV__REQ_GET_BROKER_RUNTIME_INFO, tell_runtime},
+    {RV__REQ_VIEW_MESSAGE_BY_ID, rv__admin_view_message},
+    {RV__REQ_GET_ALL_CONSUMER_OFFSET, rv__admin_all_offsets},
+    {RV__REQ_GET_ALL_DELAY_OFFSET, rv__admin_all_delays},
+    {RV__REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, rv__admin_update_group},
+    {RV__REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG, rv__admin_all_groups},
+    {RV__REQ_GET_TOPIC_STATS_INFO, rv__admin_topic_stats},
+    {RV__REQ_GET_CONSUMER_CONNECTION_LIST, rv__admin_consumers},
+    {RV__REQ_GET_PRODUCER_CONNECTION_LIST, rv__admin_producers},
+    {RV__REQ_DELETE_SUBSCRIPTIONGROUP, rv__admin_delete_group},
+    {RV__REQ_GET_CONSUME_STATS, rv__admin_consume_stats},
+    {RV__REQ_DELETE_TOPIC_IN_BROKER, rv__admin_delete_topic},
+    {RV__REQ_INVOKE_BROKER_TO_RESET_OFFSET, rv__admin_reset_offset},
+    {RV__REQ_QUERY_TOPIC_CONSUME_BY_WHO, rv__admin_consumed_by},
+    {RV__REQ_QUERY_CONSUME_TIME_SPAN, rv__admin_time_span},
+    {RV__REQ_GET_SYSTEM_TOPIC_LIST_FROM_BROKER, rv__admin_system_topics},
+    {RV__REQ_CLEAN_EXPIRED_CONSUMEQUEUE, answer_nothing_to_do},
+    {RV__REQ_CLEAN_UNUSED_TOPIC, answer_nothing_to_do},
+    {RV__REQ_DELETE_EXPIRED_COMMITLOG, answer_nothing_to_do},
+    {RV__REQ_GET_CONSUMER_RUNNING_INFO, rv__admin_running_info},
+    {RV__REQ_CONSUME_MESSAGE_DIRECTLY, rv__admin_consume_directly},
+    {RV__REQ_CLONE_GROUP_OFFSET, rv__admin_clone_offset},
+    {RV__REQ_VIEW_BROKER_STATS_DATA, tell_stats},
+    {RV__REQ_QUERY_CONSUME_QUEUE, rv__admin_query_queue},
+    {RV__REQ_GET_ALL_PRODUCER_INFO, rv__admin_all_producers},
+    {RV__REQ_GET_TOPIC_CONFIG, rv__admin_topic},
+    {RV__REQ_GET_SUBSCRIPTIONGROUP_CONFIG, rv__admin_group},
+};
+
+handler_fn rv__admin_find(int32_t code)
+{
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
+		if (handlers[i].code == code)
+			return handlers[i].handler;
+	return NULL;
 }

@@ -30,18 +30,11 @@ void rv__admin_reset_offset(struct rv__request *request);
 void rv__admin_clone_offset(struct rv__request *request);
 void rv__admin_all_offsets(struct rv__request *request);
 void rv__admin_all_delays(struct rv__request *request);
-void rv__admin_consumer_status(struct rv__request *request);
 void rv__admin_running_info(struct rv__request *request);
 void rv__admin_consume_directly(struct rv__request *request);
 
 void rv__admin_view_message(struct rv__request *request);
 void rv__admin_query_message(struct rv__request *request);
 void rv__admin_query_queue(struct rv__request *request);
-
-void rv__admin_runtime(struct rv__request *request);
-void rv__admin_config(struct rv__request *request);
-void rv__admin_update_config(struct rv__request *request);
-void rv__admin_stats_data(struct rv__request *request);
-void rv__admin_nothing_to_do(struct rv__request *request);
 
 #endif

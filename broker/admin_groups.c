@@ -15,16 +15,6 @@
 
 /* -- settings ------------------------------------------------------------------------------------------------- */
 
-static void on_saved(void *arg, rv_err code, const struct rv_error *err)
-{
-	struct rv__ticket *ticket = arg;
-
-	rv__ticket_answer(
-	    ticket, code == RV_OK ? RV__RSP_SUCCESS : RV__RSP_SYSTEM_ERROR, code == RV_OK ? NULL : err->text);
-	rv__ticket_drop(ticket);
-	free(ticket);
-}
-
 /* The answer follows when the settings are on disk. */
 static void save_and_answer(struct rv__request *request)
 {
@@ -36,8 +26,8 @@ static void save_and_answer(struct rv__request *request)
 		return;
 	}
 	*ticket = rv__ticket_keep(request);
-	if (rv__groups_changed(request->broker, on_saved, ticket, &error) != RV_OK)
-		on_saved(ticket, error.code, &error);
+	if (rv__groups_changed(request->broker, rv__ticket_saved, ticket, &error) != RV_OK)
+		rv__ticket_saved(ticket, error.code, &error);
 }
 
 void rv__admin_update_group(struct rv__request *request)

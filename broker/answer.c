@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "broker/connection.h"
 #include "broker/server.h"
@@ -58,6 +59,14 @@ void rv__ticket_answer(const struct rv__ticket *ticket, int code, const char *re
 
 	if (rv__ticket_begin(ticket, &writer, code, remark))
 		rv__ticket_end(ticket, &writer, NULL, 0);
+}
+
+void rv__ticket_saved(void *ticket, rv_err code, const struct rv_error *err)
+{
+	rv__ticket_answer(
+	    ticket, code == RV_OK ? RV__RSP_SUCCESS : RV__RSP_SYSTEM_ERROR, code == RV_OK ? NULL : err->text);
+	rv__ticket_drop(ticket);
+	free(ticket);
 }
 
 bool rv__answer_begin(

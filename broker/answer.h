@@ -47,6 +47,8 @@ bool rv__ticket_begin(
 void rv__ticket_end(
     const struct rv__ticket *ticket, struct rv__command_writer *writer, const void *body, size_t length);
 void rv__ticket_answer(const struct rv__ticket *ticket, int code, const char *remark);
+/** A completion (rv__state_saved_fn) for a ticket on the heap: answers 0, or 1 with the error's sentence, and frees it. */
+void rv__ticket_saved(void *ticket, rv_err code, const struct rv_error *err);
 
 /* The same for the request at hand. */
 bool rv__answer_begin(
@@ -58,7 +60,7 @@ void rv__answer(struct rv__request *request, int code, const char *remark);
 void rv__answer_format(struct rv__request *request, int code, const char *format, ...) RV_PRINTF(3, 4);
 /** Code 0 with a body. When the buffer has failed, code 1. */
 void rv__answer_body(struct rv__request *request, const struct rv__buffer *body);
-/** Code 1 with the sentence of an error. */
+/** A code with the sentence of an error. */
 void rv__answer_error(struct rv__request *request, int code, const struct rv_error *err);
 
 /** A required text field into text[size]; when it is missing or too long, answers code 1 and returns false. */

@@ -333,16 +333,6 @@ static bool need_kv(struct rv__request *request, char *space, char *key)
 	    rv__need_text(request, "key", key, RV__NAME_SIZE);
 }
 
-static void on_saved(void *arg, rv_err code, const struct rv_error *err)
-{
-	struct rv__ticket *ticket = arg;
-
-	rv__ticket_answer(
-	    ticket, code == RV_OK ? RV__RSP_SUCCESS : RV__RSP_SYSTEM_ERROR, code == RV_OK ? NULL : err->text);
-	rv__ticket_drop(ticket);
-	free(ticket);
-}
-
 /* The answer follows when the table is on disk. */
 static void save_and_answer(struct rv__request *request)
 {
@@ -357,8 +347,8 @@ static void save_and_answer(struct rv__request *request)
 	rv__buffer_add_text(&text, "}");
 	if (ticket && rv__buffer_error(&text) == RV_OK) {
 		*ticket = rv__ticket_keep(request);
-		code = rv__state_file_save(
-		    broker->store, RV__NS_DOCUMENT, text.bytes, text.length, on_saved, ticket, &error);
+		code = rv__state_file_save(broker->store, RV__NS_DOCUMENT, text.bytes, text.length,
+		    rv__ticket_saved, ticket, &error);
 		if (code != RV_OK)
 			rv__ticket_drop(ticket);
 	}

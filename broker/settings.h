@@ -18,7 +18,7 @@ enum rv__flush { RV__FLUSH_SYNC, RV__FLUSH_ASYNC };
 
 enum { RV__DELAY_LEVELS_MAX = 64 };
 
-/* Strings are borrowed from the configuration; rv__broker_create() copies what it keeps. */
+/* Strings are borrowed from the configuration; rv__broker_open() copies what it keeps. */
 struct rv__broker_settings {
 	bool embedded; /* module only */
 	int64_t role;  /* enum rv__broker_role */

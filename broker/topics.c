@@ -89,11 +89,6 @@ struct rv__topic *rv__topics_next(const struct rv__broker *broker, size_t *curso
 	return rv__map_next(&broker->topics->by_name, cursor, NULL, &value) ? value : NULL;
 }
 
-size_t rv__topics_count(const struct rv__broker *broker)
-{
-	return broker->topics->by_name.count;
-}
-
 /* -- making ----------------------------------------------------------------------------------------- */
 
 static struct rv__topic *add_topic(struct rv__topics *topics, const char *name, int32_t read_queues,
@@ -132,10 +127,10 @@ struct rv__topic *rv__topic_ensure(struct rv__broker *broker, const char *name, 
 		    name, RV__TOPIC_NAME_MAX, QUEUES_MAX);
 		return NULL;
 	}
-	if ((int64_t)rv__topics_count(broker) >= broker->settings.max_topics) {
+	if ((int64_t)broker->topics->by_name.count >= broker->settings.max_topics) {
 		rv_error_set(err, RV_E_FULL, RV__N_BROKER_LIMIT, RV__TOPIC,
 		    "topic '%s' is not made: there are %zu topics, the limit (maxTopics)", name,
-		    rv__topics_count(broker));
+		    broker->topics->by_name.count);
 		return NULL;
 	}
 	topic = add_topic(broker->topics, name, read_queues, write_queues, perm, sysflag);

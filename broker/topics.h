@@ -92,7 +92,6 @@ struct rv__topic_queue *rv__topic_queue_of(const struct rv__broker *broker, cons
 
 /** Walks all topics; *cursor starts at 0; NULL at the end. */
 struct rv__topic *rv__topics_next(const struct rv__broker *broker, size_t *cursor);
-size_t rv__topics_count(const struct rv__broker *broker);
 
 /** One TopicConfig object, and the whole document. */
 void rv__topic_encode(struct rv__buffer *out, const struct rv__topic *topic);

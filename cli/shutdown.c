@@ -48,7 +48,7 @@ static bool parse_seconds(const char *text, long *ret_seconds)
 
 static int read_arguments(int argc, char **argv, struct wish *wish)
 {
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && argv[i]; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 
 		if (strcmp(argv[i], "--store") == 0 && value) {

@@ -25,7 +25,8 @@ static const char *const reserved[] = {"KEYS", "TAGS", "WAIT", "DELAY", "RETRY_T
     "TIMER_ENQUEUE_MS", "TIMER_DEQUEUE_MS", "TIMER_ROLL_TIMES", "TIMER_DEL_UNIQKEY", "TIMER_DELAY_LEVEL",
     "DLQ_ORIGIN_TOPIC", "DLQ_ORIGIN_MESSAGE_ID", "__BORNHOST", "BORN_TIMESTAMP", "__CRC32#", "TRACE_CONTEXT"};
 
-bool rv__rmq_reserved(const char *name, size_t length)
+/* Whether RocketMQ keeps that property name for itself, so that it is no user property. */
+static bool is_reserved(const char *name, size_t length)
 {
 	/* Nearly all header names begin with a small letter, no reserved one does. */
 	if (length == 0 || (name[0] >= 'a' && name[0] <= 'z'))
@@ -103,7 +104,7 @@ static rv_err append_users(
 	const char *name, *value;
 
 	for (size_t i = 0; rv_message_header_at(message, i, &name, &value); i++) {
-		if (rv__rmq_reserved(name, strlen(name)) || steers(name) || is_blank(value))
+		if (is_reserved(name, strlen(name)) || steers(name) || is_blank(value))
 			continue;
 		if (!legal(name) || !legal(value))
 			return bad_header(err, name);
@@ -217,7 +218,7 @@ static void put_properties(struct incoming *in, const struct rv__record *record,
 		} else if (name.length == 8 && memcmp(name.bytes, "UNIQ_KEY", 8) == 0) {
 			*ret_id = (struct rv_span){value, length};
 			PUT(PREFIX "MQ_MESSAGE_ID", value, length);
-		} else if (!rv__rmq_reserved(name.bytes, name.length) &&
+		} else if (!is_reserved(name.bytes, name.length) &&
 		    !(name.length == 2 && memcmp(name.bytes, "id", 2) == 0) &&
 		    !(name.length == 9 && memcmp(name.bytes, "timestamp", 9) == 0)) {
 			put(in, name.bytes, name.length, value, length);

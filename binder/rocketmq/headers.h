@@ -27,9 +27,6 @@ struct rv__rmq_outgoing {
 rv_err rv__rmq_properties_encode(struct rv__buffer *out, const rv_message *message, const char *instance,
     struct rv__rmq_outgoing *ret_outgoing, struct rv_error *err);
 
-/** Whether RocketMQ keeps that property name for itself, so that it is no user property. */
-bool rv__rmq_reserved(const char *name, size_t length);
-
 /* Where a received message's payload stands when it is not to be copied, or was unpacked. */
 struct rv__rmq_body {
 	const void *bytes;

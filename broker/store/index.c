@@ -181,7 +181,8 @@ static void undirty(rv__store *store, rv__queue *queue)
 	queue->dirty = false;
 }
 
-rv_err rv__index_flush(rv__store *store, rv__queue *queue, struct rv_error *err)
+/* Writes a queue's tail to its file. */
+static rv_err flush_tail(rv__store *store, rv__queue *queue, struct rv_error *err)
 {
 	rv_err code;
 
@@ -203,7 +204,7 @@ rv_err rv__index_flush_all(rv__store *store, struct rv_error *err)
 {
 	while (store->dirty) {
 		rv__queue *queue = store->dirty;
-		rv_err code = rv__index_flush(store, queue, err);
+		rv_err code = flush_tail(store, queue, err);
 
 		if (code != RV_OK)
 			return code;
@@ -240,7 +241,7 @@ static rv_err push(rv__store *store, rv__queue *queue, const struct rv__entry *e
 {
 	/* A failed flush is kept in index_stuck, which stops appends; the entry stays in memory. */
 	if (queue->tail_count >= RV__TAIL_MAX)
-		(void)rv__index_flush(store, queue, NULL);
+		(void)flush_tail(store, queue, NULL);
 	if (!rv__index_reserve(queue, 1))
 		return rv_error_set(err, RV_E_NOMEM, 0, RV__STORE_TOPIC,
 		    "no memory for the index of topic '%s'", queue->topic->name);

@@ -172,8 +172,7 @@ rv_err rv__index_add(rv__store *store, rv__queue *queue, int64_t queue_offset, c
  */
 rv_err rv__index_read(rv__store *store, rv__queue *queue, int64_t offset, struct rv__entry *entries,
     uint32_t n, uint32_t *ret_count, struct rv_error *err);
-/** Writes a queue's tail to its file. */
-rv_err rv__index_flush(rv__store *store, rv__queue *queue, struct rv_error *err);
+/** Writes the tails of all queues to their files. */
 rv_err rv__index_flush_all(rv__store *store, struct rv_error *err);
 /** Room for `extra` more entries in the tail, so that publishing cannot fail. */
 bool rv__index_reserve(rv__queue *queue, uint32_t extra);

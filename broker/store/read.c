@@ -303,7 +303,7 @@ static rv_err read_record(rv__store *store, int64_t physical_offset, struct rv__
 static rv_err find_entry(rv__store *store, int64_t physical_offset, struct rv__buffer *out,
     struct rv__entry *ret, struct rv_error *err)
 {
-	struct rv__record record;
+	struct rv__record record = {0};
 	rv__queue *queue;
 	uint32_t size;
 	uint32_t n;

@@ -465,16 +465,6 @@ void rv__store_tick(rv__store *store)
 		    err.text);
 }
 
-uint64_t rv__store_id(const rv__store *store)
-{
-	return store->id;
-}
-
-enum rv__store_level rv__store_get_level(const rv__store *store)
-{
-	return store->options.level;
-}
-
 void rv__store_stats(const rv__store *store, struct rv__store_stats *ret_stats)
 {
 	*ret_stats = store->stats;

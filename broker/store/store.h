@@ -114,9 +114,6 @@ void rv__store_close(rv__store *store);
  * store needed. */
 rv_err rv__store_holder(const char *directory, pid_t *ret_pid, struct rv_error *err);
 
-/** A random number made when the store was created. */
-uint64_t rv__store_id(const rv__store *store);
-enum rv__store_level rv__store_get_level(const rv__store *store);
 void rv__store_stats(const rv__store *store, struct rv__store_stats *ret_stats);
 
 /* -- appending --------------------------------------------------------------------- */

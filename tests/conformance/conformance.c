@@ -10,6 +10,7 @@
 #include "tests/conformance/kit.h"
 
 #include "binder/registry.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,6 @@ int main(int argc, char **argv)
 	struct rv_error error;
 	Suite *suite;
 	TCase *group;
-	SRunner *runner;
-	int failed;
 
 	if (argc < 2 || argv[1][0] == '-') {
 		fprintf(stderr, "usage: rivulet-conformance TYPE [--key=value ...]\n");
@@ -45,9 +44,5 @@ int main(int argc, char **argv)
 	kit_add_delivery(group);
 	kit_add_lifecycle(group);
 	suite_add_tcase(suite, group);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run_suite(suite);
 }

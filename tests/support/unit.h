@@ -15,24 +15,30 @@
 
 #include <stdlib.h>
 
+/** Runs a suite and frees it; the exit code. */
+static inline int unit_run_suite(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 /** Runs the cases as one suite. setup and teardown (may be NULL) run around each case, in its process. */
 static inline int unit_run(const char *name, const TTest *const *cases, SFun setup, SFun teardown)
 {
 	Suite *suite = suite_create(name);
 	TCase *group = tcase_create(name);
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(group, 100); /* a guard against hanging, not a measure */
 	tcase_add_checked_fixture(group, setup, teardown);
 	for (; *cases; cases++)
 		tcase_add_test(group, *cases);
 	suite_add_tcase(suite, group);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run_suite(suite);
 }
 
 #endif

@@ -371,8 +371,6 @@ int main(void)
 	    names_that_rocketmq_does_not_allow_are_refused, NULL};
 	Suite *suite = suite_create("rmq_peer");
 	TCase *single = tcase_create("one"), *loop = tcase_create("answers");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(single, begin, end);
 	tcase_add_checked_fixture(loop, begin, end);
@@ -383,9 +381,5 @@ int main(void)
 	tcase_add_loop_test(loop, a_consumer_survives_wrong_answers_to_all_its_questions, 0, 30);
 	suite_add_tcase(suite, single);
 	suite_add_tcase(suite, loop);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run_suite(suite);
 }

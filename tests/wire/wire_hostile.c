@@ -12,11 +12,6 @@
 
 static struct wire_client client, bad;
 
-static void setup(void)
-{
-	wire_setup();
-}
-
 static void open_both(void)
 {
 	wire_open();
@@ -237,5 +232,5 @@ int main(void)
 	    connections_over_the_limit_are_closed, configuration_is_not_changed_over_the_network,
 	    topics_and_groups_are_bounded, NULL};
 
-	return unit_run("wire_hostile", cases, setup, teardown);
+	return unit_run("wire_hostile", cases, wire_setup, teardown);
 }
