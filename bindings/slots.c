@@ -232,10 +232,11 @@ void rv__slot_check(struct rv__input *input, struct rv__slot *slot, struct rv__a
 
 void rv__after_run(struct rv__input *input, const struct rv__after *after)
 {
-	void *consumer = after->slot->source->consumer;
+	void *consumer;
 
 	if ((after->room == 0 && !after->released) || !rv__input_enter(input))
 		return;
+	consumer = after->slot->source->consumer; /* an unbind clears it once nobody is inside */
 	if (after->released)
 		input->ops->released(consumer, after->slot->id, after->epoch);
 	else
