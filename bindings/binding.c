@@ -12,10 +12,7 @@
 
 enum { FIRST_BACK_OFF_MS = 50, LAST_BACK_OFF_MS = 1000, LEAVE_NS = 300000000 };
 
-static const struct {
-	const char *own;
-	const char *spring;
-} words[] = {
+const struct rv__binding_words rv__binding_words[] = {
 #define X(symbol, own, spring) {own, spring},
     RV__BINDING_STATE_LIST(X)
 #undef X
@@ -73,7 +70,7 @@ static void note_news(struct rv__binding *binding, rv_log_level level, int64_t r
 
 static void tell(const struct rv__binding *binding, const struct rv__binding_news *news)
 {
-	const char *state = words[news->to].own;
+	const char *state = rv__binding_words[news->to].own;
 	char number[16] = "";
 	char retry[48] = "";
 
@@ -87,7 +84,7 @@ static void tell(const struct rv__binding *binding, const struct rv__binding_new
 		    news->why.code != RV_OK ? ": " : "", number, news->why.text, retry);
 	else
 		rv_log(RV_LOG_DEBUG, "binding", "channel=%s destination=%s: %s -> %s", binding->channel,
-		    binding->destination, words[news->from].own, state);
+		    binding->destination, rv__binding_words[news->from].own, state);
 }
 
 static void unlock_and_tell(struct rv__binding *binding)

@@ -27,6 +27,12 @@
 struct rv_app;
 struct rv__binder;
 
+/* The words of each state: our own, and those of Spring's JSON. */
+extern const struct rv__binding_words {
+	const char *own;
+	const char *spring;
+} rv__binding_words[];
+
 /* A change of state that is to be told once the lock is off. */
 struct rv__binding_news {
 	bool any;

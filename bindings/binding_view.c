@@ -5,15 +5,6 @@
 #include "base/clock.h"
 #include "bindings/app.h"
 
-static const struct {
-	const char *own;
-	const char *spring;
-} words[] = {
-#define X(symbol, own, spring) {own, spring},
-    RV__BINDING_STATE_LIST(X)
-#undef X
-};
-
 void rv__counters_add(struct rv__binding_counters *sum, const struct rv__input *input)
 {
 	sum->received += atomic_load(&input->received);
@@ -78,8 +69,8 @@ void rv__binding_view(struct rv__binding *binding, struct rv__binding_view *ret_
 	view_settings(binding, &view);
 	pthread_mutex_lock(&binding->lock);
 	*why = binding->why;
-	view.state = words[binding->state].spring;
-	view.true_state = words[binding->state].own;
+	view.state = rv__binding_words[binding->state].spring;
+	view.true_state = rv__binding_words[binding->state].own;
 	view.paused = binding->desired_paused;
 	view.desired_running = binding->desired_running;
 	view.since_ms = binding->since_ms;

@@ -72,11 +72,13 @@ static bool fill_interest(struct rv__interest *interest, const struct rv__subscr
 	    .version = subscription->version,
 	    .seen = true,
 	};
+	struct rv__tags tags = {0};
 	bool ok = fresh.topic && fresh.expression && fresh.type;
 
 	/* A malformed expression matches everything here; the client filters again by itself. */
 	if (ok && strcmp(fresh.type, "TAG") == 0)
-		(void)rv__tags_parse(fresh.expression, strlen(fresh.expression), &fresh.tags, NULL);
+		(void)rv__tags_parse(fresh.expression, strlen(fresh.expression), &tags, NULL);
+	fresh.tags = tags;
 	if (!ok) {
 		rv__interest_finish(&fresh);
 		return false;

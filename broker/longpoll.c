@@ -23,6 +23,16 @@ static void unlink_held(struct rv__held *held)
 		held->next->link = held->link;
 }
 
+static struct rv__held *take_first(struct rv__held **list)
+{
+	struct rv__held *held = *list;
+
+	*list = held->next;
+	if (held->next)
+		held->next->link = list;
+	return held;
+}
+
 static void free_held(struct rv__held *held)
 {
 	held->ticket.connection->held--;
@@ -93,9 +103,8 @@ void rv__longpoll_arrived(
 void rv__longpoll_wake(struct rv__broker *broker)
 {
 	while (broker->ready) {
-		struct rv__held *held = broker->ready;
+		struct rv__held *held = take_first(&broker->ready);
 
-		unlink_held(held);
 		if (rv__ticket_alive(&held->ticket))
 			rv__pull_again(broker, &held->ticket, &held->pull);
 		free_held(held);
@@ -135,9 +144,8 @@ void rv__longpoll_end(struct rv__broker *broker, struct rv__held **list, int cod
 {
 	(void)broker;
 	while (*list) {
-		struct rv__held *held = *list;
+		struct rv__held *held = take_first(list);
 
-		unlink_held(held);
 		rv__ticket_answer(&held->ticket, code, remark);
 		free_held(held);
 	}
@@ -155,5 +163,5 @@ void rv__longpoll_close(struct rv__broker *broker)
 	if (broker->topics)
 		each_held(broker, drop_one);
 	while (broker->ready)
-		drop_one(broker, broker->ready);
+		free_held(take_first(&broker->ready));
 }

@@ -6,6 +6,7 @@
 #include "broker/broker.h"
 #include "broker/store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -128,5 +129,8 @@ static int run_shutdown(int argc, char **argv)
 	struct wish wish = {.timeout_s = DEFAULT_TIMEOUT_S};
 	int status = read_arguments(argc, argv, &wish);
 
-	return status == RV__EXIT_OK ? stop(&wish) : status;
+	if (status != RV__EXIT_OK)
+		return status;
+	assert(wish.what);
+	return stop(&wish);
 }

@@ -19,10 +19,9 @@ struct bind_call {
 	bool up; /* as judged; the state may change at any time after */
 };
 
-static void destroy(struct rv__rmq_consumer *consumer)
+/* No answer may find the consumer after this. */
+static void end_requests(struct rv__rmq_consumer *consumer)
 {
-	while (consumer->queues)
-		rv__rmq_queue_destroy(consumer->queues);
 	while (consumer->moves) {
 		struct rv__rmq_move *move = consumer->moves;
 
@@ -33,6 +32,13 @@ static void destroy(struct rv__rmq_consumer *consumer)
 		rv__rmq_request_cancel(&consumer->ends[i].request);
 	rv__rmq_request_cancel(&consumer->main.request);
 	rv__rmq_request_cancel(&consumer->retry.request);
+}
+
+static void destroy(struct rv__rmq_consumer *consumer)
+{
+	while (consumer->queues)
+		rv__rmq_queue_destroy(consumer->queues);
+	end_requests(consumer);
 	uv_mutex_destroy(&consumer->lock);
 	rv__tags_finish(&consumer->tags);
 	free(consumer->ends);
@@ -527,16 +533,7 @@ static void finish_close(struct rv__rmq_consumer *consumer)
 	*slot = consumer->next;
 	uv_mutex_unlock(&client->view_lock);
 	/* Requests of what is left must not find it; the rest is freed by the caller. */
-	while (consumer->moves) {
-		struct rv__rmq_move *move = consumer->moves;
-
-		consumer->moves = move->next;
-		rv__rmq_move_destroy(move);
-	}
-	for (size_t i = 0; i < consumer->end_count; i++)
-		rv__rmq_request_cancel(&consumer->ends[i].request);
-	rv__rmq_request_cancel(&consumer->main.request);
-	rv__rmq_request_cancel(&consumer->retry.request);
+	end_requests(consumer);
 	consumer->close_call = NULL;
 	rv__rmq_call_done(&closing->call);
 }

@@ -43,7 +43,7 @@ RV_API rv_test *rv_test_start(
     rv_test_declare_fn declare, void *context, const char *const *properties, struct rv_error *err);
 
 /** Sends to the destination of an input (or output) channel from outside, as another service would. `message`
- * is borrowed. */
+ * is borrowed. RV_E_NOTFOUND for a channel that the application does not declare; else as rv_channel_send(). */
 RV_API rv_err rv_test_put(rv_test *test, const char *channel, rv_message *message, struct rv_error *err);
 
 /** Takes the next message that arrived at the destination of an output channel; owned (unref). NULL after
