@@ -3,7 +3,7 @@
 
 import os
 
-from . import maven, ports, processes, remoting, tap
+from . import maven, pair, ports, processes, remoting, tap
 
 _OPENS = ("--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED", "--add-opens=java.base/java.nio=ALL-UNNAMED",
           "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
@@ -31,10 +31,13 @@ registerNameServerPeriod=10000
 """
 
 
-class Apache:
+class Apache(pair.Pair):
     """Name server and broker as two JVMs; the same methods as inhouse.Broker."""
 
     kind = "apache"
+    name = "Apache RocketMQ"
+    ready_seconds = 60
+    stop_seconds = 20
 
     def __init__(self, flush="ASYNC_FLUSH"):
         why = maven.missing()
@@ -44,7 +47,6 @@ class Apache:
         self.home = processes.directory("apache")
         maven.write_logback(self.home, "namesrv", "broker")
         self._choose_ports()
-        self.namesrv_process = self.broker_process = None
 
     def _choose_ports(self):
         base = ports.reserve()
@@ -65,20 +67,6 @@ class Apache:
                              (*options, "-Duser.home=" + self.home))
         return processes.Process("apache-" + name, command, env={"ROCKETMQ_HOME": self.home, "NAMESRV_ADDR": ""})
 
-    def start(self, attempts=3):
-        """Both, ready to be used; takes other ports when somebody else was quicker."""
-        for attempt in range(attempts):
-            try:
-                self.start_name_server()  # first: a broker that misses it registers only 10 s later
-                self.start_broker()
-                return self
-            except RuntimeError:
-                if attempt + 1 == attempts:
-                    raise
-                self.stop()
-                self._choose_ports()
-        return self
-
     def start_name_server(self, wait=True):
         self.namesrv_process = self._jvm("namesrv", "org.apache.rocketmq.namesrv.NamesrvStartup", "64m")
         if wait:
@@ -94,33 +82,8 @@ class Apache:
         self._wait(lambda: remoting.has_route(self.name_server, "TBW102"), self.namesrv_process,
                    self.broker_process)
 
-    @staticmethod
-    def _wait(condition, *needed):
-        def look():
-            for process in needed:
-                if not process.alive():
-                    raise RuntimeError("%s ended: %s" % (process.name, process.tail()))
-            return condition()
-
-        processes.wait_for(look, 60, "Apache RocketMQ", every=0.05)
-
     def stop_broker(self):
-        self.broker_process.stop(20)
-
-    def kill_broker(self):
-        self.broker_process.kill()
-
-    def restart_broker(self):
-        self.stop_broker()
-        self.start_broker()
-
-    def stop(self):
-        for process in (self.broker_process, self.namesrv_process):
-            if process and process.alive():
-                process.stop(20)
-
-    def __enter__(self):
-        return self.start()
+        self.broker_process.stop(self.stop_seconds)
 
     def __exit__(self, *_):
         for process in (self.broker_process, self.namesrv_process):

@@ -3,11 +3,13 @@
 
 import os
 
-from . import ports, processes, remoting, tree
+from . import pair, ports, processes, remoting, tree
 
 
-class Broker:
+class Broker(pair.Pair):
     kind = "inhouse"
+    name = "our broker"
+    look_every = 0.005
 
     def __init__(self, flush="ASYNC_FLUSH", split=False, store=None, options=()):
         self.program = tree.rivulet()
@@ -17,7 +19,6 @@ class Broker:
         self.home = processes.directory("inhouse")
         self.store = store or os.path.join(self.home, "store")
         self._choose_ports()
-        self.namesrv_process = self.broker_process = None
 
     def _choose_ports(self):
         base = ports.reserve()
@@ -40,19 +41,10 @@ class Broker:
             command += ["--store", self.store + "-namesrv"]
         return command + self.options
 
-    def start(self, attempts=3):
-        for attempt in range(attempts):
-            try:
-                if self.split:
-                    self.start_name_server()
-                self.start_broker()
-                return self
-            except RuntimeError:
-                if attempt + 1 == attempts:
-                    raise
-                self.stop()
-                self._choose_ports()
-        return self
+    def _start_both(self):
+        if self.split:
+            self.start_name_server()
+        self.start_broker()
 
     def start_name_server(self, wait=True):
         if not self.split:
@@ -67,38 +59,11 @@ class Broker:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, deadline=15):
+    def wait_ready(self):
         self._wait(lambda: remoting.has_route(self.name_server, "TBW102") and remoting.answers(self.address),
-                   self.broker_process, deadline=deadline)
-
-    @staticmethod
-    def _wait(condition, process, deadline=15):
-        def look():
-            if not process.alive():
-                raise RuntimeError("%s ended with %s: %s" % (process.name, process.popen.returncode, process.tail()))
-            return condition()
-
-        processes.wait_for(look, deadline, "our broker", every=0.005)
+                   self.broker_process)
 
     def stop_broker(self):
-        code = self.broker_process.stop(10)
+        code = self.broker_process.stop(self.stop_seconds)
         if code != 0:
             raise RuntimeError("the broker stopped with exit code %d: %s" % (code, self.broker_process.tail()))
-
-    def kill_broker(self):
-        self.broker_process.kill()
-
-    def restart_broker(self):
-        self.stop_broker()
-        self.start_broker()
-
-    def stop(self):
-        for process in (self.broker_process, self.namesrv_process):
-            if process and process.alive():
-                process.stop(10)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
