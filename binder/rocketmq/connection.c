@@ -139,7 +139,8 @@ static void lose(struct rv__rmq_connection *connection, struct rv_error *why)
 	rv__rmq_client_hurry(client);
 }
 
-void rv__rmq_connection_drop(struct rv__rmq_connection *connection, const char *reason)
+/* Closes; requests under way fail with RV_E_UNAVAILABLE. It may be opened again. */
+static void drop(struct rv__rmq_connection *connection, const char *reason)
 {
 	struct rv_error why;
 
@@ -166,7 +167,7 @@ static void handle_frame(struct rv__rmq_connection *connection, struct rv__frame
 	struct rv_error why;
 
 	if (rv__command_decode(frame, &command, &why) != RV_OK) {
-		rv__rmq_connection_drop(connection, why.text);
+		drop(connection, why.text);
 		return;
 	}
 	if (!rv__command_is_response(&command)) {
@@ -189,7 +190,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 	if (!connection || n == 0)
 		return;
 	if (n < 0) {
-		rv__rmq_connection_drop(connection, n == UV_EOF ? "closed by the peer" : uv_strerror((int)n));
+		drop(connection, n == UV_EOF ? "closed by the peer" : uv_strerror((int)n));
 		return;
 	}
 	decoder = &connection->decoder;
@@ -203,7 +204,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 		rv__block_unref(block);
 	}
 	if (stream->data && result == RV__FRAME_BROKEN)
-		rv__rmq_connection_drop(connection, why.text);
+		drop(connection, why.text);
 }
 
 static void on_connect(uv_connect_t *connect, int status)
@@ -217,7 +218,7 @@ static void on_connect(uv_connect_t *connect, int status)
 	if (status == 0)
 		status = uv_read_start(stream, on_room, on_read);
 	if (status != 0) {
-		rv__rmq_connection_drop(connection, uv_strerror(status));
+		drop(connection, uv_strerror(status));
 		return;
 	}
 	connection->link = RV__RMQ_OPEN;
@@ -246,7 +247,7 @@ static void open_socket(struct rv__rmq_connection *connection, const struct sock
 	}
 	if (status != 0) {
 		free(connect);
-		rv__rmq_connection_drop(connection, uv_strerror(status));
+		drop(connection, uv_strerror(status));
 	}
 }
 
@@ -262,7 +263,7 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *res
 	if (status == 0 && result)
 		open_socket(connection, result->ai_addr);
 	else
-		rv__rmq_connection_drop(connection, status ? uv_strerror(status) : "the name has no address");
+		drop(connection, status ? uv_strerror(status) : "the name has no address");
 	free_lookup(lookup, status, result);
 }
 
@@ -280,7 +281,7 @@ static void look_up(struct rv__rmq_connection *connection, const char *host, con
 	if (status != 0) {
 		free(connection->lookup);
 		connection->lookup = NULL;
-		rv__rmq_connection_drop(connection, uv_strerror(status));
+		drop(connection, uv_strerror(status));
 	}
 }
 
@@ -295,7 +296,7 @@ static void start_connecting(struct rv__rmq_connection *connection)
 	connection->link = RV__RMQ_CONNECTING;
 	connection->link_ms = rv__rmq_now_ms(connection->client);
 	if (!colon || length == 0 || length >= sizeof host) {
-		rv__rmq_connection_drop(connection, "the address is not host:port");
+		drop(connection, "the address is not host:port");
 		return;
 	}
 	memcpy(host, connection->address, length);
@@ -333,7 +334,7 @@ static void on_written(uv_write_t *write, int status)
 	connection->write = NULL;
 	rv__buffer_clear(&connection->writing);
 	if (status != 0 && status != UV_ECANCELED)
-		rv__rmq_connection_drop(connection, uv_strerror(status));
+		drop(connection, uv_strerror(status));
 	else
 		rv__rmq_connection_flush(connection);
 }
@@ -357,7 +358,7 @@ static void write_rest(struct rv__rmq_connection *connection, size_t from)
 	}
 	if (status != 0) {
 		free(write);
-		rv__rmq_connection_drop(connection, uv_strerror(status));
+		drop(connection, uv_strerror(status));
 		return;
 	}
 	connection->write = write;
@@ -375,7 +376,7 @@ void rv__rmq_connection_flush(struct rv__rmq_connection *connection)
 	if (written == UV_EAGAIN)
 		written = 0;
 	if (written < 0) {
-		rv__rmq_connection_drop(connection, uv_strerror(written));
+		drop(connection, uv_strerror(written));
 		return;
 	}
 	if ((size_t)written < connection->out.length)
@@ -418,14 +419,14 @@ static int64_t expire(struct rv__rmq_connection *connection, int64_t now_ms)
 	}
 	/* Nothing at all came since the question: the peer's machine may be gone without a word. */
 	if (silent)
-		rv__rmq_connection_drop(connection, "the peer is silent");
+		drop(connection, "the peer is silent");
 	return next;
 }
 
 int64_t rv__rmq_connection_tend(struct rv__rmq_connection *connection, int64_t now_ms)
 {
 	if (connection->link == RV__RMQ_CONNECTING && now_ms - connection->link_ms >= RV__RMQ_CONNECT_MS)
-		rv__rmq_connection_drop(connection, "not connected within 3000 ms");
+		drop(connection, "not connected within 3000 ms");
 	if (connection->link == RV__RMQ_DOWN && connection->broker && now_ms >= connection->retry_ms &&
 	    !connection->client->closing)
 		start_connecting(connection);

@@ -64,9 +64,6 @@ bool rv__rmq_connection_usable(struct rv__rmq_connection *connection);
 /** Writes what was collected in this turn. */
 void rv__rmq_connection_flush(struct rv__rmq_connection *connection);
 
-/** Closes; requests under way fail with RV_E_UNAVAILABLE. It may be opened again. */
-void rv__rmq_connection_drop(struct rv__rmq_connection *connection, const char *reason);
-
 /** Fails what is past its deadline, gives up a slow connect, tries again. Returns the next deadline, 0: none. */
 int64_t rv__rmq_connection_tend(struct rv__rmq_connection *connection, int64_t now_ms);
 

@@ -43,6 +43,13 @@ static struct rv__rmq_queue *queue_of(struct rv__rmq_request *request)
 	return (struct rv__rmq_queue *)((char *)request - offsetof(struct rv__rmq_queue, request));
 }
 
+/* The offset that an answer names; false when it is no success or names none. */
+static bool read_offset(const struct rv__command *answer, int64_t *ret_offset)
+{
+	return answer && answer->code == RV__RSP_SUCCESS && rv__command_i64(answer, "offset", ret_offset) &&
+	    *ret_offset >= 0;
+}
+
 static void on_edge(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
@@ -52,8 +59,7 @@ static void on_edge(struct rv__rmq_request *request, const struct rv__command *a
 	(void)block;
 	(void)why;
 	queue->asking = false;
-	if (answer && answer->code == RV__RSP_SUCCESS && rv__command_i64(answer, "offset", &offset) &&
-	    offset >= 0)
+	if (read_offset(answer, &offset))
 		begin_at(queue, offset);
 	else
 		again(queue);
@@ -94,8 +100,7 @@ static void on_stored(struct rv__rmq_request *request, const struct rv__command 
 	(void)block;
 	(void)why;
 	queue->asking = false;
-	if (answer && answer->code == RV__RSP_SUCCESS && rv__command_i64(answer, "offset", &offset) &&
-	    offset >= 0) {
+	if (read_offset(answer, &offset)) {
 		queue->stored = offset;
 		begin_at(queue, offset);
 	} else if (answer && answer->code == RV__RSP_QUERY_NOT_FOUND) {
@@ -169,8 +174,7 @@ static void on_end(struct rv__rmq_request *request, const struct rv__command *an
 	(void)block;
 	(void)why;
 	end->asking = false;
-	if (answer && answer->code == RV__RSP_SUCCESS && rv__command_i64(answer, "offset", &offset) &&
-	    offset >= 0)
+	if (read_offset(answer, &offset))
 		end->offset = offset;
 	for (size_t i = 0; i < consumer->end_count; i++)
 		if (consumer->ends[i].offset < 0)
