@@ -58,7 +58,7 @@ static void *run_lane(void *context)
 
 static void *supervise(void *context)
 {
-	pthread_t lanes[LANES_MAX];
+	pthread_t lanes[LANES_MAX] = {0};
 	char ignored[64];
 
 	(void)context;

@@ -122,11 +122,12 @@ int main(int argc, char **argv)
 	static struct probe probe;
 	const char *channels = getenv("PROBE_CHANNELS");
 	const char *path = getenv("PROBE_RECEIVED");
+	const char *work_ms = getenv("PROBE_WORK_MS");
 	rv_app *app = rv_app_create("probe", argc, argv);
 
 	probe.app = app;
 	probe.fail = getenv("PROBE_FAIL");
-	probe.work_ms = getenv("PROBE_WORK_MS") ? strtol(getenv("PROBE_WORK_MS"), NULL, 10) : 0;
+	probe.work_ms = work_ms ? strtol(work_ms, NULL, 10) : 0;
 	probe.received = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : STDOUT_FILENO;
 	if (probe.received < 0) {
 		perror(path);

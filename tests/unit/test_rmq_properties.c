@@ -37,8 +37,8 @@ static rv_err producer(struct rv__rmq_producer_plan *plan, const char *const *li
 
 START_TEST(defaults_are_those_of_the_documentation)
 {
-	struct rv__rmq_consumer_plan in;
-	struct rv__rmq_producer_plan out;
+	struct rv__rmq_consumer_plan in = {0};
+	struct rv__rmq_producer_plan out = {0};
 
 	ck_assert_int_eq(consumer(&in, NULL), RV_OK);
 	ck_assert_str_eq(in.expression, "*");
@@ -58,7 +58,7 @@ END_TEST
 
 START_TEST(old_names_of_a_consumer_work)
 {
-	struct rv__rmq_consumer_plan plan;
+	struct rv__rmq_consumer_plan plan = {0};
 
 	ck_assert_int_eq(consumer(&plan,
 	                     LINES("orderly=true", "tags=a || b", "broadcasting=true",
@@ -74,7 +74,7 @@ END_TEST
 
 START_TEST(new_names_of_a_consumer_work)
 {
-	struct rv__rmq_consumer_plan plan;
+	struct rv__rmq_consumer_plan plan = {0};
 
 	ck_assert_int_eq(consumer(&plan,
 	                     LINES("push.orderly=true", "messageModel=BROADCASTING",
@@ -93,7 +93,7 @@ END_TEST
 
 START_TEST(names_of_a_producer_work_in_both_styles)
 {
-	struct rv__rmq_producer_plan plan;
+	struct rv__rmq_producer_plan plan = {0};
 
 	ck_assert_int_eq(producer(&plan,
 	                     LINES("group=park-pay-group-user-ouput", "sync=true", "sendMessageTimeout=500",
@@ -117,8 +117,8 @@ END_TEST
 
 START_TEST(both_names_may_say_the_same)
 {
-	struct rv__rmq_consumer_plan in;
-	struct rv__rmq_producer_plan out;
+	struct rv__rmq_consumer_plan in = {0};
+	struct rv__rmq_producer_plan out = {0};
 
 	ck_assert_int_eq(consumer(&in,
 	                     LINES("orderly=true", "push.orderly=true", "tags=a", "subscription=a",
@@ -138,8 +138,8 @@ static void expect_contradiction(rv_err result, const char *one, const char *oth
 
 START_TEST(contradictions_name_both_keys)
 {
-	struct rv__rmq_consumer_plan in;
-	struct rv__rmq_producer_plan out;
+	struct rv__rmq_consumer_plan in = {0};
+	struct rv__rmq_producer_plan out = {0};
 
 	expect_contradiction(
 	    consumer(&in, LINES("orderly=true", "push.orderly=false")), "orderly", "push.orderly");
@@ -156,8 +156,8 @@ END_TEST
 
 START_TEST(what_is_not_offered_is_refused)
 {
-	struct rv__rmq_producer_plan out;
-	struct rv__rmq_consumer_plan in;
+	struct rv__rmq_producer_plan out = {0};
+	struct rv__rmq_consumer_plan in = {0};
 
 	ck_assert_int_eq(producer(&out, LINES("transactional=true")), RV_E_CONFIG);
 	ck_assert_int_eq(producer(&out, LINES("producerType=Trans")), RV_E_CONFIG);
