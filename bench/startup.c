@@ -107,7 +107,8 @@ static pid_t launch(char *const *arguments, int run)
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
-	execvp(copy[0], copy);
+	if (copy[0])
+		execvp(copy[0], copy);
 	_exit(127);
 }
 

@@ -92,8 +92,10 @@ int main(int argc, char **argv)
 	sender.body = calloc(1, (size_t)load.size);
 	sender.sent_ns = calloc((size_t)load.count, sizeof(int64_t));
 	took = calloc((size_t)load.count, sizeof(int64_t));
-	if (!sender.body || !sender.sent_ns || !took)
+	if (!sender.body || !sender.sent_ns || !took) {
+		free(took);
 		return 1;
+	}
 	memset(sender.body, 'x', (size_t)load.size);
 	start = now_ns();
 	ok = run(&sender, &load, took);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -165,18 +166,27 @@ const char *rv_app_name(const rv_app *app)
 void rv__app_wake(rv_app *app)
 {
 	static const uint64_t one = 1;
+	ssize_t written = write(app->wake_fd, &one, sizeof one);
 
-	/* A full counter wakes as well; nothing else can go wrong with a valid descriptor. */
-	if (write(app->wake_fd, &one, sizeof one) < 0)
-		return;
+	(void)written; /* a full counter wakes as well; nothing else can go wrong with a valid descriptor */
 }
 
 void rv_app_request_stop(rv_app *app)
 {
 	if (!app)
 		return;
+	/* Counted, so that run, which may see the wish at once, frees nothing under us. */
+	atomic_fetch_add(&app->stoppers, 1);
 	atomic_store(&app->stop_requested, true);
 	rv__app_wake(app);
+	atomic_fetch_sub(&app->stoppers, 1);
+}
+
+/* Whoever asked for the stop leaves within a system call. */
+static void wait_for_stoppers(rv_app *app)
+{
+	while (atomic_load(&app->stoppers) > 0)
+		sched_yield();
 }
 
 /* -- freeing ------------------------------------------------------------------------------------- */
@@ -207,6 +217,7 @@ void rv__app_destroy(rv_app *app)
 {
 	if (!app)
 		return;
+	wait_for_stoppers(app);
 	free_channels(app);
 	free(app->bindings);
 	while (app->binders) {

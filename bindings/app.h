@@ -58,7 +58,8 @@ struct rv_app {
 
 	const struct rv__observer *observer; /* NULL: none; borrowed */
 
-	int wake_fd; /* eventfd */
+	int wake_fd;         /* eventfd */
+	atomic_int stoppers; /* inside rv_app_request_stop() now */
 	atomic_bool stop_requested;
 	atomic_bool serving; /* bindings may be visited and changed */
 	bool failing_fast;
