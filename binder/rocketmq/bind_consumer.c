@@ -450,11 +450,7 @@ static void store_finally(struct rv__rmq_queue *queue)
 
 	if (!queue->told || queue->lost || !connection || position < 0)
 		return;
-	rv__rmq_ask_begin(&ask, connection, RV__REQ_UPDATE_CONSUMER_OFFSET);
-	rv__rmq_ask_text(&ask, "consumerGroup", consumer->group);
-	rv__rmq_ask_text(&ask, "topic", queue->source->topic->name);
-	rv__rmq_ask_number(&ask, "queueId", queue->id);
-	rv__rmq_ask_number(&ask, "commitOffset", position);
+	rv__rmq_offset_ask(&ask, connection, queue, position);
 	rv__rmq_ask_end(&ask, &queue->store_request, ASK_MS, on_stored, NULL, 0);
 	consumer->closing_requests++;
 }

@@ -8,6 +8,7 @@
 #ifndef BINDER_ROCKETMQ_CONSUMER_H
 #define BINDER_ROCKETMQ_CONSUMER_H
 
+#include "binder/rocketmq/connection.h"
 #include "binder/rocketmq/process_queue.h"
 #include "binder/rocketmq/route.h"
 #include "remoting/record.h"
@@ -192,6 +193,10 @@ void rv__rmq_locks_renew(struct rv__rmq_consumer *consumer, int64_t now_ms);
 void rv__rmq_unlock_queue(struct rv__rmq_queue *queue);
 
 /* offsets.c */
+/** Begins the request that stores `position` as the group's in a queue; the caller ends it, with or without an answer. */
+void rv__rmq_offset_ask(struct rv__rmq_ask *ask, struct rv__rmq_connection *connection,
+    const struct rv__rmq_queue *queue, int64_t position);
+
 /** Tells the broker the position of a queue, if it moved. One-way. */
 void rv__rmq_offset_store(struct rv__rmq_queue *queue);
 void rv__rmq_offsets_store(struct rv__rmq_consumer *consumer);

@@ -51,6 +51,16 @@ int64_t rv__rmq_committable(struct rv__rmq_queue *queue)
 	return queue->source->retry ? common_position(queue) : own_position(queue);
 }
 
+void rv__rmq_offset_ask(struct rv__rmq_ask *ask, struct rv__rmq_connection *connection,
+    const struct rv__rmq_queue *queue, int64_t position)
+{
+	rv__rmq_ask_begin(ask, connection, RV__REQ_UPDATE_CONSUMER_OFFSET);
+	rv__rmq_ask_text(ask, "consumerGroup", queue->consumer->group);
+	rv__rmq_ask_text(ask, "topic", queue->source->topic->name);
+	rv__rmq_ask_number(ask, "queueId", queue->id);
+	rv__rmq_ask_number(ask, "commitOffset", position);
+}
+
 void rv__rmq_offset_store(struct rv__rmq_queue *queue)
 {
 	struct rv__rmq_consumer *consumer = queue->consumer;
@@ -61,11 +71,7 @@ void rv__rmq_offset_store(struct rv__rmq_queue *queue)
 	if (!queue->told || consumer->plan.broadcasting || !connection || position < 0 ||
 	    position == queue->stored)
 		return;
-	rv__rmq_ask_begin(&ask, connection, RV__REQ_UPDATE_CONSUMER_OFFSET);
-	rv__rmq_ask_text(&ask, "consumerGroup", consumer->group);
-	rv__rmq_ask_text(&ask, "topic", queue->source->topic->name);
-	rv__rmq_ask_number(&ask, "queueId", queue->id);
-	rv__rmq_ask_number(&ask, "commitOffset", position);
+	rv__rmq_offset_ask(&ask, connection, queue, position);
 	rv__rmq_ask_end(&ask, NULL, 0, NULL, NULL, 0);
 	queue->stored = position;
 }
