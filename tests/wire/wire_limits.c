@@ -135,19 +135,24 @@ START_TEST(a_delayed_message_that_could_not_be_written_comes_when_it_can_be)
 }
 END_TEST
 
-START_TEST(what_was_sent_at_a_level_that_is_gone_still_comes)
+/* Sends a message to a delay level under one list of levels and opens the broker again under another. */
+static void delay_over_a_change(const char *levels, int level, const char *new_levels)
 {
-	wire_settings.delay_levels = "1s 1s";
+	char delay[32];
+
+	snprintf(delay, sizeof delay, "DELAY\001%d", level);
+	wire_settings.delay_levels = levels;
 	open_both();
-	ck_assert_int_eq(wire_send_message(&client, "T", 0,
-	                     "DELAY\001"
-	                     "2",
-	                     "late"),
-	    RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_send_message(&client, "T", 0, delay, "late"), RV__RSP_SUCCESS);
 	wire_disconnect(&client);
-	wire_settings.delay_levels = "1h";
+	wire_settings.delay_levels = new_levels;
 	wire_reopen();
 	wire_connect(&client, wire_port());
+}
+
+START_TEST(what_was_sent_at_a_level_that_is_gone_still_comes)
+{
+	delay_over_a_change("1s 1s", 2, "1h");
 	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, WIRE_WAIT_MS / 2, "*"), RV__RSP_SUCCESS);
 	ck_assert_mem_eq(wire_record(&client, 0).body, "late", 4);
 }
@@ -155,17 +160,7 @@ END_TEST
 
 START_TEST(a_level_made_shorter_holds_nothing_for_its_old_time)
 {
-	wire_settings.delay_levels = "1h";
-	open_both();
-	ck_assert_int_eq(wire_send_message(&client, "T", 0,
-	                     "DELAY\001"
-	                     "1",
-	                     "late"),
-	    RV__RSP_SUCCESS);
-	wire_disconnect(&client);
-	wire_settings.delay_levels = "1s";
-	wire_reopen();
-	wire_connect(&client, wire_port());
+	delay_over_a_change("1h", 1, "1s");
 	ck_assert_int_eq(wire_pull(&client, "g", "T", 0, 0, WIRE_WAIT_MS / 2, "*"), RV__RSP_SUCCESS);
 }
 END_TEST
