@@ -274,7 +274,7 @@ static void on_producer_state(void *sink, const struct rv_error *why)
 	pthread_mutex_lock(&producer->lock);
 	producer->up = why == NULL;
 	if (why)
-		producer->last = *why;
+		producer->why = *why;
 	pthread_cond_broadcast(&producer->changed);
 	pthread_mutex_unlock(&producer->lock);
 }
@@ -287,6 +287,26 @@ bool kit_is_assigned(struct kit_consumer *consumer)
 	assigned = consumer->assigned > 0;
 	pthread_mutex_unlock(&consumer->lock);
 	return assigned;
+}
+
+static struct rv_error copy_error(struct kit_producer *producer, const struct rv_error *which)
+{
+	struct rv_error copy;
+
+	pthread_mutex_lock(&producer->lock);
+	copy = *which;
+	pthread_mutex_unlock(&producer->lock);
+	return copy;
+}
+
+struct rv_error kit_last(struct kit_producer *producer)
+{
+	return copy_error(producer, &producer->last);
+}
+
+struct rv_error kit_why(struct kit_producer *producer)
+{
+	return copy_error(producer, &producer->why);
 }
 
 bool kit_is_up(struct kit_producer *producer)
@@ -353,7 +373,7 @@ rv_err kit_send(struct kit_producer *producer, rv_message *message, int32_t part
 		return RV_E_FULL;
 	if (!kit_wait_completed(producer, before + 1, 20000))
 		return RV_E_INTERNAL; /* a binder must complete what it accepted */
-	return producer->last.code;
+	return kit_last(producer).code;
 }
 
 rv_err kit_send_text(struct kit_producer *producer, const char *text)

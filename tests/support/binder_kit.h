@@ -46,7 +46,8 @@ struct kit_producer {
 	pthread_cond_t changed;
 	size_t completed, failed;
 	int64_t send_timeout_ms; /* the core's; set before kit_produce() */
-	struct rv_error last;    /* of a send, or of the way to the broker */
+	struct rv_error last;    /* of the last send that completed; read by kit_last() */
+	struct rv_error why;     /* of the way to the broker; read by kit_why() */
 	struct rv_receipt receipt;
 	char broker_id[128];
 	int up;
@@ -79,6 +80,9 @@ rv_err kit_send(struct kit_producer *producer, rv_message *message, int32_t part
 rv_err kit_send_text(struct kit_producer *producer, const char *text);
 /** Sends without waiting; false when it was not accepted. */
 bool kit_queue(struct kit_producer *producer, rv_message *message, int32_t partition);
+/** How the last completed send ended, and why the way to the broker was last called down. */
+struct rv_error kit_last(struct kit_producer *producer);
+struct rv_error kit_why(struct kit_producer *producer);
 bool kit_is_assigned(struct kit_consumer *consumer);
 size_t kit_assigned(struct kit_consumer *consumer);
 size_t kit_count(struct kit_consumer *consumer);

@@ -77,9 +77,9 @@ START_TEST(a_refusal_is_told_in_the_broker_s_words)
 	produce();
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_CODE, RV__RSP_MESSAGE_ILLEGAL, -1);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TOOBIG);
-	ck_assert_int_eq(producer.last.native, RV__RSP_MESSAGE_ILLEGAL);
-	ck_assert(!producer.last.retriable);
-	ck_assert_ptr_nonnull(strstr(producer.last.text, "as the script says"));
+	ck_assert_int_eq(kit_last(&producer).native, RV__RSP_MESSAGE_ILLEGAL);
+	ck_assert(!kit_last(&producer).retriable);
+	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "as the script says"));
 	ck_assert_int_eq(peer.seen[RV__REQ_SEND_MESSAGE_V2], 1);
 }
 END_TEST
@@ -100,9 +100,9 @@ START_TEST(silence_ends_with_the_time_out)
 	produce();
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
-	ck_assert(producer.last.retriable);
-	ck_assert_ptr_nonnull(strstr(producer.last.text, "127.0.0.1:"));
-	ck_assert_ptr_nonnull(strstr(producer.last.text, "may have the message"));
+	ck_assert(kit_last(&producer).retriable);
+	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "127.0.0.1:"));
+	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "may have the message"));
 	ck_assert_int_ge(rv__monotonic_ms() - began, 550);
 	ck_assert_int_le(rv__monotonic_ms() - began, 3000);
 }
@@ -143,8 +143,8 @@ START_TEST(a_refused_connection_is_told_at_once_and_with_its_address)
 		/* The first opens the connection; the others ask for what is known by then. */
 		quickest = i > 0 && took < quickest ? took : quickest;
 		ck_assert(producers[i].info.waiting);
-		ck_assert_ptr_nonnull(strstr(producers[i].last.text, "127.0.0.1:1"));
-		ck_assert_ptr_nonnull(strstr(producers[i].last.text, "refused"));
+		ck_assert_ptr_nonnull(strstr(kit_why(&producers[i]).text, "127.0.0.1:1"));
+		ck_assert_ptr_nonnull(strstr(kit_why(&producers[i]).text, "refused"));
 	}
 	/* One tick of the client, for which nobody has to wait, is 50 ms. */
 	ck_assert_int_lt(quickest, 40);
@@ -194,7 +194,7 @@ START_TEST(an_unknown_topic_without_template_is_named)
 	produce();
 	ck_assert(producer.info.waiting);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_NOTFOUND);
-	ck_assert_ptr_nonnull(strstr(producer.last.text, "autoCreateTopicEnable"));
+	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "autoCreateTopicEnable"));
 }
 END_TEST
 
@@ -294,7 +294,7 @@ START_TEST(every_accepted_send_completes_when_the_binding_ends)
 	rv_message_unref(message);
 	ck_assert_uint_eq(kit_producer_close(&producer, 50), 20);
 	ck_assert_uint_eq(producer.completed, 20);
-	ck_assert_int_eq(producer.last.code, RV_E_CLOSED);
+	ck_assert_int_eq(kit_last(&producer).code, RV_E_CLOSED);
 	producer.producer = NULL;
 }
 END_TEST
@@ -309,10 +309,10 @@ START_TEST(a_stopped_binder_completes_what_it_has_and_what_comes)
 	WAIT_UNTIL(5000, peer.seen[RV__REQ_SEND_MESSAGE_V2] == 1);
 	kit.ops->stop(kit.binder);
 	ck_assert(kit_wait_completed(&producer, 1, 1000));
-	ck_assert_int_eq(producer.last.code, RV_E_CLOSED);
+	ck_assert_int_eq(kit_last(&producer).code, RV_E_CLOSED);
 	if (kit_queue(&producer, message, -1))
 		ck_assert(kit_wait_completed(&producer, 2, 2000));
-	ck_assert_int_eq(producer.last.code, RV_E_CLOSED);
+	ck_assert_int_eq(kit_last(&producer).code, RV_E_CLOSED);
 	rv_message_unref(message);
 }
 END_TEST
@@ -323,7 +323,7 @@ START_TEST(a_too_large_payload_is_refused_with_both_sizes)
 
 	ck_assert(kit_produce(&kit, &producer, "topic", small));
 	ck_assert_int_eq(kit_send_text(&producer, "more than ten bytes"), RV_E_TOOBIG);
-	ck_assert_ptr_nonnull(strstr(producer.last.text, "max-message-size"));
+	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "max-message-size"));
 	ck_assert_int_eq(kit_send_text(&producer, "not more"), RV_OK);
 }
 END_TEST
