@@ -16,7 +16,9 @@
 enum rv__number {
 #define RV__NUMBER(number, symbol, title, cause, cure) RV__N_##symbol = (number),
 #include "base/numbers.def"
+#include "binder/kafka/numbers.def"
 #include "binder/numbers.def"
+#include "binder/redis/numbers.def"
 #include "binder/rocketmq/numbers.def"
 #include "bindings/numbers.def"
 #include "broker/numbers.def"

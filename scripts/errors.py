@@ -14,6 +14,8 @@ TABLES = [
     ("bindings/numbers.def", "Channels and bindings", 100, 199),
     ("binder/numbers.def", "Binders", 200, 299),
     ("binder/rocketmq/numbers.def", "Binder rocketmq", 300, 399),
+    ("binder/kafka/numbers.def", "Binder kafka", 700, 799),
+    ("binder/redis/numbers.def", "Binder redis", 800, 899),
     ("broker/numbers.def", "Broker", 400, 499),
     ("broker/store/numbers.def", "The broker's store", 400, 499),
     ("http/numbers.def", "HTTP and actuator", 500, 599),

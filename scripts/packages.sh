@@ -5,7 +5,8 @@ packages_of() {
 	case $1 in
 	build) # compiler, build system, the libraries of meson/meson.build, and what the demo calls
 		say gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' python3 ccache curl ca-certificates \
-			libjansson-dev libuv1-dev libmicrohttpd-dev zlib1g-dev libssl-dev libyaml-dev check
+			libjansson-dev libuv1-dev libmicrohttpd-dev zlib1g-dev libssl-dev libyaml-dev \
+			librdkafka-dev libhiredis-dev check
 		;;
 	java) # Apache RocketMQ and the official client, from Maven Central
 		say openjdk-17-jdk-headless maven

@@ -52,7 +52,8 @@ enum rv_cap {
 	RV_CAP_GROUP_RESUME = 1u << 10, /* a named group goes on where it was */
 	RV_CAP_LEASE = 1u << 11,        /* deliveries expire unless extended */
 	RV_CAP_LAG = 1u << 12,
-	RV_CAP_SHARED_PARTITIONS = 1u << 13 /* members of a group share one partition message by message */
+	RV_CAP_SHARED_PARTITIONS = 1u << 13, /* members of a group share one partition message by message */
+	RV_CAP_BINARY_HEADERS = 1u << 14     /* a header's value may be any bytes; its type travels with it */
 };
 
 /* -- injected services ---------------------------------------------------------------- */
@@ -85,6 +86,9 @@ struct rv_producer_sink {
 	void (*writable)(void *sink);
 	/* The way to the broker opened (why NULL) or was lost; the last word counts. */
 	void (*state)(void *sink, const struct rv_error *why);
+	/* Optional to call, and NULL in a sink that does not care: the destination has so many partitions now.
+	 * Whoever answers rv_producer_info.partition_count with 0 calls it as soon as the number is known. */
+	void (*partitions)(void *sink, int32_t count);
 };
 
 struct rv_producer_spec {
@@ -98,6 +102,9 @@ struct rv_producer_spec {
 	void *sink;
 	int64_t
 	    send_timeout_ms; /* the core's, for what is queued; a property of the binder's own wins over it */
+	bool partitioned;    /* the core chooses the partition of each message */
+	bool
+	    dead_letters; /* it carries the dead letters of a consumer (rv_consumer_info.core_dead_letters) */
 };
 
 /* Filled by bind_producer. */
@@ -114,6 +121,7 @@ struct rv_outbound {
 	int32_t partition;       /* -1: the binder chooses */
 	const char *destination; /* NULL: the producer's own */
 	void *arg;               /* handed to sent() */
+	bool bare; /* payload and key alone: no header goes out, of the core's or the binder's */
 };
 
 /* -- receiving ------------------------------------------------------------------------ */
@@ -171,6 +179,16 @@ struct rv_consumer_info {
 	bool redelivers; /* what follows the last in-place attempt is settle(REQUEUE), the broker's own way */
 	bool waiting;    /* as in rv_producer_info */
 	const char *dead_letter_destination; /* valid until unbind; NULL: none, or not known */
+	/*
+	 * With dead_letter and core_dead_letters the core itself makes the dead letter: it binds a producer of this
+	 * binder to dead_letter_destination, sends the message with the x-original-* and x-exception-* headers,
+	 * and acknowledges the original when the broker has it; settle(DEAD_LETTER) is never called.
+	 */
+	bool core_dead_letters;
+	const void *dead_letter_settings; /* of producer_props, valid until unbind; NULL: their defaults */
+	int32_t
+	    dead_letter_partitions; /* 0: the partition of the original; 1: partition 0; -1: the binder chooses */
+	int32_t max_deliveries; /* above so many counted deliveries no listener sees it again; 0: no limit */
 };
 
 enum rv_settlement {
@@ -293,6 +311,7 @@ struct rv_span {
 struct rv_header_span {
 	struct rv_span name;
 	struct rv_span value;
+	enum rv_header_type type; /* 0: text */
 };
 
 /* All that a binder knows of a received message. Everything is copied unless it says otherwise. */
@@ -310,6 +329,7 @@ struct rv_received {
 	int64_t position;
 	int32_t attempt; /* of the first in-place attempt, from 1 */
 	int64_t timestamp_ms;
+	bool null; /* a tombstone: no payload at all, which is not an empty one */
 };
 
 /** Builds a received message in one allocation (two when payload is kept by `release`). NULL: no memory,

@@ -35,6 +35,25 @@ extern "C" {
 
 typedef struct rv_message rv_message;
 
+/* What the value of a header is, where the broker carries types (Kafka); elsewhere all travel as text. */
+enum rv_header_type {
+	RV_HEADER_TEXT,    /* UTF-8; Java's String */
+	RV_HEADER_BOOLEAN, /* "true" or "false" */
+	RV_HEADER_INT,     /* decimal, 32 bits; Java's Integer */
+	RV_HEADER_LONG,    /* decimal, 64 bits; Java's Long */
+	RV_HEADER_DOUBLE,  /* decimal, as JSON writes it */
+	RV_HEADER_JSON,    /* a JSON value */
+	RV_HEADER_BYTES    /* any bytes */
+};
+
+/* One header of a message; pointers borrowed until the message's last unref. */
+struct rv_header {
+	const char *name;
+	const char *value; /* `length` bytes and a NUL behind them */
+	size_t length;
+	enum rv_header_type type;
+};
+
 /* Header names with a meaning of their own, the same on every binder. Names are compared exactly. */
 #define RV_HEADER_CONTENT_TYPE "contentType" /* MIME type of the payload */
 #define RV_HEADER_MESSAGE_ID "messageId"     /* 32 hexadecimal digits; read with rv_message_id() */
