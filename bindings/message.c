@@ -125,7 +125,8 @@ rv_message *rv__message_allocate(size_t length, void **ret_payload)
 void rv__message_set_static_header(rv_message *message, const char *name, const char *value)
 {
 	assert(message->header_count < message->header_room);
-	message->headers[message->header_count++] = (struct rv__header){name, value, 0};
+	message->headers[message->header_count++] =
+	    (struct rv__header){.name = name, .value = value, .length = (uint32_t)strlen(value)};
 	message->header_bytes += (uint32_t)(strlen(name) + strlen(value));
 }
 
@@ -139,6 +140,15 @@ rv_message *rv_message_create(const void *payload, size_t length)
 	message = rv__message_allocate(length, &to);
 	if (to && length > 0)
 		memcpy(to, payload, length);
+	return message;
+}
+
+rv_message *rv_message_create_null(void)
+{
+	rv_message *message = rv__message_allocate(0, NULL);
+
+	if (!message->error)
+		message->null = true;
 	return message;
 }
 
@@ -189,8 +199,9 @@ rv_message *rv_message_dup(const rv_message *message)
 	copy->payload = root->payload;
 	copy->length = root->length;
 	copy->holds = rv_message_ref(root);
+	copy->null = root->null;
 	for (size_t i = 0; i < root->header_count; i++) {
-		if (rv_message_set_header(copy, root->headers[i].name, root->headers[i].value) != RV_OK) {
+		if (rv__message_copy_header(copy, &root->headers[i]) != RV_OK) {
 			rv_message_unref(copy);
 			return rv__message_failed(RV_E_NOMEM);
 		}
@@ -244,6 +255,11 @@ const void *rv_message_payload(const rv_message *message, size_t *ret_length)
 	if (ret_length)
 		*ret_length = message ? message->length : 0;
 	return message ? message->payload : "";
+}
+
+bool rv_message_is_null(const rv_message *message)
+{
+	return message && message->root->null;
 }
 
 const char *rv_message_id(const rv_message *message)

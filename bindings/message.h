@@ -34,6 +34,8 @@ struct rv__header {
 	const char *name;
 	const char *value;
 	uint32_t value_room; /* bytes at `value`, with the zero; 0: static */
+	uint32_t length : 28;
+	uint32_t type : 4; /* enum rv_header_type */
 };
 
 /* Strings that no longer fit into the first allocation. */
@@ -58,6 +60,8 @@ struct rv_message {
 	uint16_t header_count;
 	uint16_t header_room;
 	bool headers_spilled;  /* `headers` has an allocation of its own */
+	bool binary_headers;   /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
+	bool null;             /* a tombstone; of a body */
 	uint32_t header_bytes; /* of all names and values, against the limit */
 	char *strings;         /* next free byte, and how many are left */
 	size_t strings_left;
@@ -101,6 +105,12 @@ rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload,
 
 /** The row of a header of a body; NULL when absent. */
 struct rv__header *rv__message_find_header(const rv_message *root, const char *name);
+
+/** Whether a text without zeros is what enum rv_header_type says of that type. */
+bool rv__header_value_fits(enum rv_header_type type, const char *text, size_t length);
+
+/** Copies a header of another message, whose value was judged when it was set. */
+rv_err rv__message_copy_header(rv_message *message, const struct rv__header *header);
 
 /** The content type that a binding filled in, on this message or on its body; NULL: none. */
 const char *rv__message_filled_content_type(const rv_message *message);

@@ -65,71 +65,124 @@ static bool valid_name(const char *name, size_t length)
 	return strcmp(name, RV_HEADER_MESSAGE_ID) != 0;
 }
 
-static rv_err add_header(
-    rv_message *message, const char *name, size_t name_length, const char *value, size_t length)
+/* A value and all that is known of it. */
+struct value {
+	const void *bytes;
+	size_t length;
+	enum rv_header_type type;
+};
+
+static void put_value(struct rv__header *row, char *at, const struct value *value)
 {
+	if (value->length > 0)
+		memcpy(at, value->bytes, value->length);
+	at[value->length] = '\0';
+	row->value = at;
+	row->length = (uint32_t)value->length;
+	row->type = value->type;
+}
+
+static rv_err add_header(rv_message *message, const char *name, size_t name_length, const struct value *value)
+{
+	struct rv__header *row;
 	char *copy;
 
 	if (message->header_count >= RV__HEADERS_MAX)
 		return RV_E_TOOBIG;
 	if (message->header_count == message->header_room && !grow_headers(message))
 		return RV_E_NOMEM;
-	copy = string_room(message, name_length + 1 + length + 1);
+	copy = string_room(message, name_length + 1 + value->length + 1);
 	if (!copy)
 		return RV_E_NOMEM;
-	memcpy(copy, name, name_length + 1);
-	memcpy(copy + name_length + 1, value, length + 1);
-	message->headers[message->header_count++] =
-	    (struct rv__header){copy, copy + name_length + 1, (uint32_t)length + 1};
+	row = &message->headers[message->header_count++];
+	row->name = memcpy(copy, name, name_length + 1);
+	row->value_room = (uint32_t)value->length + 1;
+	put_value(row, copy + name_length + 1, value);
 	return RV_OK;
 }
 
-static rv_err replace_header(rv_message *message, struct rv__header *row, const char *value, size_t length)
+static rv_err replace_header(rv_message *message, struct rv__header *row, const struct value *value)
 {
 	/* At least twice the room of before, so that replacing for ever cannot grow for ever. */
-	size_t room = length + 1 > 2 * (size_t)row->value_room ? length + 1 : 2 * (size_t)row->value_room;
-	char *copy;
+	size_t least = value->length + 1;
+	size_t room = least > 2 * (size_t)row->value_room ? least : 2 * (size_t)row->value_room;
+	char *copy = (char *)row->value;
 
-	if (length < row->value_room) {
-		memcpy((char *)row->value, value, length + 1);
-		return RV_OK;
+	if (value->length >= row->value_room) {
+		copy = string_room(message, room);
+		if (!copy)
+			return RV_E_NOMEM;
+		row->value_room = (uint32_t)room;
 	}
-	copy = string_room(message, room);
-	if (!copy)
-		return RV_E_NOMEM;
-	memcpy(copy, value, length + 1);
-	row->value = copy;
-	row->value_room = (uint32_t)room;
+	put_value(row, copy, value);
 	return RV_OK;
+}
+
+/* Adds or replaces within the limits. */
+static rv_err store(rv_message *message, const char *name, const struct value *value)
+{
+	size_t name_length = strlen(name);
+	struct rv__header *row = rv__message_find_header(message, name);
+	size_t total = message->header_bytes + value->length;
+	rv_err code;
+
+	total = row ? total - row->length : total + name_length;
+	if (value->length > RV__HEADER_VALUE_MAX || total > RV__HEADER_BYTES_MAX)
+		return RV_E_TOOBIG;
+	code = row ? replace_header(message, row, value) : add_header(message, name, name_length, value);
+	if (code == RV_OK)
+		message->header_bytes = (uint32_t)total;
+	return code;
+}
+
+static bool open_to_change(const rv_message *message)
+{
+	return message->root == message && !atomic_load_explicit(&message->sent, memory_order_relaxed);
+}
+
+static bool must_be_text(const char *name)
+{
+	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 || strcmp(name, RV_HEADER_TAGS) == 0;
+}
+
+rv_err rv_message_set_header_typed(
+    rv_message *message, const char *name, enum rv_header_type type, const void *value, size_t length)
+{
+	struct value typed = {value, length, type};
+	bool text;
+
+	if (!message || !name || (!value && length > 0))
+		return RV_E_INVALID;
+	if (message->error)
+		return message->error->code;
+	if (!open_to_change(message) || !valid_name(name, strlen(name)))
+		return RV_E_INVALID;
+	if (length > RV__HEADER_VALUE_MAX)
+		return RV_E_TOOBIG;
+	if (type != RV_HEADER_TEXT && must_be_text(name))
+		return RV_E_INVALID;
+	text = length == 0 || (!memchr(value, 0, length) && rv__utf8_valid(value, length));
+	if (!(type == RV_HEADER_BYTES || (text && rv__header_value_fits(type, value, length))))
+		return RV_E_INVALID;
+	message->binary_headers |= !text; /* for good: replacing it with text leaves the message suspect */
+	return store(message, name, &typed);
 }
 
 rv_err rv_message_set_header(rv_message *message, const char *name, const char *value)
 {
-	struct rv__header *row;
-	size_t name_length;
-	size_t length;
-	size_t total;
-	rv_err code;
+	if (!value)
+		return RV_E_INVALID;
+	return rv_message_set_header_typed(message, name, RV_HEADER_TEXT, value, strlen(value));
+}
 
-	if (!message || !name || !value)
-		return RV_E_INVALID;
-	if (message->error)
-		return message->error->code;
-	if (message->root != message || atomic_load_explicit(&message->sent, memory_order_relaxed))
-		return RV_E_INVALID;
-	name_length = strlen(name);
-	length = strlen(value);
-	if (!valid_name(name, name_length) || !rv__utf8_valid(value, length))
-		return RV_E_INVALID;
-	row = rv__message_find_header(message, name);
-	total = message->header_bytes + length + (row ? 0 : name_length) - (row ? strlen(row->value) : 0);
-	if (length > RV__HEADER_VALUE_MAX || total > RV__HEADER_BYTES_MAX)
-		return RV_E_TOOBIG;
-	code = row ? replace_header(message, row, value, length)
-	           : add_header(message, name, name_length, value, length);
-	if (code == RV_OK)
-		message->header_bytes = (uint32_t)total;
-	return code;
+rv_err rv__message_copy_header(rv_message *message, const struct rv__header *header)
+{
+	struct value value = {header->value, header->length, header->type};
+
+	if (header->type == RV_HEADER_BYTES)
+		message->binary_headers |= memchr(header->value, 0, header->length) ||
+		    !rv__utf8_valid(header->value, header->length);
+	return store(message, header->name, &value);
 }
 
 const char *rv__message_filled_content_type(const rv_message *message)
@@ -153,24 +206,47 @@ const char *rv_message_header(const rv_message *message, const char *name)
 	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 ? rv__message_filled_content_type(message) : NULL;
 }
 
+bool rv_message_header_entry(const rv_message *message, size_t index, struct rv_header *ret)
+{
+	const rv_message *root = message ? message->root : NULL;
+	const char *filled = NULL;
+
+	if (root && index < root->header_count) {
+		const struct rv__header *row = &root->headers[index];
+
+		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
+		return true;
+	}
+	if (root && index == root->header_count && !rv__message_find_header(root, RV_HEADER_CONTENT_TYPE))
+		filled = rv__message_filled_content_type(message);
+	if (!filled)
+		return false;
+	*ret = (struct rv_header){RV_HEADER_CONTENT_TYPE, filled, strlen(filled), RV_HEADER_TEXT};
+	return true;
+}
+
+bool rv_message_header_find(const rv_message *message, const char *name, struct rv_header *ret)
+{
+	const struct rv__header *row = message && name ? rv__message_find_header(message->root, name) : NULL;
+	const char *filled = row ? row->value : rv_message_header(message, name);
+
+	if (row)
+		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
+	else if (filled)
+		*ret = (struct rv_header){RV_HEADER_CONTENT_TYPE, filled, strlen(filled), RV_HEADER_TEXT};
+	return filled;
+}
+
 bool rv_message_header_at(
     const rv_message *message, size_t index, const char **ret_name, const char **ret_value)
 {
-	const rv_message *root = message ? message->root : NULL;
-	const char *name = RV_HEADER_CONTENT_TYPE;
-	const char *value = NULL;
+	struct rv_header header;
 
-	if (root && index < root->header_count) {
-		name = root->headers[index].name;
-		value = root->headers[index].value;
-	} else if (root && index == root->header_count && !rv__message_find_header(root, name)) {
-		value = rv__message_filled_content_type(message);
-	}
-	if (!value)
+	if (!rv_message_header_entry(message, index, &header))
 		return false;
 	if (ret_name)
-		*ret_name = name;
+		*ret_name = header.name;
 	if (ret_value)
-		*ret_value = value;
+		*ret_value = header.value;
 	return true;
 }

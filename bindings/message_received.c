@@ -2,6 +2,8 @@
 /* Messages that came from a broker: one block for what it told, or an envelope over a body that is here already. */
 #include "bindings/message.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +25,23 @@ static bool is_id(const struct rv_span *name)
 	    memcmp(name->bytes, RV_HEADER_MESSAGE_ID, name->length) == 0;
 }
 
-/* A name or value with a zero inside could not be read back; such a header is left out. */
+static bool has_zero(const struct rv_span *span)
+{
+	return span->length > 0 && memchr(span->bytes, 0, span->length);
+}
+
+/* A name or text with a zero inside could not be read back; such a header is left out. */
 static bool usable(const struct rv_header_span *header)
 {
-	return header->name.length > 0 && !memchr(header->name.bytes, 0, header->name.length) &&
-	    !(header->value.length && memchr(header->value.bytes, 0, header->value.length));
+	return header->name.length > 0 && header->value.length <= RV__PAYLOAD_MAX &&
+	    !has_zero(&header->name) && (header->type == RV_HEADER_BYTES || !has_zero(&header->value));
+}
+
+/* Whether a foreign header is more than text could carry. */
+static bool is_binary(const struct rv_header_span *header)
+{
+	return header->type == RV_HEADER_BYTES &&
+	    (has_zero(&header->value) || !rv__utf8_valid(header->value.bytes, header->value.length));
 }
 
 static void fill_delivery(rv_message *message, const struct rv_received *received)
@@ -70,6 +84,9 @@ static void put_headers(rv_message *message, const struct rv_received *received,
 		to->name = put_string(at, from->name.bytes, from->name.length);
 		to->value = put_string(at, from->value.bytes, from->value.length);
 		to->value_room = 0;
+		to->length = (uint32_t)from->value.length;
+		to->type = from->type;
+		message->binary_headers |= is_binary(from);
 		message->header_bytes += (uint32_t)(from->name.length + from->value.length);
 		message->header_count++;
 	}
@@ -81,7 +98,8 @@ static void put_id(rv_message *message, const struct rv_received *received, size
 	const char *destination = received->destination ? received->destination : "";
 
 	for (size_t i = 0; i < count && !is_usable_id(&id); i++)
-		if (is_id(&received->headers[i].name) && usable(&received->headers[i]))
+		if (is_id(&received->headers[i].name) && usable(&received->headers[i]) &&
+		    !has_zero(&received->headers[i].value))
 			id = received->headers[i].value;
 	if (is_usable_id(&id)) {
 		message->id = put_string(at, id.bytes, id.length);
@@ -114,8 +132,9 @@ rv_message *rv_message_create_received(const struct rv_received *received)
 	message->strings_left = 0;
 	atomic_store_explicit(&message->sent, true, memory_order_relaxed);
 	fill_delivery(message, received);
+	message->null = received->null;
 	if (received->release) {
-		message->payload = received->payload;
+		message->payload = received->payload ? received->payload : "";
 		message->length = received->length;
 		message->release = received->release;
 		message->owner = received->owner;

@@ -186,6 +186,24 @@ static rv_err refuse(struct rv__output *output, rv_err code, struct rv_error *er
 	return rv_message_error(rv__message_failed(RV_E_NOMEM), err);
 }
 
+/* What the broker of this channel cannot carry. */
+static rv_err check_kind(const struct rv__output *output, const rv_message *message, struct rv_error *err)
+{
+	if (message->root->null && !(output->ops->caps & RV_CAP_TOMBSTONE))
+		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_TOMBSTONE, "channel",
+		    "%s, to which channel '%s' is bound, carries no tombstones; send a payload that says it, "
+		    "or "
+		    "bind the channel to a broker that does",
+		    output->ops->label, output->binding->channel);
+	if (message->root->binary_headers && !(output->ops->caps & RV_CAP_BINARY_HEADERS))
+		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_BINARY_HEADERS, "channel",
+		    "%s, to which channel '%s' is bound, carries text in headers, and one of this message's "
+		    "is "
+		    "no UTF-8 text; encode its bytes (base64), or leave it out",
+		    output->ops->label, output->binding->channel);
+	return RV_OK;
+}
+
 static rv_err check_message(struct rv__output *output, rv_message *message, struct rv_error *err)
 {
 	size_t length;
@@ -196,8 +214,14 @@ static rv_err check_message(struct rv__output *output, rv_message *message, stru
 		return code;
 	}
 	rv_message_payload(message, &length);
-	if (atomic_load(&output->gate) != RV__GATE_OPEN || output->info.max_message_size == 0 ||
-	    length <= output->info.max_message_size)
+	if (atomic_load(&output->gate) != RV__GATE_OPEN)
+		return RV_OK;
+	code = check_kind(output, message, err);
+	if (code != RV_OK) {
+		atomic_fetch_add(&output->send_errors, 1);
+		return code;
+	}
+	if (output->info.max_message_size == 0 || length <= output->info.max_message_size)
 		return RV_OK;
 	atomic_fetch_add(&output->send_errors, 1);
 	return rv_error_set(err, RV_E_TOOBIG, RV__N_MESSAGE_TOOBIG, "channel",

@@ -19,12 +19,12 @@ static struct rv_span span_of(const char *text)
 
 static size_t copy_headers(const rv_message *message, struct rv_header_span *headers)
 {
-	const char *name;
-	const char *value;
+	struct rv_header header;
 	size_t count = 0;
 
-	while (count < HEADERS - OWN_HEADERS && rv_message_header_at(message, count, &name, &value)) {
-		headers[count] = (struct rv_header_span){span_of(name), span_of(value)};
+	while (count < HEADERS - OWN_HEADERS && rv_message_header_entry(message, count, &header)) {
+		headers[count] =
+		    (struct rv_header_span){span_of(header.name), {header.value, header.length}, header.type};
 		count++;
 	}
 	return count;
@@ -42,12 +42,17 @@ static rv_message *dead_letter(
 
 	snprintf(partition_text, sizeof partition_text, "%u", partition);
 	snprintf(position_text, sizeof position_text, "%lld", (long long)position);
-	headers[count++] = (struct rv_header_span){span_of("x-original-topic"), span_of(topic)};
-	headers[count++] = (struct rv_header_span){span_of("x-original-partition"), span_of(partition_text)};
-	headers[count++] = (struct rv_header_span){span_of("x-original-offset"), span_of(position_text)};
+	headers[count++] =
+	    (struct rv_header_span){.name = span_of("x-original-topic"), .value = span_of(topic)};
+	headers[count++] = (struct rv_header_span){
+	    .name = span_of("x-original-partition"), .value = span_of(partition_text)};
+	headers[count++] =
+	    (struct rv_header_span){.name = span_of("x-original-offset"), .value = span_of(position_text)};
 	if (reason)
-		headers[count++] = (struct rv_header_span){span_of("x-exception-message"), span_of(reason)};
+		headers[count++] =
+		    (struct rv_header_span){.name = span_of("x-exception-message"), .value = span_of(reason)};
 	received.header_count = count;
+	received.null = rv_message_is_null(message);
 	received.payload = rv_message_payload(message, &received.length);
 	received.release = unref;
 	received.owner = rv_message_ref(message);

@@ -167,7 +167,8 @@ struct incoming {
 static void put(struct incoming *in, const char *name, size_t name_length, const char *value, size_t length)
 {
 	if (in->count < HEADERS_MAX && value && length > 0)
-		in->headers[in->count++] = (struct rv_header_span){{name, name_length}, {value, length}};
+		in->headers[in->count++] =
+		    (struct rv_header_span){.name = {name, name_length}, .value = {value, length}};
 }
 
 static void put_number(struct incoming *in, const char *name, int64_t value)

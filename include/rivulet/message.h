@@ -73,6 +73,16 @@ RV_API rv_message *rv_message_create_json(const char *format, ...);
 /** Serialises `value` (borrowed) likewise. */
 RV_API rv_message *rv_message_create_from_json(const json_t *value);
 
+/**
+ * A tombstone: no payload at all, which is not an empty one; with a key it tells a compacted Kafka topic to
+ * forget that key. Where a broker cannot carry it (RocketMQ) its send is refused with RV_E_UNSUPPORTED.
+ * The payload reads as "" with length 0.
+ */
+RV_API rv_message *rv_message_create_null(void);
+
+/** Whether the message is a tombstone. */
+RV_API bool rv_message_is_null(const rv_message *message);
+
 /** Runs when the last reference of a wrapping message is gone, on any thread. */
 typedef void (*rv_release_fn)(void *owner);
 
@@ -98,7 +108,7 @@ static inline void rv_message_unrefp(rv_message **slot)
 RV_API rv_message *rv_message_dup(const rv_message *message);
 
 /**
- * Sets or replaces one header. Name 1-255 bytes, value up to 32 KiB of UTF-8, both copied;
+ * Sets or replaces one header, as text. Name 1-255 bytes, value up to 32 KiB of UTF-8, both copied;
  * at most 128 headers and 64 KiB together.
  *
  * @return RV_OK; RV_E_INVALID for a bad name, value or a message that was sent already;
@@ -106,15 +116,41 @@ RV_API rv_message *rv_message_dup(const rv_message *message);
  */
 RV_API rv_err rv_message_set_header(rv_message *message, const char *name, const char *value);
 
+/**
+ * Likewise, with the type that travels along where the broker carries types (RV_CAP_BINARY_HEADERS: Kafka,
+ * memory); elsewhere the value travels as text.
+ *
+ * @param value   `length` bytes, copied: what stands at the type in enum rv_header_type; NULL only with 0
+ * @return as rv_message_set_header(); RV_E_INVALID too when the value is not of that type: a number that does
+ *         not fit, text or JSON that is none, a zero byte in anything but RV_HEADER_BYTES, and for contentType
+ *         and TAGS any type but RV_HEADER_TEXT
+ */
+RV_API rv_err rv_message_set_header_typed(
+    rv_message *message, const char *name, enum rv_header_type type, const void *value, size_t length);
+
+/* The same for a value at hand; a double must be finite. */
+RV_API rv_err rv_message_set_header_bool(rv_message *message, const char *name, bool value);
+RV_API rv_err rv_message_set_header_int(rv_message *message, const char *name, int32_t value);
+RV_API rv_err rv_message_set_header_long(rv_message *message, const char *name, int64_t value);
+RV_API rv_err rv_message_set_header_double(rv_message *message, const char *name, double value);
+
 /** Borrowed until the last unref; `*ret_length` may be NULL. Never NULL, nothing is promised behind it. */
 RV_API const void *rv_message_payload(const rv_message *message, size_t *ret_length);
 
-/** Value of a header, NUL-terminated, borrowed until the last unref; NULL when absent. */
+/** Value of a header, NUL-terminated, borrowed until the last unref; NULL when absent. One of type
+ * RV_HEADER_BYTES may hold zeros: see rv_message_header_entry(). */
 RV_API const char *rv_message_header(const rv_message *message, const char *name);
 
 /** Header number `index` in order; false behind the last. Either result pointer may be NULL. */
 RV_API bool rv_message_header_at(
     const rv_message *message, size_t index, const char **ret_name, const char **ret_value);
+
+/** Header number `index` in order with its type and length, borrowed as above; false behind the last, with
+ * *ret untouched. */
+RV_API bool rv_message_header_entry(const rv_message *message, size_t index, struct rv_header *ret);
+
+/** The header of that name with its type and length; false when absent, with *ret untouched. */
+RV_API bool rv_message_header_find(const rv_message *message, const char *name, struct rv_header *ret);
 
 /**
  * Payload as printable NUL-terminated text: a copy made on first use, valid until the last
