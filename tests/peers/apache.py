@@ -40,7 +40,7 @@ class Apache(pair.Pair):
     stop_seconds = 20
 
     def __init__(self, flush="ASYNC_FLUSH"):
-        why = maven.missing()
+        why = maven.missing("rocketmq4")
         if why:
             raise tap.Skipped(why)
         self.flush = flush

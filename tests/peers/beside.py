@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs one program with a broker beside it and hands its TAP through. Arguments: inhouse|apache PROGRAM [argument…], in
-which {name_server} stands for the broker's name server; RV_TEST_NAME_SERVER says it too.
+Runs one program with a broker beside it and hands its TAP through. Arguments: inhouse|apache|kafka PROGRAM [argument…],
+in which {address} stands for what clients are told: RocketMQ's name server, or Kafka's nodes. RV_TEST_ADDRESS says it
+too, and RV_TEST_NAME_SERVER, which is the older word for RocketMQ.
 """
 
 import os
@@ -20,8 +21,9 @@ def main(kind, *command):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         with brokers.create(kind) as broker:
-            environment = dict(os.environ, RV_TEST_NAME_SERVER=broker.name_server)
-            arguments = [word.replace("{name_server}", broker.name_server) for word in command]
+            place = brokers.place(broker)
+            environment = dict(os.environ, RV_TEST_ADDRESS=place, RV_TEST_NAME_SERVER=place)
+            arguments = [word.replace("{address}", place) for word in command]
             return subprocess.run(arguments, env=environment, check=False).returncode
     except tap.Skipped as why:
         if tap.in_ci():

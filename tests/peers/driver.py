@@ -21,7 +21,7 @@ class Driver:
     """
 
     def __init__(self, module="rocketmq4", name_server=None, env=None, rebalance_ms=1000):
-        why = maven.missing()
+        why = maven.missing(module)
         if why:
             raise tap.Skipped(why)
         self.name_server = name_server

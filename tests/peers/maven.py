@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Maven brings: the jars of the peers and our compiled driver, in the user's cache directory."""
+"""What Maven brings: the jars of the peers and our compiled programs, a folder a module in the user's cache directory."""
 
 import fcntl
 import hashlib
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES = ("rocketmq4", "rocketmq5", "kafka")
 
 _LOGBACK = """<configuration>
   <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
@@ -24,55 +25,74 @@ def cache():
     return os.path.join(base, "rivulet", "peers")
 
 
-def _fingerprint():
+def _sources(module):
+    """The files that decide what is in a module's folder, in a fixed order."""
+    folders = [os.path.join(HERE, module)] + ([os.path.join(HERE, "java")] if module.startswith("rocketmq") else [])
+    found = [os.path.join(HERE, "pom.xml")]
+    for top in folders:
+        for folder, names, files in os.walk(top):
+            names.sort()
+            found += [os.path.join(folder, name) for name in sorted(files)]
+    return found
+
+
+def _fingerprint(module):
     digest = hashlib.sha256()
-    for folder, names, files in os.walk(HERE):
-        names[:] = sorted(n for n in names if n != "__pycache__")
-        for name in sorted(files):
-            if name.endswith((".java", "pom.xml")):
-                path = os.path.join(folder, name)
-                digest.update(os.path.relpath(path, HERE).encode())
-                with open(path, "rb") as file:
-                    digest.update(file.read())
+    for path in _sources(module):
+        digest.update(os.path.relpath(path, HERE).encode())
+        with open(path, "rb") as file:
+            digest.update(file.read())
     return digest.hexdigest()
 
 
-def missing():
+def _installed(module):
+    try:
+        with open(os.path.join(cache(), module, "installed")) as stamp:
+            return stamp.read() == _fingerprint(module)
+    except OSError:
+        return False
+
+
+def missing(*modules):
     """None when everything is there, else one sentence that says what is not and how to get it."""
     if not shutil.which("java"):
         return "java is not installed: apt install openjdk-17-jre-headless, or ./dev setup"
-    try:
-        with open(os.path.join(cache(), "installed")) as stamp:
-            if stamp.read() == _fingerprint():
-                return None
-    except OSError:
-        pass
+    if all(_installed(module) for module in modules):
+        return None
     return "the Java peers are not installed: run tests/peers/install, or ./dev setup"
 
 
-def install(quiet=True):
-    """Downloads and compiles once; a second call is a comparison of checksums. Raises RuntimeError."""
+def install(modules=MODULES, quiet=True):
+    """Downloads and compiles what is not there; returns the modules that were not. Raises RuntimeError."""
     os.makedirs(cache(), exist_ok=True)
     with open(os.path.join(cache(), "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if missing() is None:
-            return False
-        for tool, package in (("javac", "openjdk-17-jdk-headless"), ("mvn", "maven")):
-            if not shutil.which(tool):
-                raise RuntimeError("%s is not installed: apt install %s" % (tool, package))
-        for module in ("rocketmq4", "rocketmq5", "build"):  # no jar of an older version may stay behind
-            shutil.rmtree(os.path.join(cache(), module), ignore_errors=True)
-        done = subprocess.run(["mvn", "-B", "-q" if quiet else "-e", "-f", os.path.join(HERE, "pom.xml"),
-                               "-Dpeers.dir=" + cache(), "compile"],
-                              stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT, text=True,
-                              check=False)
-        if done.returncode != 0:
-            first = [line for line in (done.stdout or "").splitlines() if "ERROR" in line]
-            raise RuntimeError("maven could not fetch or compile the Java peers: "
-                               + (first[0] if first else "exit code %d" % done.returncode))
-        with open(os.path.join(cache(), "installed"), "w") as stamp:
-            stamp.write(_fingerprint())
-    return True
+        wanted = [module for module in modules if not _installed(module)]
+        if wanted:
+            for tool, package in (("javac", "openjdk-17-jdk-headless"), ("mvn", "maven")):
+                if not shutil.which(tool):
+                    raise RuntimeError("%s is not installed: apt install %s" % (tool, package))
+            _build(wanted, quiet)
+    return wanted
+
+
+def _build(modules, quiet):
+    """Beside what is there, and put in its place when it is whole: no jar of an older version stays behind."""
+    staging = os.path.join(cache(), "staging")
+    shutil.rmtree(staging, ignore_errors=True)
+    done = subprocess.run(["mvn", "-B", "-q" if quiet else "-e", "-f", os.path.join(HERE, "pom.xml"),
+                           "-Dpeers.dir=" + staging, "-pl", ",".join(modules), "compile"],
+                          stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        first = [line for line in (done.stdout or "").splitlines() if "ERROR" in line]
+        raise RuntimeError("maven could not fetch or compile the Java peers: "
+                           + (first[0] if first else "exit code %d" % done.returncode))
+    for module in modules:
+        with open(os.path.join(staging, module, "installed"), "w") as stamp:
+            stamp.write(_fingerprint(module))
+        shutil.rmtree(os.path.join(cache(), module), ignore_errors=True)
+        os.rename(os.path.join(staging, module), os.path.join(cache(), module))
+    shutil.rmtree(staging, ignore_errors=True)
 
 
 def classpath(module):

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A raw client of Kafka's protocol, for readiness and for looking from outside. Old versions of few requests, which
+Kafka 3.9 still answers: Metadata 1, CreateTopics 1, DeleteTopics 1, ListOffsets 1, DescribeGroups 0, OffsetFetch 1,
+FindCoordinator 0 (https://kafka.apache.org/protocol).
+"""
+
+import socket
+import struct
+
+_LIST_OFFSETS, _METADATA, _OFFSET_FETCH, _FIND_COORDINATOR = 2, 3, 9, 10
+_DESCRIBE_GROUPS, _CREATE_TOPICS, _DELETE_TOPICS = 15, 19, 20
+EARLIEST, LATEST = -2, -1
+
+
+class Error(Exception):
+    """The broker answered with an error code."""
+
+
+def _text(value):
+    data = value.encode()
+    return struct.pack(">h", len(data)) + data
+
+
+class _Reader:
+    def __init__(self, data):
+        self._data = data
+        self._at = 0
+
+    def take(self, layout):
+        values = struct.unpack_from(">" + layout, self._data, self._at)
+        self._at += struct.calcsize(">" + layout)
+        return values[0] if len(values) == 1 else values
+
+    def text(self):
+        length = self.take("h")
+        return None if length < 0 else self._bytes(length).decode()
+
+    def blob(self):
+        length = self.take("i")
+        return None if length < 0 else self._bytes(length)
+
+    def _bytes(self, length):
+        self._at += length
+        return self._data[self._at - length:self._at]
+
+    def each(self, read):
+        return [read() for _ in range(max(0, self.take("i")))]
+
+
+def _exactly(link, count):
+    data = b""
+    while len(data) < count:
+        piece = link.recv(count - len(data))
+        if not piece:
+            raise ConnectionError("the broker closed the connection")
+        data += piece
+    return data
+
+
+def call(address, key, version, body, timeout=5.0):
+    """One request on a connection of its own; OSError when the peer is not there."""
+    host, port = address.rsplit(":", 1)
+    request = struct.pack(">hhi", key, version, 1) + _text("raw") + body
+    with socket.create_connection((host, int(port)), timeout) as link:
+        link.sendall(struct.pack(">i", len(request)) + request)
+        answer = _exactly(link, struct.unpack(">i", _exactly(link, 4))[0])
+    reader = _Reader(answer)
+    reader.take("i")
+    return reader
+
+
+class Metadata:
+    def __init__(self, reader):
+        self.brokers = {}
+        self.topics = {}  # name: {partition: leader}, those without an error alone
+
+        def broker():
+            number, host, port = reader.take("i"), reader.text(), reader.take("i")
+            self.brokers[number] = "%s:%d" % (host, port)
+            reader.text()
+
+        def partition():
+            _code, number, leader = reader.take("hii")
+            reader.each(lambda: reader.take("i"))
+            reader.each(lambda: reader.take("i"))
+            return number, leader
+
+        def topic():
+            code, name, _internal = reader.take("h"), reader.text(), reader.take("b")
+            partitions = dict(reader.each(partition))
+            if code == 0:
+                self.topics[name] = partitions
+
+        reader.each(broker)
+        self.controller = reader.take("i")
+        reader.each(topic)
+
+
+def metadata(address, timeout=2.0):
+    """All brokers and topics. Never creates a topic, since none is named."""
+    return Metadata(call(address, _METADATA, 1, struct.pack(">i", -1), timeout))
+
+
+def brokers(address):
+    """How many brokers one of them knows of; 0 while it does not answer."""
+    try:
+        return len(metadata(address).brokers)
+    except (OSError, struct.error):
+        return 0
+
+
+def partitions(address, topic):
+    """How many partitions a topic has; 0 without it."""
+    return len(metadata(address).topics.get(topic, {}))
+
+
+def _check(codes, what):
+    bad = [code for code in codes if code != 0]
+    if bad:
+        raise Error("%s: error code %d" % (what, bad[0]))
+
+
+def create_topic(address, topic, count=1, replicas=1, config=None):
+    settings = struct.pack(">i", len(config or {}))
+    for name, value in (config or {}).items():
+        settings += _text(name) + _text(str(value))
+    reader = call(address, _CREATE_TOPICS, 1, struct.pack(">i", 1) + _text(topic) + struct.pack(">ih", count, replicas)
+                  + struct.pack(">i", 0) + settings + struct.pack(">ib", 10000, 0), 15)
+    _check(reader.each(lambda: (reader.text(), reader.take("h"), reader.text())[1]), "create topic " + topic)
+
+
+def delete_topic(address, topic):
+    reader = call(address, _DELETE_TOPICS, 1, struct.pack(">i", 1) + _text(topic) + struct.pack(">i", 10000), 15)
+    _check(reader.each(lambda: (reader.text(), reader.take("h"))[1]), "delete topic " + topic)
+
+
+def offset(address, topic, partition=0, when=LATEST):
+    """The first or the next position of a partition; asks the given broker, which must lead it."""
+    body = struct.pack(">ii", -1, 1) + _text(topic) + struct.pack(">iiq", 1, partition, when)
+    reader = call(address, _LIST_OFFSETS, 1, body)
+    found = []
+
+    def one():
+        number, code, _time, position = reader.take("ihqq")
+        found.append((code, position))
+        return number
+
+    reader.each(lambda: (reader.text(), reader.each(one)))
+    _check([code for code, _ in found], "offsets of %s-%d" % (topic, partition))
+    return found[0][1]
+
+
+def count(address, topic):
+    """How many messages a topic ever got; 0 without it."""
+    return sum(offset(address, topic, p) for p in range(partitions(address, topic)))
+
+
+def committed(address, group, topic, partition=0):
+    """The committed position of a group, -1 without one; asks the given broker, which must coordinate the group."""
+    body = _text(group) + struct.pack(">i", 1) + _text(topic) + struct.pack(">ii", 1, partition)
+    reader = call(address, _OFFSET_FETCH, 1, body)
+    found = []
+
+    def one():
+        _number, position = reader.take("iq")
+        reader.text()
+        found.append((reader.take("h"), position))
+
+    reader.each(lambda: (reader.text(), reader.each(one)))
+    _check([code for code, _ in found], "offset of group " + group)
+    return found[0][1]
+
+
+def group_members(address, group):
+    """(state, number of members) of a consumer group, from its coordinator."""
+    reader = call(address, _DESCRIBE_GROUPS, 0, struct.pack(">i", 1) + _text(group))
+    answers = []
+
+    def member():
+        for _ in range(3):
+            reader.text()
+        reader.blob()
+        reader.blob()
+
+    def one():
+        code = reader.take("h")
+        reader.text()
+        state = reader.text()
+        reader.text()
+        reader.text()
+        answers.append((code, state, len(reader.each(member))))
+
+    reader.each(one)
+    code, state, members = answers[0]
+    _check([code], "group " + group)
+    return state, members
