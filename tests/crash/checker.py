@@ -25,7 +25,13 @@ class Tail:
 
 
 class Checker:
-    def __init__(self, acked_path, received_path):
+    """
+    `order`: first deliveries of one partition come with ascending positions. `gapless`: and without holes between
+    them, as the queues of RocketMQ promise it.
+    """
+
+    def __init__(self, acked_path, received_path, order=True, gapless=True):
+        self.order, self.gapless = order, gapless
         self._acked_tail, self._received_tail = Tail(acked_path), Tail(received_path)
         self.acked = set()
         self.received = collections.Counter()
@@ -45,12 +51,14 @@ class Checker:
         self.received[body] += 1
         before = self.places.setdefault((partition, position), body)
         if before != body:
-            self.mistakes.append("queue %d offset %d held '%s' and later '%s'" % (partition, position, before, body))
+            self.mistakes.append("partition %d position %d held '%s' and later '%s'" % (partition, position, before, body))
         last = self.last.get(partition, -1)
         if position > last:
-            if position != last + 1:
-                self.mistakes.append("queue %d went from offset %d to %d" % (partition, last, position))
+            if self.gapless and position != last + 1:
+                self.mistakes.append("partition %d went from position %d to %d" % (partition, last, position))
             self.last[partition] = position
+        elif self.order and self.received[body] == 1:
+            self.mistakes.append("partition %d had '%s' at %d first after %d" % (partition, body, position, last))
 
     def lost(self):
         return sorted(self.acked - set(self.received))

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 kill -9 of broker, producer and consumer at random moments under traffic; nothing acknowledged may be lost.
-Arguments: written|synced [case…]. RV_TEST_ROUNDS and RV_TEST_SEED override how many and which.
+Arguments: written|synced|redis [case…]. RV_TEST_ROUNDS and RV_TEST_SEED override how many and which.
 """
 
 import contextlib
+import functools
 import os
 import random
-import signal
 import sys
 import time
 
@@ -17,138 +17,100 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
 from checker import Checker  # noqa: E402
-from peers import inhouse, ports, processes, tree  # noqa: E402
-from peers.probe import Probe  # noqa: E402
+from peers import brokers, processes, tree  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
+from scene import Scene  # noqa: E402
 
 suite = Suite()
-ROUNDS = int(os.environ.get("RV_TEST_ROUNDS") or (2000 if os.environ.get("RV_TEST_LONG") else 100))
+LONG = bool(os.environ.get("RV_TEST_LONG"))
 SEED = int(os.environ.get("RV_TEST_SEED") or time.time_ns() % 1000000)
-FLUSH = {"written": "ASYNC_FLUSH", "synced": "SYNC_FLUSH"}
-TOPIC, GROUP = "kill-topic", "kill-group"
 
 
-class Scene:
-    """Broker, producer and consumer, each of which can be killed and started again."""
+class Level:
+    """How one broker is made, how its consumer is told to be orderly, what holds then, and how often it is killed."""
 
-    def __init__(self, level, orderly, chance):
-        self.chance = chance
-        self.folder = processes.directory("kill")
-        self.acked_path = os.path.join(self.folder, "acked")
-        self.received_path = os.path.join(self.folder, "received")
-        self.broker = inhouse.Broker(flush=FLUSH[level])
+    def __init__(self, kind, create, rounds, long_rounds, gapless, unordered_keeps_order, orderly, in_recovery):
+        self.create = lambda: brokers.create(kind, **create)
+        self.rounds = int(os.environ.get("RV_TEST_ROUNDS") or (long_rounds if LONG else rounds))
+        self.gapless, self.unordered_keeps_order = gapless, unordered_keeps_order
         self.orderly = orderly
-        self.run = 0
-        self.sender = self.receiver = None
-        self.sender_port = ports.reserve()
-        self.slowest_start = 0.0
+        self.in_recovery = in_recovery  # whether a broker may be killed again while it starts
 
-    def start_sender(self):
-        """Each life sends in another rhythm, from one message at a time to as fast as it goes."""
-        self.run += 1
-        rhythm = {"SENDER_LANES": str(self.chance.choice((1, 4, 8))),
-                  "SENDER_PAUSE_US": str(self.chance.choice((0, 300, 3000)))}
-        self.sender = processes.Process("sender", [
-            tree.program("tests/crash/sender"), "--server.port=%d" % self.sender_port,
-            "--management.server.port=%d" % (self.sender_port + 1),
-            "--spring.cloud.stream.rocketmq.binder.name-server=" + self.broker.name_server,
-            "--spring.cloud.stream.bindings.output.destination=" + TOPIC,
-        ], env={"SENDER_ACKED": self.acked_path, "SENDER_RUN": str(self.run), **rhythm}, stdin=True)
+    def checker(self, orderly):
+        order = orderly or self.unordered_keeps_order
+        return functools.partial(Checker, order=order, gapless=self.gapless and order)
 
-    def start_receiver(self):
-        option = "spring.cloud.stream.rocketmq.bindings.input.consumer.orderly=" + str(self.orderly).lower()
-        self.receiver = Probe(self.broker.name_server, TOPIC, group=GROUP, channels="in", name="receiver",
-                              received=self.received_path, options=[option])
 
-    def start_broker(self):
-        began = time.monotonic()
-        self.broker.start_broker()
-        self.slowest_start = max(self.slowest_start, time.monotonic() - began)
+_INHOUSE = {"kind": "inhouse", "rounds": 100, "long_rounds": 2000, "gapless": True, "unordered_keeps_order": True,
+            "orderly": "spring.cloud.stream.rocketmq.bindings.input.consumer.orderly=%s", "in_recovery": True}
+LEVELS = {
+    "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
+    "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
+    "redis": lambda: Level("redis", {"fsync": "always"}, 20, 400, False, False,
+                           "spring.cloud.stream.redis.bindings.input.consumer.orderly=%s", False),
+}
 
-    def kill(self, who):
-        process = {"broker": self.broker.broker_process, "sender": self.sender,
-                   "receiver": self.receiver.process}[who]
-        expect(process.alive(), "%s ended by itself with %s: %s" % (who, process.popen.returncode, process.tail()))
-        expect_equal(process.kill(), -signal.SIGKILL, "end of " + who)
 
-    def start(self, who):
-        {"broker": self.start_broker, "sender": self.start_sender, "receiver": self.start_receiver}[who]()
+def choose(chance, number):
+    """Every second one is the broker, so that a short run has its share."""
+    return "broker" if number % 2 == 0 else chance.choice(("sender", "receiver"))
+
+
+def kill_in_recovery(scene, chance):
+    scene.start_broker(wait=False)
+    end = time.monotonic() + chance.random() * 0.03
+    processes.wait_for(lambda: time.monotonic() >= end, 1, every=0.001)
+    scene.kill("broker")
 
 
 def play(level, rounds, orderly, chance):
     """The loop. Each round waits for traffic in both directions, then kills one after a random number of messages."""
-    scene = Scene(level, orderly, chance)
-    checker = Checker(scene.acked_path, scene.received_path)
+    def rhythm():
+        return {"SENDER_LANES": str(chance.choice((1, 4, 8))), "SENDER_PAUSE_US": str(chance.choice((0, 300, 3000)))}
+
     killed = {"broker": 0, "sender": 0, "receiver": 0}
-    scene.broker.start()
-    try:
-        scene.start_sender()
-        scene.start_receiver()
-        for _ in range(rounds):
-            acked, received = checker.look()
-            more, seen = acked + chance.randint(1, 400), received + 1
-            processes.wait_for(lambda: all(x >= y for x, y in zip(checker.look(), (more, seen))),  # noqa: B023
-                               20, "traffic (%s)" % checker.summary(), every=0.002)
-            who = chance.choice(("broker", "broker", "sender", "receiver"))
-            scene.kill(who)
-            killed[who] += 1
-            if who == "broker" and chance.random() < 0.3:  # once more, in the middle of its recovery
-                scene.broker.start_broker(wait=False)
-                end = time.monotonic() + chance.random() * 0.03
-                processes.wait_for(lambda: time.monotonic() >= end, 1, every=0.001)  # noqa: B023
+    with level.create() as broker:
+        with Scene(broker, receiver_options=[level.orderly % str(orderly).lower()], rhythm=rhythm,
+                   checker=level.checker(orderly)) as scene:
+            for number in range(rounds):
+                scene.wait_traffic(chance.randint(1, 400), 1, 30)
+                who = choose(chance, number)
                 scene.kill(who)
                 killed[who] += 1
-            scene.start(who)
-            expect_equal(checker.mistakes, [], "order and places")
-        finish(scene, checker, killed)
-    finally:
-        for process in (scene.sender, scene.receiver and scene.receiver.process):
-            if process and process.alive():
-                process.kill()
-        if scene.broker.broker_process.alive():
-            scene.broker.kill_broker()
+                if who == "broker" and level.in_recovery and chance.random() < 0.3:
+                    kill_in_recovery(scene, chance)
+                    killed[who] += 1
+                scene.start(who)
+                if who == "broker":
+                    scene.wait_recovered()
+                expect_equal(scene.checker.mistakes[:10], [], "order and places")
+            comment("seed %d, killed %s" % (SEED, killed))
+            scene.finish()
+            expect(scene.slowest_start < 5, "the broker took %.1f s to start" % scene.slowest_start)
+        broker.stop_broker()
 
 
-def finish(scene, checker, killed):
-    scene.sender.popen.stdin.close()
-    expect_equal(scene.sender.wait(20), 0, "exit code of the sender: " + scene.sender.tail(5))
-
-    def complete():
-        checker.look()
-        return not checker.lost()
-
-    try:
-        processes.wait_for(complete, 30, "everything acknowledged", every=0.05)
-    except TimeoutError:
-        pass
-    comment("seed %d, killed %s, slowest start of the broker %.0f ms" % (SEED, killed, scene.slowest_start * 1000))
-    comment(checker.summary())
-    expect_equal(checker.lost()[:10], [], "acknowledged and lost")
-    expect_equal(checker.mistakes, [], "order and places")
-    expect(checker.acked, "nothing was acknowledged at all")
-    expect(scene.slowest_start < 5, "the broker took %.1f s to start" % scene.slowest_start)
-    expect_equal(scene.receiver.stop(), 0, "exit code of the receiver")
-    scene.broker.stop_broker()
+ROUNDS = 2000 if LONG else 100
 
 
 @suite.case(deadline=ROUNDS * 3 + 60)
-def nothing_acknowledged_is_lost_and_concurrent_first_deliveries_keep_their_order(level):
-    play(level, (ROUNDS + 1) // 2, False, random.Random(SEED))
+def nothing_acknowledged_is_lost_by_a_concurrent_consumer(level):
+    play(level, (level.rounds + 1) // 2, False, random.Random(SEED))
 
 
 @suite.case(deadline=ROUNDS * 3 + 60)
-def nothing_acknowledged_is_lost_and_orderly_first_deliveries_keep_their_order(level):
-    play(level, (ROUNDS + 1) // 2, True, random.Random(SEED + 1))
+def nothing_acknowledged_is_lost_by_an_orderly_consumer_and_first_deliveries_keep_their_order(level):
+    play(level, (level.rounds + 1) // 2, True, random.Random(SEED + 1))
 
 
 @contextlib.contextmanager
-def setup(level):
+def setup(name):
     tree.rivulet()
     tree.program("tests/crash/sender")
-    yield level
+    yield LEVELS[name]()
 
 
 if __name__ == "__main__":
-    level = sys.argv[1]
+    name = sys.argv[1]
     del sys.argv[1]
-    suite.run(setup, level)
+    suite.run(setup, name)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs one program with a broker beside it and hands its TAP through. Arguments: inhouse|apache|kafka PROGRAM [argument…],
-in which {address} stands for what clients are told: RocketMQ's name server, or Kafka's nodes. RV_TEST_ADDRESS says it
-too, and RV_TEST_NAME_SERVER, which is the older word for RocketMQ.
+Runs one program with a broker beside it and hands its TAP through. Arguments: KIND PROGRAM [argument…], in which
+{address} stands for what clients are told: RocketMQ's name server, or the nodes. RV_TEST_ADDRESS says it too, and
+RV_TEST_NAME_SERVER, which is the older word for RocketMQ. The argument {properties} stands for all that a service needs
+to reach the broker, a word --key=value each. KIND is one of brokers.KINDS.
 """
 
 import os
@@ -14,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
 
-from peers import brokers, processes, tap  # noqa: E402
+from peers import brokers, processes, tap, tree  # noqa: E402
 
 
 def main(kind, *command):
@@ -23,7 +24,9 @@ def main(kind, *command):
         with brokers.create(kind) as broker:
             place = brokers.place(broker)
             environment = dict(os.environ, RV_TEST_ADDRESS=place, RV_TEST_NAME_SERVER=place)
-            arguments = [word.replace("{address}", place) for word in command]
+            arguments = []
+            for word in command:
+                arguments += tree.options(broker) if word == "{properties}" else [word.replace("{address}", place)]
             return subprocess.run(arguments, env=environment, check=False).returncode
     except tap.Skipped as why:
         if tap.in_ci():

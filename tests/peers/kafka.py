@@ -5,7 +5,7 @@ import base64
 import os
 import uuid
 
-from . import kafkaraw, maven, ports, processes, tap
+from . import kafkaraw, maven, ports, processes, tap, tree
 
 _LOG4J = """log4j.rootLogger=WARN, out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
@@ -79,6 +79,7 @@ class Kafka:
 
     kind = "kafka"
     name = "Apache Kafka"
+    binder, label = "kafka", "Kafka"
     ready_seconds = 60
     stop_seconds = 30
 
@@ -156,6 +157,14 @@ class Kafka:
             return all(kafkaraw.brokers(node.address) >= len(started) for node in started)
 
         processes.wait_for(look, self.ready_seconds, self.name, every=0.05)
+
+    def properties(self):
+        """Properties, key=value, with which a service reaches it."""
+        return ["rivulet.binder.path=" + tree.module("kafka"), "spring.cloud.stream.default-binder=kafka",
+                "spring.cloud.stream.kafka.binder.brokers=" + self.address]
+
+    def broker_alive(self):
+        return any(node.alive() for node in self.nodes)
 
     def stop_broker(self):
         if self.count == 1:

@@ -6,6 +6,7 @@ from . import processes
 
 class Pair:
     name = None  # for people, in messages
+    binder, label = "rocketmq", "RocketMQ"  # the type a service binds to it, and what it calls its messages' source
     ready_seconds = 15  # how long a start may take …
     look_every = 0.05  # … and how often it is looked at
     stop_seconds = 10
@@ -37,6 +38,13 @@ class Pair:
             return condition()
 
         processes.wait_for(look, self.ready_seconds, self.name, every=self.look_every)
+
+    def properties(self):
+        """Properties, key=value, with which a service reaches it."""
+        return ["spring.cloud.stream.rocketmq.binder.name-server=" + self.name_server]
+
+    def broker_alive(self):
+        return self.broker_process is not None and self.broker_process.alive()
 
     def kill_broker(self):
         self.broker_process.kill()

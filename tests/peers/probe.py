@@ -13,14 +13,14 @@ from . import ports, processes, tree
 class Probe:
     """Starts at once. `destination` and `group` bind its channels; further properties as key=value strings."""
 
-    def __init__(self, name_server, destination, group=None, channels="both", fail=None, options=(), name="probe",
+    def __init__(self, broker, destination, group=None, channels="both", fail=None, options=(), name="probe",
                  work_ms=0, received=None):
         self.received_path = received or os.path.join(processes.directory(name), "received")
         self._answers = queue.Queue()
         port = ports.reserve()
         command = [tree.program("tests/peers/probe"), "--server.port=%d" % port,
-                   "--management.server.port=%d" % (port + 1),
-                   "--spring.cloud.stream.rocketmq.binder.name-server=" + name_server]
+                   "--management.server.port=%d" % (port + 1), *tree.options(broker)]
+        self.management_port = port + 1
         if channels != "out":
             command.append("--spring.cloud.stream.bindings.input.destination=" + destination)
             if group:

@@ -8,17 +8,18 @@ from . import ports, processes, tree
 
 
 class Service:
-    def __init__(self, name, name_server, options=(), env=None):
-        """`name` is charging or message."""
+    def __init__(self, name, broker, options=(), env=None):
+        """`name` is charging or message; `broker` as tree.options() takes it. What is no RocketMQ has a profile."""
         self.name = name
         base = ports.reserve()
         self.port, self.management_port = base, base + 1
         self.command = [tree.program("services/parking-" + name),
                         "--spring.config.location=" + tree.config(name),
                         "--server.port=%d" % self.port, "--management.server.port=%d" % self.management_port]
-        if name_server:
-            self.command.append("--spring.cloud.stream.rocketmq.binder.name-server=" + name_server)
-        self.command += options
+        binder = getattr(broker, "binder", "rocketmq")
+        if binder != "rocketmq":
+            self.command.append("--spring.profiles.active=" + binder)
+        self.command += [*tree.options(broker), *options]
         self.env = env
         self.process = None
 

@@ -17,6 +17,20 @@ def program(path):
     return full
 
 
+def options(broker):
+    """Command line words with which a service reaches a broker: a peer, a RocketMQ name server's address, or None."""
+    if broker is None:
+        return []
+    if isinstance(broker, str):
+        return ["--spring.cloud.stream.rocketmq.binder.name-server=" + broker]
+    return ["--" + option for option in broker.properties()]
+
+
+def module(binder):
+    """The folder of a binder that is a module; the case skips (fails in CI) when it was not built."""
+    return os.path.dirname(program("binder/%s/rivulet-binder-%s.so" % (binder, binder)))
+
+
 def rivulet():
     return program("cli/rivulet")
 
