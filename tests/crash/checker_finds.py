@@ -18,7 +18,7 @@ from peers.tap import Suite, expect, expect_equal  # noqa: E402
 suite = Suite()
 
 
-def check(acked, received, torn=""):
+def check(acked, received, torn="", **rules):
     """A checker that has looked at these bodies and (partition, position, body) deliveries."""
     folder = processes.directory("checker")
     with open(os.path.join(folder, "acked"), "w") as file:
@@ -27,7 +27,7 @@ def check(acked, received, torn=""):
         for partition, position, body in received:
             file.write(json.dumps({"partition": partition, "position": position, "body": body}) + "\n")
         file.write(torn)
-    checker = Checker(os.path.join(folder, "acked"), os.path.join(folder, "received"))
+    checker = Checker(os.path.join(folder, "acked"), os.path.join(folder, "received"), **rules)
     checker.look()
     return checker
 
@@ -53,6 +53,13 @@ def a_duplicate_is_counted_and_no_mistake(_):
 def a_gap_and_a_wrong_order_are_mistakes(_):
     expect(check([], [(0, 0, "a"), (0, 2, "c")]).mistakes, "a gap was not found")
     expect(check([], [(0, 1, "b"), (0, 0, "a")]).mistakes, "a wrong order was not found")
+
+
+@suite.case()
+def a_broker_that_leaves_gaps_still_owes_the_order(_):
+    expect_equal(check([], [(0, 10, "a"), (0, 20, "c")], gapless=False).mistakes, [], "gaps where they are allowed")
+    expect(check([], [(0, 20, "b"), (0, 10, "a")], gapless=False).mistakes, "a wrong order was not found")
+    expect_equal(check([], [(0, 20, "b"), (0, 10, "a")], order=False, gapless=False).mistakes, [], "order nobody owes")
 
 
 @suite.case()
