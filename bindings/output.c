@@ -85,6 +85,7 @@ void rv__output_wait_unused(struct rv__output *output)
 void rv__output_leave_all(struct rv__output *output)
 {
 	wait_for_none(&output->callers);
+	wait_for_none(&output->users);
 }
 
 /* -- bounds ------------------------------------------------------------------------------ */
@@ -102,30 +103,40 @@ static bool reserve(struct rv__output *output, long long bytes)
 	return false;
 }
 
-static void release(struct rv__output *output, long long bytes)
+static void release(struct rv__output *output, long long count, long long bytes)
 {
 	atomic_fetch_sub(&output->in_flight_bytes, bytes);
-	atomic_fetch_sub(&output->in_flight, 1);
+	atomic_fetch_sub(&output->in_flight, count);
 	if (atomic_load(&output->waiters) > 0)
 		tell_progress(output);
 }
 
 /* -- handing over -------------------------------------------------------------------------- */
 
+/* One try of who is inside the open gate. RV_E_FULL: no room. */
+static rv_err hand_over(struct rv__output *output, struct rv__ticket *ticket)
+{
+	struct rv_outbound outbound = {.message = ticket->message, .partition = -1, .arg = ticket};
+	long long bytes = ticket->bytes; /* an accepted ticket may be gone at once */
+
+	if (!reserve(output, bytes))
+		return RV_E_FULL;
+	if (output->ops->send(output->producer, &outbound, 1) == 1)
+		return RV_OK;
+	release(output, 1, bytes);
+	return RV_E_FULL;
+}
+
+static rv_err gate_error(struct rv__output *output)
+{
+	return atomic_load(&output->gate) == RV__GATE_STOPPED ? RV_E_CLOSED : RV_E_UNAVAILABLE;
+}
+
 /* One try. RV_E_UNAVAILABLE or RV_E_CLOSED: the gate is not open; RV_E_FULL: no room. */
 static rv_err offer(struct rv__output *output, struct rv__ticket *ticket)
 {
-	struct rv_outbound outbound = {.message = ticket->message, .partition = -1, .arg = ticket};
-	rv_err code = RV_E_FULL;
+	rv_err code = enter(output) ? hand_over(output, ticket) : gate_error(output);
 
-	if (!enter(output)) {
-		code = atomic_load(&output->gate) == RV__GATE_STOPPED ? RV_E_CLOSED : RV_E_UNAVAILABLE;
-	} else if (reserve(output, ticket->bytes)) {
-		if (output->ops->send(output->producer, &outbound, 1) == 1)
-			code = RV_OK;
-		else
-			release(output, ticket->bytes);
-	}
 	leave(output);
 	return code;
 }
@@ -336,14 +347,12 @@ static rv_err send_only(
 
 	if (code != RV_OK)
 		return code;
-	if (!atomic_load_explicit(&output->configured, memory_order_acquire))
-		return refuse(output, RV_E_UNAVAILABLE, err);
 	ticket = make_ticket(output, message);
 	if (!ticket)
 		return refuse(output, RV_E_NOMEM, err);
 	ticket->done = done;
 	ticket->context = context;
-	code = offer(output, ticket);
+	code = hand_over(output, ticket);
 	if (code == RV_OK)
 		return RV_OK;
 	drop_ticket(ticket);
@@ -365,9 +374,15 @@ rv_err rv__output_send_async(
 {
 	rv_err code;
 
-	atomic_fetch_add(&output->callers, 1);
-	code = send_only(output, message, done, context, err);
-	atomic_fetch_sub(&output->callers, 1);
+	/* It never waits, so that all of it may count as inside the gate: who waits for none of these waits for
+	 * us, too. */
+	if (enter(output)) /* an open gate says that it is configured */
+		code = send_only(output, message, done, context, err);
+	else if (rv_message_error(message, NULL) != RV_OK)
+		code = check_message(output, message, err);
+	else
+		code = refuse(output, gate_error(output), err);
+	leave(output);
 	return code;
 }
 
@@ -381,13 +396,13 @@ static void log_lost(
 	    output->binding->channel, rv_message_id(ticket->message), (unsigned)error->number, error->text);
 }
 
-static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
+/* Tells whoever sent it and gives the ticket back. Returns its bytes, which the caller releases last: once
+ * nothing is in flight, a stopping application may go on. */
+static long long complete(
+    const struct rv__output *output, struct rv__ticket *ticket, const struct rv_error *error)
 {
-	struct rv__output *output = sink;
-	struct rv__ticket *ticket = arg;
 	long long bytes = ticket->bytes;
 
-	atomic_fetch_add_explicit(error ? &output->send_errors : &output->sent, 1, memory_order_relaxed);
 	if (ticket->waiter) {
 		rv__waiter_complete(ticket->waiter, error);
 	} else if (ticket->done) {
@@ -398,8 +413,44 @@ static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, con
 		log_lost(output, ticket, error);
 	}
 	drop_ticket(ticket);
-	/* Last: once nothing is in flight, a stopping application may go on. */
-	release(output, bytes);
+	return bytes;
+}
+
+static void count_sent(struct rv__output *output, size_t n, size_t failed)
+{
+	if (n > failed)
+		atomic_fetch_add_explicit(&output->sent, n - failed, memory_order_relaxed);
+	if (failed > 0)
+		atomic_fetch_add_explicit(&output->send_errors, failed, memory_order_relaxed);
+}
+
+static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
+{
+	struct rv__output *output = sink;
+
+	count_sent(output, 1, error != NULL);
+	release(output, 1, complete(output, arg, error));
+}
+
+static void on_sent_batch(void *sink, const struct rv_sent *sent, size_t n)
+{
+	enum { AT_ONCE = 64 }; /* room is told after so many: senders shall not run dry meanwhile */
+	struct rv__output *output = sink;
+
+	while (n > 0) {
+		size_t count = n < AT_ONCE ? n : AT_ONCE;
+		long long bytes = 0;
+		size_t failed = 0;
+
+		for (size_t i = 0; i < count; i++)
+			failed += sent[i].error != NULL;
+		count_sent(output, count, failed);
+		for (size_t i = 0; i < count; i++)
+			bytes += complete(output, sent[i].arg, sent[i].error);
+		release(output, (long long)count, bytes);
+		sent += count;
+		n -= count;
+	}
 }
 
 static void on_writable(void *sink)
@@ -414,4 +465,9 @@ static void on_state(void *sink, const struct rv_error *why)
 	rv__binding_tell_way(output->binding, NULL, why);
 }
 
-const struct rv_producer_sink rv__output_sink = {.sent = on_sent, .writable = on_writable, .state = on_state};
+const struct rv_producer_sink rv__output_sink = {
+    .sent = on_sent,
+    .writable = on_writable,
+    .state = on_state,
+    .sent_batch = on_sent_batch,
+};

@@ -37,8 +37,9 @@ struct rv__output {
 
 	atomic_bool configured; /* what stands above is valid */
 	atomic_int gate;        /* enum rv__gate; written under `lock` */
-	atomic_uint callers;    /* threads anywhere inside a send */
-	atomic_uint users;      /* of these, between the look at the gate and the binder's return */
+	atomic_uint callers;    /* threads anywhere inside a send that waits */
+	atomic_uint
+	    users; /* between the look at the gate and the binder's return; all of one that does not wait */
 	atomic_llong in_flight;
 	atomic_llong in_flight_bytes;
 	atomic_uint waiters; /* senders that wait; completions wake nobody without them */

@@ -48,12 +48,9 @@ void rv__round_dismiss(struct rv__round *round)
 
 	while (*at) {
 		struct rv__memory_producer *producer = *at;
-		bool empty;
 
-		pthread_mutex_lock(&producer->lock);
-		empty = producer->count == 0;
-		pthread_mutex_unlock(&producer->lock);
-		if (!producer->leaving || !empty) {
+		/* Closed before it leaves, so that what is empty then stays empty. */
+		if (!producer->leaving || atomic_load(&producer->head) != atomic_load(&producer->tail)) {
 			at = &producer->next;
 			continue;
 		}

@@ -233,8 +233,10 @@ void rv__memory_broker_close(struct rv__memory_broker *broker)
 
 void rv__memory_wake(struct rv__memory_broker *broker)
 {
-	/* Both sequentially consistent, as in the pump: it sees `work`, or we see that it sleeps. */
-	atomic_store(&broker->work, true);
+	/* All sequentially consistent, as what was put into the inbox and in the pump: it sees that, or we see
+	 * that `work` is off; it sees `work`, or we see that it sleeps. */
+	if (!atomic_load(&broker->work))
+		atomic_store(&broker->work, true);
 	if (!atomic_load(&broker->sleeping))
 		return;
 	pthread_mutex_lock(&broker->lock);

@@ -69,6 +69,7 @@ bool rv__memory_bury(struct rv__memory_consumer *consumer, uint32_t partition, i
 	    topic ? dead_letter(consumer->group->topic->name, partition, position, message, reason) : NULL;
 	bool buried = letter && rv__memory_append(topic, partition % topic->partition_count, letter);
 
-	rv_message_unref(letter);
+	if (!buried)
+		rv_message_unref(letter);
 	return buried;
 }

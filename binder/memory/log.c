@@ -80,8 +80,7 @@ bool rv__memory_append(struct rv__memory_topic *topic, uint32_t index, rv_messag
 	}
 	if (partition->count == partition->room && !grow(partition))
 		return false;
-	partition->messages[(partition->head + partition->count) & (partition->room - 1)] =
-	    rv_message_ref(message);
+	partition->messages[(partition->head + partition->count) & (partition->room - 1)] = message;
 	partition->count++;
 	partition->bytes += bytes;
 	return true;

@@ -62,9 +62,14 @@ static void free_producer(struct rv__memory_producer *producer)
 static struct rv__memory_producer *new_producer(
     struct rv__memory_instance *binder, const struct rv_producer_spec *spec)
 {
-	struct rv__memory_producer *producer = calloc(1, sizeof *producer);
+	struct rv__memory_producer *producer =
+	    aligned_alloc(_Alignof(struct rv__memory_producer), sizeof *producer);
 
-	if (!producer || !(producer->inbox = malloc(RV__MEMORY_SEND_ROOM * sizeof *producer->inbox))) {
+	if (!producer)
+		return NULL;
+	memset(producer, 0, sizeof *producer);
+	producer->inbox = malloc(RV__MEMORY_SEND_ROOM * sizeof *producer->inbox);
+	if (!producer->inbox) {
 		free(producer);
 		return NULL;
 	}
@@ -124,30 +129,48 @@ static struct rv__memory_topic *other_topic(struct rv__memory_producer *producer
 	return topic;
 }
 
+/* One more for the pump; false: no room, or no more. Locks: producer->lock held. */
+static bool push_sending(struct rv__memory_producer *producer, const struct rv__memory_sending *sending)
+{
+	size_t tail = atomic_load_explicit(&producer->tail, memory_order_relaxed);
+
+	if (producer->closed || atomic_load_explicit(&producer->binder->stopped, memory_order_relaxed))
+		return false;
+	if (tail - atomic_load_explicit(&producer->head, memory_order_acquire) == RV__MEMORY_SEND_ROOM) {
+		/* Both sequentially consistent, as in the pump: it sees our wish, or we see the room it made. */
+		atomic_store(&producer->wants_room, true);
+		if (tail - atomic_load(&producer->head) == RV__MEMORY_SEND_ROOM)
+			return false;
+	}
+	rv_message_ref(sending->message);
+	producer->inbox[tail & (RV__MEMORY_SEND_ROOM - 1)] = *sending;
+	atomic_store(&producer->tail, tail + 1); /* sequentially consistent with rv__memory_wake() */
+	return true;
+}
+
 static size_t send_batch(void *arg, const struct rv_outbound *batch, size_t n)
 {
 	struct rv__memory_producer *producer = arg;
 	size_t accepted = 0;
+	bool full = false;
 
-	while (accepted < n) {
-		const struct rv_outbound *from = &batch[accepted];
+	while (accepted < n && !full) {
+		const char *destination = batch[accepted].destination;
 		struct rv__memory_topic *topic =
-		    from->destination ? other_topic(producer, from->destination) : producer->topic;
-		bool full;
+		    destination ? other_topic(producer, destination) : producer->topic;
 
-		pthread_mutex_lock(&producer->lock);
-		full = !topic || producer->closed || atomic_load(&producer->binder->stopped) ||
-		    producer->count == RV__MEMORY_SEND_ROOM;
-		if (full)
-			producer->wants_room = true;
-		else
-			producer->inbox[(producer->head + producer->count++) & (RV__MEMORY_SEND_ROOM - 1)] =
-			    (struct rv__memory_sending){
-			        rv_message_ref(from->message), from->arg, topic, from->partition};
-		pthread_mutex_unlock(&producer->lock);
-		if (full)
+		if (!topic)
 			break;
-		accepted++;
+		pthread_mutex_lock(&producer->lock);
+		while (accepted < n && batch[accepted].destination == destination && !full) {
+			const struct rv_outbound *from = &batch[accepted];
+			struct rv__memory_sending sending = {
+			    from->message, from->arg, topic, from->partition};
+
+			full = !push_sending(producer, &sending);
+			accepted += !full;
+		}
+		pthread_mutex_unlock(&producer->lock);
 	}
 	if (accepted > 0)
 		rv__memory_wake(producer->binder->broker);
@@ -327,6 +350,7 @@ static rv_err settle(void *arg, const struct rv_settle *settle, int64_t *ret_hol
 	    .settlement = settle->settlement,
 	    .slot = settle->token.slot,
 	    .epoch = settle->token.epoch,
+	    .count = 1,
 	    .position = settle->token.position,
 	    .reason = settle->reason && settle->settlement != RV_SETTLE_ACK ? strdup(settle->reason) : NULL,
 	};
@@ -339,6 +363,25 @@ static rv_err settle(void *arg, const struct rv_settle *settle, int64_t *ret_hol
 		*ret_hold_ms = consumer->dead_letters ? RV_HOLD_DEAD_LETTER : RV_HOLD_DROP;
 	if (code != RV_OK)
 		free(word.reason);
+	return code;
+}
+
+/* One word for each run of positions without a gap. */
+static rv_err acknowledge(void *arg, const struct rv_token *tokens, size_t n)
+{
+	struct rv__memory_word word = {.kind = RV__WORD_SETTLE,
+	    .settlement = RV_SETTLE_ACK,
+	    .slot = tokens->slot,
+	    .epoch = tokens->epoch};
+	rv_err code = RV_OK;
+
+	for (size_t i = 0; i < n && code == RV_OK; i += word.count) {
+		word.position = tokens[i].position;
+		word.count = 1;
+		while (i + word.count < n && tokens[i + word.count].position == word.position + word.count)
+			word.count++;
+		code = say(arg, &word);
+	}
 	return code;
 }
 
@@ -446,4 +489,5 @@ const struct rv_binder_ops rv__memory_binder = {
     .unbind_consumer = unbind_consumer,
     .health = health,
     .stats = stats,
+    .acknowledge = acknowledge,
 };

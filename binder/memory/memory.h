@@ -154,11 +154,12 @@ struct rv__memory_producer {
 	bool gone;     /* … */
 	size_t failed; /* … */
 
-	pthread_mutex_t lock;             /* protects the inbox */
-	struct rv__memory_sending *inbox; /* a ring of RV__MEMORY_SEND_ROOM */
-	size_t head, count;
-	bool wants_room;
-	bool closed; /* send() accepts nothing more */
+	struct rv__memory_sending *inbox;  /* a ring of RV__MEMORY_SEND_ROOM; [head, tail) is the pump's */
+	_Alignas(64) pthread_mutex_t lock; /* among senders; the pump takes none */
+	atomic_size_t tail;                /* under `lock` */
+	bool closed;                       /* … send() accepts nothing more */
+	_Alignas(64) atomic_size_t head;   /* the pump's */
+	atomic_bool wants_room;            /* a sender found none */
 };
 
 enum rv__memory_word_kind { RV__WORD_SETTLE, RV__WORD_CREDIT, RV__WORD_RELEASED };
@@ -169,6 +170,7 @@ struct rv__memory_word {
 	enum rv_settlement settlement;
 	uint32_t slot;
 	uint32_t epoch;
+	uint32_t count; /* acknowledged from `position` on; 1 for every other settlement */
 	int64_t position;
 	char *reason; /* owned; NULL: none */
 };
@@ -212,7 +214,7 @@ struct rv__memory_group *rv__memory_group_get(
 void rv__memory_group_remove(struct rv__memory_group *group);
 
 /* log.c; Locks: broker.lock held. */
-/** Appends a reference of its own; false: no room, some group has not settled the oldest message. */
+/** Takes the reference over; false, and does not: no room, some group has not settled the oldest message. */
 bool rv__memory_append(struct rv__memory_topic *topic, uint32_t partition, rv_message *message);
 rv_message *rv__memory_at(const struct rv__memory_partition *partition, int64_t position);
 int64_t rv__memory_end(const struct rv__memory_partition *partition);
@@ -221,7 +223,7 @@ int64_t rv__memory_end(const struct rv__memory_partition *partition);
 struct rv__memory_mark *rv__memory_mark_at(struct rv__memory_share *share, int64_t position);
 /** Extends the marks so that `position` has one; NULL: no memory. */
 struct rv__memory_mark *rv__memory_mark_deliver(struct rv__memory_share *share, int64_t position);
-void rv__memory_settle(struct rv__memory_share *share, int64_t position);
+void rv__memory_settle(struct rv__memory_share *share, int64_t position, uint32_t count);
 bool rv__memory_set_aside(
     struct rv__memory_share *share, int64_t position, int64_t due_ns, bool dead, const char *reason);
 /** Nobody owns it any more. */

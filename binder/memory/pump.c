@@ -10,19 +10,38 @@
 #include <stdlib.h>
 #include <time.h>
 
-static void tell_sent(struct rv__round *round)
+/* Completions of one producer. */
+static void tell_sent_by(struct rv__memory_producer *producer, struct rv_sent *sent, size_t n)
 {
 	struct rv_error closed = {0};
 
-	for (size_t i = 0; i < round->sent_count; i++) {
-		const struct rv__round_sent *sent = &round->sent[i];
-		const struct rv_receipt receipt = {.partition = sent->partition, .position = sent->position};
-
-		if (sent->position < 0 && closed.code == RV_OK)
+	for (size_t i = 0; i < n; i++) {
+		if (sent[i].receipt.position >= 0)
+			continue;
+		if (closed.code == RV_OK)
 			rv_error_set(&closed, RV_E_CLOSED, 0, "memory",
 			    "the producer was unbound before there was room for the message");
-		sent->producer->sink_ops->sent(
-		    sent->producer->sink, sent->arg, &receipt, sent->position < 0 ? &closed : NULL);
+		sent[i].error = &closed;
+	}
+	if (producer->sink_ops->sent_batch) {
+		producer->sink_ops->sent_batch(producer->sink, sent, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		producer->sink_ops->sent(producer->sink, sent[i].arg, &sent[i].receipt, sent[i].error);
+}
+
+static void tell_sent(struct rv__round *round)
+{
+	size_t from = 0;
+
+	while (from < round->sent_count) {
+		size_t to = from + 1;
+
+		while (to < round->sent_count && round->sent_by[to] == round->sent_by[from])
+			to++;
+		tell_sent_by(round->sent_by[from], &round->sent[from], to - from);
+		from = to;
 	}
 	for (size_t i = 0; i < round->writable_count; i++)
 		round->writable[i]->sink_ops->writable(round->writable[i]->sink);

@@ -11,13 +11,6 @@ enum {
 	RV__ROUND_TURNS = 64        /* deliver() calls, revocations, assignments: of each */
 };
 
-struct rv__round_sent {
-	struct rv__memory_producer *producer;
-	void *arg;
-	int32_t partition;
-	int64_t position; /* -1: failed */
-};
-
 /* One deliver() call: messages of one slot. */
 struct rv__round_turn {
 	struct rv__memory_consumer *consumer;
@@ -38,7 +31,8 @@ struct rv__round_change {
 /* Owned by the pump, used again in every round. */
 struct rv__round {
 	struct rv__memory_broker *broker;
-	struct rv__round_sent sent[RV__ROUND_SENT];
+	struct rv_sent sent[RV__ROUND_SENT]; /* a position below 0: failed */
+	struct rv__memory_producer *sent_by[RV__ROUND_SENT];
 	size_t sent_count;
 	struct rv__memory_producer *writable[RV__ROUND_TURNS];
 	size_t writable_count;

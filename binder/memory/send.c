@@ -2,8 +2,6 @@
 /* From the inboxes of producers to the logs. */
 #include "binder/memory/round.h"
 
-enum { CHUNK = 256 };
-
 static uint32_t hash_key(const char *key)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
@@ -27,38 +25,35 @@ static uint32_t choose_partition(
 	return (key ? hash_key(key) : producer->turn++) % count;
 }
 
-/* Looks at the oldest accepted messages without taking them: one lock for many. */
-static size_t peek(struct rv__memory_producer *producer, struct rv__memory_sending *sendings, size_t max)
+static size_t accepted(const struct rv__memory_producer *producer)
 {
-	size_t n;
+	return atomic_load(&producer->tail) - atomic_load_explicit(&producer->head, memory_order_relaxed);
+}
 
-	pthread_mutex_lock(&producer->lock);
-	n = producer->count < max ? producer->count : max;
-	for (size_t i = 0; i < n; i++)
-		sendings[i] = producer->inbox[(producer->head + i) & (RV__MEMORY_SEND_ROOM - 1)];
-	pthread_mutex_unlock(&producer->lock);
-	return n;
+static struct rv__memory_sending *oldest(struct rv__memory_producer *producer, size_t index)
+{
+	size_t head = atomic_load_explicit(&producer->head, memory_order_relaxed);
+
+	return &producer->inbox[(head + index) & (RV__MEMORY_SEND_ROOM - 1)];
 }
 
 static void pop(struct rv__round *round, struct rv__memory_producer *producer, size_t n)
 {
-	bool tell;
-
-	pthread_mutex_lock(&producer->lock);
-	producer->head = (producer->head + n) & (RV__MEMORY_SEND_ROOM - 1);
-	producer->count -= n;
-	tell = n > 0 && producer->wants_room && round->writable_count < RV__ROUND_TURNS;
-	if (tell)
-		producer->wants_room = false;
-	pthread_mutex_unlock(&producer->lock);
-	if (tell)
+	if (n == 0)
+		return;
+	atomic_store(&producer->head, atomic_load_explicit(&producer->head, memory_order_relaxed) + n);
+	if (round->writable_count < RV__ROUND_TURNS && atomic_load(&producer->wants_room)) {
+		atomic_store(&producer->wants_room, false);
 		round->writable[round->writable_count++] = producer;
+	}
 }
 
 static void note_sent(struct rv__round *round, struct rv__memory_producer *producer, void *arg,
     int32_t partition, int64_t position)
 {
-	round->sent[round->sent_count++] = (struct rv__round_sent){producer, arg, partition, position};
+	round->sent_by[round->sent_count] = producer;
+	round->sent[round->sent_count++] =
+	    (struct rv_sent){.arg = arg, .receipt = {.partition = partition, .position = position}};
 }
 
 /* Appends one; false: no room in its partition. */
@@ -76,38 +71,33 @@ static bool append(
 	}
 	note_sent(round, producer, sending->arg, (int32_t)partition,
 	    rv__memory_end(&sending->topic->partitions[partition]) - 1);
-	rv_message_unref(sending->message);
 	return true;
 }
 
 static void drain(struct rv__round *round, struct rv__memory_producer *producer)
 {
-	struct rv__memory_sending sendings[CHUNK];
-	size_t appended;
-	size_t n;
+	size_t room = RV__ROUND_SENT - round->sent_count;
+	size_t n = accepted(producer);
+	size_t appended = 0;
 
-	do {
-		size_t room = RV__ROUND_SENT - round->sent_count;
-
-		n = peek(producer, sendings, room < CHUNK ? room : CHUNK);
-		appended = 0;
-		while (appended < n && append(round, producer, &sendings[appended]))
-			appended++;
-		pop(round, producer, appended);
-	} while (n == CHUNK && appended == n);
-	if (round->sent_count == RV__ROUND_SENT)
+	if (n > room) {
+		n = room;
 		round->more = true;
+	}
+	while (appended < n && append(round, producer, oldest(producer, appended)))
+		appended++;
+	pop(round, producer, appended);
 	atomic_fetch_add_explicit(&producer->binder->sent, appended, memory_order_relaxed);
 }
 
 /* A producer whose time is over: what could not be appended fails. */
 static void fail_rest(struct rv__round *round, struct rv__memory_producer *producer)
 {
-	struct rv__memory_sending sending;
+	while (round->sent_count < RV__ROUND_SENT && accepted(producer) > 0) {
+		const struct rv__memory_sending *sending = oldest(producer, 0);
 
-	while (round->sent_count < RV__ROUND_SENT && peek(producer, &sending, 1) == 1) {
-		note_sent(round, producer, sending.arg, -1, -1);
-		rv_message_unref(sending.message);
+		note_sent(round, producer, sending->arg, -1, -1);
+		rv_message_unref(sending->message);
 		producer->failed++;
 		pop(round, producer, 1);
 	}

@@ -47,14 +47,16 @@ struct rv__memory_mark *rv__memory_mark_deliver(struct rv__memory_share *share, 
 	return mark;
 }
 
-void rv__memory_settle(struct rv__memory_share *share, int64_t position)
+void rv__memory_settle(struct rv__memory_share *share, int64_t position, uint32_t count)
 {
-	struct rv__memory_mark *mark = rv__memory_mark_at(share, position);
+	for (int64_t end = position + count; position < end; position++) {
+		struct rv__memory_mark *mark = rv__memory_mark_at(share, position);
 
-	if (!mark)
-		return;
-	mark->settled = true;
-	mark->set_aside = false;
+		if (!mark)
+			continue;
+		mark->settled = true;
+		mark->set_aside = false;
+	}
 	while (share->committed < share->high && share->marks[share->head].settled) {
 		share->head = (share->head + 1) & (share->room - 1);
 		share->committed++;

@@ -20,11 +20,11 @@ static void requeue(struct rv__round *round, struct rv__memory_consumer *consume
 static void settle(struct rv__round *round, struct rv__memory_consumer *consumer,
     struct rv__memory_share *share, const struct rv__memory_word *word)
 {
-	atomic_fetch_add_explicit(&consumer->binder->settled, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&consumer->binder->settled, word->count, memory_order_relaxed);
 	switch (word->settlement) {
 	case RV_SETTLE_ACK:
 	case RV_SETTLE_DROP:
-		rv__memory_settle(share, word->position);
+		rv__memory_settle(share, word->position, word->count);
 		break;
 	case RV_SETTLE_REQUEUE:
 		requeue(round, consumer, share, word);
@@ -92,7 +92,7 @@ static void bury_dead(struct rv__memory_consumer *consumer, uint32_t slot)
 		*at = aside->next;
 		if (consumer->dead_letters)
 			atomic_fetch_add_explicit(&consumer->binder->dead_lettered, 1, memory_order_relaxed);
-		rv__memory_settle(share, aside->position);
+		rv__memory_settle(share, aside->position, 1);
 		/* The topics' array may have moved when the dead letters' topic was made. */
 		partition = &consumer->group->topic->partitions[slot];
 		free(aside->reason);

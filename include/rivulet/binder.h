@@ -10,7 +10,7 @@
  *
  * Lifecycle   open -> { bind_producer, bind_consumer -> start_consumer } -> … unbind … -> stop -> close
  * Threads     bind_*, start, unbind_*, stop, close: one control thread at a time per binder, which may
- *             block until the stated deadline. send, settle, credit, extend, pause, resume, health, stats:
+ *             block until the stated deadline. send, settle, acknowledge, credit, extend, pause, resume, health, stats:
  *             any thread, never blocking. Calls upwards (deliver, assigned, revoked, sent, writable,
  *             state) come from binder threads, with no binder lock held; they only enqueue.
  *
@@ -80,6 +80,13 @@ struct rv_receipt {
 	const char *broker_id; /* the broker's own message id; NULL when none */
 };
 
+/* One completion of many. */
+struct rv_sent {
+	void *arg;
+	struct rv_receipt receipt;
+	const struct rv_error *error; /* NULL: success; borrowed until the callback returns */
+};
+
 struct rv_producer_sink {
 	/* Exactly once for each accepted message, in any order, also after stop. `error` NULL: success. */
 	void (*sent)(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error);
@@ -90,6 +97,8 @@ struct rv_producer_sink {
 	/* Optional to call, and NULL in a sink that does not care: the destination has so many partitions now.
 	 * Whoever answers rv_producer_info.partition_count with 0 calls it as soon as the number is known. */
 	void (*partitions)(void *sink, int32_t count);
+	/* As sent() for each, and cheaper; NULL in a sink that does without. */
+	void (*sent_batch)(void *sink, const struct rv_sent *sent, size_t n);
 };
 
 struct rv_producer_spec {
@@ -288,6 +297,9 @@ struct rv_binder_ops {
 	enum rv_health_status (*health)(void *binder, rv_detail_fn detail, void *arg);
 	/* Optional. Likewise. */
 	void (*stats)(void *binder, rv_stat_fn stat, void *arg);
+	/* Optional. As settle(RV_SETTLE_ACK) of n >= 1 deliveries of one slot and one epoch, in their order, and
+	 * cheaper: the core gathers those of a fast listener for some milliseconds. The code is that of all. */
+	rv_err (*acknowledge)(void *consumer, const struct rv_token *tokens, size_t n);
 };
 
 /**

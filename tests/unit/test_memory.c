@@ -31,23 +31,29 @@ START_TEST(the_position_advances_only_over_settled_messages)
 {
 	deliver(0, 200);
 	for (int64_t i = 199; i > 0; i--) {
-		rv__memory_settle(&share, i);
+		rv__memory_settle(&share, i, 1);
 		ck_assert_int_eq(share.committed, 0);
 	}
-	rv__memory_settle(&share, 0);
+	rv__memory_settle(&share, 0, 1);
 	ck_assert_int_eq(share.committed, 200);
-	ck_assert_ptr_null(rv__memory_mark_at(&share, 199));
+	deliver(200, 300);
+	rv__memory_settle(&share, 210, 50);
+	ck_assert_int_eq(share.committed, 200);
+	rv__memory_settle(&share, 200, 15);
+	ck_assert_int_eq(share.committed, 260);
+	ck_assert_ptr_null(rv__memory_mark_at(&share, 259));
+	ck_assert_ptr_nonnull(rv__memory_mark_at(&share, 260));
 }
 END_TEST
 
 START_TEST(settling_twice_or_out_of_range_changes_nothing)
 {
 	deliver(0, 3);
-	rv__memory_settle(&share, 5);
-	rv__memory_settle(&share, -1);
+	rv__memory_settle(&share, 5, 1);
+	rv__memory_settle(&share, -1, 1);
 	ck_assert_int_eq(share.committed, 0);
-	rv__memory_settle(&share, 0);
-	rv__memory_settle(&share, 0);
+	rv__memory_settle(&share, 0, 1);
+	rv__memory_settle(&share, 0, 1);
 	ck_assert_int_eq(share.committed, 1);
 }
 END_TEST
@@ -58,7 +64,7 @@ START_TEST(a_new_owner_gets_what_is_not_settled_with_its_count)
 
 	deliver(0, 4);
 	share.cursor = 4;
-	rv__memory_settle(&share, 1);
+	rv__memory_settle(&share, 1, 1);
 	rv__memory_share_release(&share);
 	ck_assert_int_eq(rv__memory_next(&share, &partition), 0);
 	ck_assert_int_eq(rv__memory_mark_at(&share, 0)->deliveries, 1);

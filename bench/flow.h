@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run through channels: messages of FLOW_BYTES with contentType, messageId and two more headers, sent by
+ * rv_channel_send_async() from one thread, received by one listener, or one of both.
+ */
+#ifndef BENCH_FLOW_H
+#define BENCH_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { FLOW_BYTES = 70 }; /* what a parking notice has */
+
+/* The two headers of each message beside contentType and messageId. */
+#define FLOW_HEADER_1 "plate"
+#define FLOW_VALUE_1 "B-12345"
+#define FLOW_HEADER_2 "traceparent"
+#define FLOW_VALUE_2 "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+struct flow {
+	bool sends, receives;
+	long count;
+	long rate;        /* messages a second at fixed moments; 0: as fast as it goes */
+	int64_t *took_ns; /* NULL, or from due moment to listener, of each message */
+	/* Filled by flow_run(). */
+	int64_t sent_ns;     /* from the first send to the last completion */
+	int64_t received_ns; /* from the first listener call to the last */
+	int64_t both_ns;     /* from the first send to the last listener call */
+};
+
+/* The payload of every message; its first 8 bytes are the moment at which it was due. */
+void flow_payload(char payload[FLOW_BYTES], int64_t due_ns);
+
+/* Runs an application with the arguments until all is sent and received; false with a reason on stderr. */
+bool flow_run(struct flow *flow, int argc, char **argv);
+
+#endif
