@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spring.cloud.stream.redis.binder.*, .bindings.<name>.consumer.* and .producer.*; the tables are in properties.c. */
+#ifndef BINDER_REDIS_SETTINGS_H
+#define BINDER_REDIS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rivulet/property.h>
+
+enum rv__redis_mode { RV__REDIS_SINGLE, RV__REDIS_SENTINEL, RV__REDIS_CLUSTER };
+
+struct rv__redis_settings {
+	int64_t mode; /* enum rv__redis_mode */
+	struct rv_strings nodes;
+	const char *host; /* NULL: the first of nodes */
+	int64_t port;
+	const char *username, *password;
+	int64_t database;
+	const char *client_name; /* NULL: <application>-<binder> */
+	int64_t connect_timeout_ms, command_timeout_ms;
+	const char *key_prefix;
+	bool auto_create;
+	bool check_server;
+	/* Sentinel; sentinel.c */
+	const char *sentinel_master;
+	const char *sentinel_username, *sentinel_password;
+	/* TLS; tls.c */
+	bool tls;
+	const char *tls_ca, *tls_certificate, *tls_key;
+	bool tls_verify;
+};
+
+enum rv__redis_start { RV__REDIS_EARLIEST, RV__REDIS_LATEST };
+
+struct rv__redis_consumer_settings {
+	int64_t start; /* enum rv__redis_start */
+	bool reset_offsets;
+	int64_t batch_size;
+	int64_t block_ms;
+	int64_t claim_idle_ms, claim_interval_ms;
+	int64_t max_deliveries;
+	bool redeliver;
+	int64_t redelivery_delay_ms;
+	int64_t ack_interval_ms, ack_batch;
+	bool enable_dlq;
+	const char *dlq_name;
+	int64_t dlq_partitions;
+	const char *consumer_name; /* NULL: a new one of our own */
+	int64_t cleanup_interval_ms, cleanup_idle_ms;
+	bool orderly;
+	int64_t lease_ms;
+};
+
+struct rv__redis_producer_settings {
+	bool sync;
+	int64_t max_in_flight, max_in_flight_bytes;
+	int64_t max_length;
+	int64_t retention_ms;
+	int64_t trimming; /* enum rv__redis_trimming */
+	int64_t trim_interval_ms;
+	int64_t wait_replicas, wait_timeout_ms;
+};
+
+enum rv__redis_trimming { RV__REDIS_TRIM_SAFE, RV__REDIS_TRIM_EAGER };
+
+extern const struct rv_prop_desc rv__redis_rows[];
+extern const struct rv_prop_desc rv__redis_consumer_rows[];
+extern const struct rv_prop_desc rv__redis_producer_rows[];
+
+#endif
