@@ -1,21 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# demo: the broker and both services as real processes on loopback, one message through them.
+# demo: a broker and both services as real processes on loopback, one message through them.
 # run:  the same processes, staying up.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/common.sh
 . scripts/ports.sh
+. scripts/brokers.sh
 
 word=$1
 shift
 build=${RV_BUILD_DIR:-build}
-once=no store='' free=no
+once=no store='' free=no binder=inhouse
 name_server_port='' broker_port='' charging_port='' message_port=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--once) once=yes ;;
 	--free-ports) free=yes ;;
+	--binder)
+		known_binder "${2:-}"
+		binder=$2
+		shift
+		;;
 	--name-server-port | --broker-port | --charging-port | --message-port)
 		[[ ${2:-} =~ ^[0-9]+$ && $2 -ge 1 && $2 -le 65535 ]] || die "$1 needs a port from 1 to 65535"
 		name=${1#--}
@@ -34,6 +40,9 @@ done
 # Nobody to press Ctrl-C: show it once and go.
 [ "$word" = run ] || [ -t 1 ] || once=yes
 
+[ $binder = inhouse ] || [ -z "$store$name_server_port$broker_port" ] ||
+	die "--store, --name-server-port and --broker-port belong to the in-house broker; with --binder $binder leave them away"
+
 defaults=(9876 10911 8081 8082)
 [ $free = no ] || read -r -a defaults < <(free_ports 4 | xargs)
 : "${name_server_port:=${defaults[0]}}" "${broker_port:=${defaults[1]}}"
@@ -42,12 +51,7 @@ defaults=(9876 10911 8081 8082)
 # -- starting and stopping ------------------------------------------------------
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/rivulet-$word.XXXXXX") || die "cannot create a folder in ${TMPDIR:-/tmp}; is the disk full?"
-if [ -z "$store" ]; then
-	store=$work/store
-	[ "$word" = demo ] || store=${XDG_STATE_HOME:-$HOME/.local/state}/rivulet/run
-fi
-mkdir -p "$store" || die "cannot create the store $store; see --store"
-need_space "$store" 100 "the broker's store"
+need_space "$work" 100 "the demo"
 
 declare -A pid_of
 order=()
@@ -110,26 +114,15 @@ ready() { curl -fsS -m 2 "http://127.0.0.1:$1/actuator/health/readiness" 2>/dev/
 
 # -- the three processes ----------------------------------------------------------
 
-need_port "$name_server_port" name-server-port "the name server"
-need_port "$broker_port" broker-port "the broker"
 need_port "$charging_port" charging-port parking-charging
 need_port "$message_port" message-port parking-message
-
-name_server=127.0.0.1:$name_server_port
-say "Starting the broker (name server $name_server, broker 127.0.0.1:$broker_port, store $store)"
-start broker "$build"/cli/rivulet broker --store "$store" --port "$broker_port" --name-server-port "$name_server_port"
-wait_until broker 20 "it took connections on port $name_server_port" listening "$name_server_port"
-wait_until broker 20 "it took connections on port $broker_port" listening "$broker_port"
+start_broker_"$binder"
 
 say "Starting parking-message on port $message_port and parking-charging on port $charging_port"
 start parking-message "$build"/services/parking-message \
-	--spring.config.location=config/message/ \
-	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
-	--server.port="$message_port"
+	--spring.config.location=config/message/ --server.port="$message_port" "${broker_options[@]}"
 start parking-charging "$build"/services/parking-charging \
-	--spring.config.location=config/charging/ \
-	--spring.cloud.stream.rocketmq.binder.name-server="$name_server" \
-	--server.port="$charging_port"
+	--spring.config.location=config/charging/ --server.port="$charging_port" "${broker_options[@]}"
 wait_until parking-message 20 "it was ready" ready "$message_port"
 wait_until parking-charging 20 "it was ready" ready "$charging_port"
 say "Both services are ready."
@@ -172,7 +165,6 @@ fi
 say "" "Try next:" \
 	"  curl -X POST $url" \
 	"  curl http://127.0.0.1:$message_port/actuator/bindings" \
-	"  $build/cli/rivulet tail park-pay-topic -n $name_server" \
-	"  $build/cli/rivulet send park-pay-topic '{\"mcontent\":\"hello\"}' -n $name_server" \
+	"${broker_hints[@]}" \
 	"  edit config/message/application.properties, and look at what it comes to: $build/cli/rivulet config show config/message/application.properties"
 stay_up

@@ -8,10 +8,10 @@ packages_of() {
 			libjansson-dev libuv1-dev libmicrohttpd-dev zlib1g-dev libssl-dev libyaml-dev \
 			librdkafka-dev libhiredis-dev check
 		;;
-	java) # Apache RocketMQ and the official client, from Maven Central
+	java) # Apache RocketMQ, Apache Kafka and their Java clients, from Maven Central
 		say openjdk-17-jdk-headless maven
 		;;
-	peers) # real peers that Debian carries
+	redis | peers) # real peers that Debian carries
 		say redis-server
 		;;
 	lint) say git clang clang-format clang-tidy ;;

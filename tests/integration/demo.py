@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`./dev demo` as a newcomer meets it. Argument: inhouse [case…]"""
+"""`./dev demo` as a newcomer meets it. Arguments: inhouse|rocketmq|kafka|redis [case…]"""
 
 import contextlib
 import os
@@ -11,16 +11,18 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
 
-from peers import ports, processes, tree  # noqa: E402
-from peers.tap import Suite, expect, expect_equal  # noqa: E402
+from peers import maven, ports, processes, tree  # noqa: E402
+from peers.tap import Skipped, Suite, expect, expect_equal  # noqa: E402
 
 suite = Suite()
+inhouse = Suite()  # what the default binder alone has to show
 DEMO = os.path.join(tree.SOURCE, "scripts", "demo.sh")
+SOURCE = {"inhouse": "RocketMQ", "rocketmq": "RocketMQ", "kafka": "Kafka", "redis": "Redis"}
 PAYLOAD = '{"mcontent":"这是第一个消息测试.","mtype":"支付消息"}'
 
 
 def demo(*options):
-    return processes.run([DEMO, "demo", *options], deadline=100, env={"RV_BUILD_DIR": tree.BUILD})
+    return processes.run([DEMO, "demo", *options], deadline=180, env={"RV_BUILD_DIR": tree.BUILD})
 
 
 def listener():
@@ -31,17 +33,17 @@ def listener():
     return taken
 
 
-@suite.case(deadline=120)
-def a_message_goes_from_http_to_the_listener(_):
-    code, out, err = demo("--once", "--free-ports")
+@suite.case(deadline=200)
+def a_message_goes_from_http_to_the_listener(kind):
+    code, out, err = demo("--once", "--free-ports", "--binder", kind)
     expect_equal(code, 0, "exit code of:\n%s%s" % (out, err))
-    expect("Receive input msg = %s by RocketMQ..." % PAYLOAD in out, out)
+    expect("Receive input msg = %s by %s..." % (PAYLOAD, SOURCE[kind]) in out, out)
     sent = re.search('"messageId" ?: ?"([0-9A-F]{32})"', out)
     expect(sent, "no message id in:\n" + out)
     expect(re.search(r"consume %s cost: \d+ ms" % sent.group(1), out), out)
 
 
-@suite.case()
+@inhouse.case()
 def without_a_terminal_everything_is_stopped_again(_):
     base = ports.reserve()
     # The broker takes the port two below its own as well.
@@ -53,7 +55,7 @@ def without_a_terminal_everything_is_stopped_again(_):
             expect(probe.connect_ex(("127.0.0.1", port)) != 0, "something still listens on %d" % port)
 
 
-@suite.case()
+@inhouse.case()
 def a_taken_port_is_named_with_its_holder_and_the_cure(_):
     for option in ("--name-server-port", "--broker-port", "--charging-port", "--message-port"):
         with contextlib.closing(listener()) as taken:
@@ -64,20 +66,34 @@ def a_taken_port_is_named_with_its_holder_and_the_cure(_):
                              % (port, os.getpid(), option), err), err)
 
 
-@suite.case()
+@inhouse.case()
 def an_unknown_option_is_one_sentence(_):
     code, _out, err = demo("--nonsense")
     expect_equal(code, 1, "exit code")
     expect_equal(err, "dev: unknown option '--nonsense'; see ./dev help\n", "standard error")
 
 
+@inhouse.case()
+def an_unknown_binder_and_an_option_of_another_are_one_sentence(_):
+    code, _out, err = demo("--binder", "rabbit")
+    expect_equal(code, 1, "exit code")
+    expect_equal(err, "dev: --binder needs inhouse, rocketmq, kafka or redis\n", "standard error")
+    code, _out, err = demo("--binder", "kafka", "--broker-port", "9092")
+    expect_equal(code, 1, "exit code")
+    expect("belong to the in-house broker" in err, err)
+
+
 @contextlib.contextmanager
-def peers(_kind="inhouse"):
+def peers(kind):
     tree.rivulet()
-    yield None
+    why = maven.missing({"rocketmq": "rocketmq4", "kafka": "kafka"}[kind]) if kind in ("rocketmq", "kafka") else None
+    if why:
+        raise Skipped(why)
+    yield kind
 
 
 if __name__ == "__main__":
     kind = sys.argv[1]
     del sys.argv[1]
+    suite.cases += inhouse.cases if kind == "inhouse" else []
     suite.run(peers, kind)
