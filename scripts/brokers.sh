@@ -54,7 +54,7 @@ start_broker_kafka() {
 	start_java_broker kafka kafka "Apache Kafka"
 	broker_options=(--spring.profiles.active=kafka --spring.cloud.stream.kafka.binder.brokers="$address"
 		--rivulet.binder.path="$build/binder/kafka")
-	broker_hints=("  java -cp '$(java_peers)/kafka/lib/*' org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server $address --topic park-pay-topic --from-beginning")
+	broker_hints=("  java -cp '$(tests/peers/install --where kafka)/lib/*' org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server $address --topic park-pay-topic --from-beginning")
 }
 
 start_broker_redis() {
@@ -71,7 +71,7 @@ start_broker_redis() {
 
 # start_java_broker MODULE KIND NAME: fetched once from Maven Central, run by tests/peers; sets `address`.
 start_java_broker() {
-	say "Looking for $3 (fetched once from Maven Central into $(java_peers))"
+	say "Looking for $3 (fetched once from Maven Central into ${XDG_CACHE_HOME:-~/.cache}/rivulet)"
 	tests/peers/install "$1" || die "$3 could not be installed from Maven Central; is the network up?"
 	say "Starting $3"
 	start broker tests/peers/run "$2"
@@ -79,8 +79,6 @@ start_java_broker() {
 	address=$(sed -n 's/.*address //p' "$work/broker.log")
 	say "$3 answers on $address"
 }
-
-java_peers() { say "${XDG_CACHE_HOME:-$HOME/.cache}/rivulet/peers"; }
 
 need_module() { # need_module TYPE PACKAGE
 	[ -f "$build/binder/$1/rivulet-binder-$1.so" ] ||

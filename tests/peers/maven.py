@@ -6,9 +6,10 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = ("rocketmq4", "rocketmq5", "kafka")
+MODULES = ("rocketmq4", "rocketmq5", "kafka", "spring")
 
 _LOGBACK = """<configuration>
   <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
@@ -23,6 +24,11 @@ _LOGBACK = """<configuration>
 def cache():
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "rivulet", "peers")
+
+
+def home(module):
+    """Where a module lies: named after what it was made of, so that source trees of different age do not meet there."""
+    return os.path.join(cache(), module + "-" + _fingerprint(module)[:12])
 
 
 def _sources(module):
@@ -46,11 +52,7 @@ def _fingerprint(module):
 
 
 def _installed(module):
-    try:
-        with open(os.path.join(cache(), module, "installed")) as stamp:
-            return stamp.read() == _fingerprint(module)
-    except OSError:
-        return False
+    return os.path.isdir(home(module))
 
 
 def missing(*modules):
@@ -68,6 +70,8 @@ def install(modules=MODULES, quiet=True):
     with open(os.path.join(cache(), "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = [module for module in modules if not _installed(module)]
+        for module in set(modules) - set(wanted):
+            os.utime(home(module))  # somebody wants it still
         if wanted:
             for tool, package in (("javac", "openjdk-17-jdk-headless"), ("mvn", "maven")):
                 if not shutil.which(tool):
@@ -77,7 +81,7 @@ def install(modules=MODULES, quiet=True):
 
 
 def _build(modules, quiet):
-    """Beside what is there, and put in its place when it is whole: no jar of an older version stays behind."""
+    """In a folder of its own, and put in its place when it is whole."""
     staging = os.path.join(cache(), "staging")
     shutil.rmtree(staging, ignore_errors=True)
     done = subprocess.run(["mvn", "-B", "-q" if quiet else "-e", "-f", os.path.join(HERE, "pom.xml"),
@@ -88,15 +92,22 @@ def _build(modules, quiet):
         raise RuntimeError("maven could not fetch or compile the Java peers: "
                            + (first[0] if first else "exit code %d" % done.returncode))
     for module in modules:
-        with open(os.path.join(staging, module, "installed"), "w") as stamp:
-            stamp.write(_fingerprint(module))
-        shutil.rmtree(os.path.join(cache(), module), ignore_errors=True)
-        os.rename(os.path.join(staging, module), os.path.join(cache(), module))
+        os.rename(os.path.join(staging, module), home(module))
     shutil.rmtree(staging, ignore_errors=True)
+    _forget_old()
+
+
+def _forget_old():
+    """Modules that no source tree asked for within a month."""
+    for name in os.listdir(cache()):
+        path = os.path.join(cache(), name)
+        ours = name.startswith(tuple(module + "-" for module in MODULES))
+        if ours and os.stat(path).st_mtime < time.time() - 30 * 86400:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def classpath(module):
-    return os.pathsep.join((os.path.join(cache(), module, "classes"), os.path.join(cache(), module, "lib", "*")))
+    return os.pathsep.join((os.path.join(home(module), "classes"), os.path.join(home(module), "lib", "*")))
 
 
 def java(module, main, arguments, heap="128m", options=()):
