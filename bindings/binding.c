@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "bindings/app.h"
+#include "bindings/letters.h"
 #include "bindings/message.h"
 
 #include <stdio.h>
@@ -296,10 +297,13 @@ static rv_err bind_source(struct rv__binding *binding, struct rv__source *source
 		return code;
 	source->consumer = opened;
 	source->info = info;
+	source->max_deliveries = binding->own_consumer.max_deliveries > 0
+	    ? (int32_t)binding->own_consumer.max_deliveries
+	    : info.max_deliveries;
 	pthread_mutex_lock(&binding->lock);
 	learn_way(&source->way, info.waiting);
 	pthread_mutex_unlock(&binding->lock);
-	return RV_OK;
+	return info.dead_letter && info.core_dead_letters ? rv__letters_open(binding, source, err) : RV_OK;
 }
 
 /* Unbinds all sources; how many settlements were left on their way. */
@@ -315,6 +319,7 @@ static size_t unbind_sources(struct rv__input *input, int64_t deadline_ns)
 			continue;
 		left += input->ops->unbind_consumer(consumer, rest_ms > 0 ? rest_ms : 0);
 		input->sources[i].consumer = NULL;
+		rv__letters_close(input->sources[i].letters, 0); /* drained, or its time is over */
 	}
 	return left;
 }
@@ -528,13 +533,15 @@ static void finish_stop(struct rv__binding *binding)
 
 /* -- the step ----------------------------------------------------------------------------------------------- */
 
-/* Revocations whose time is over, and leases. */
+/* Revocations whose time is over, leases, and dead letters that are due again. */
 static int64_t tend_input(struct rv__input *input, int64_t now_ns)
 {
 	int64_t expiry_ns = rv__input_expire(input, now_ns);
 	int64_t extend_ns = rv__input_extend(input, now_ns);
+	int64_t letters_ns = rv__letters_retry(input, now_ns);
+	int64_t next_ns = expiry_ns < extend_ns ? expiry_ns : extend_ns;
 
-	return expiry_ns < extend_ns ? expiry_ns : extend_ns;
+	return next_ns < letters_ns ? next_ns : letters_ns;
 }
 
 static int64_t step_draining(struct rv__binding *binding, int64_t now_ns)

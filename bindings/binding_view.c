@@ -17,7 +17,7 @@ void rv__counters_add(struct rv__binding_counters *sum, const struct rv__input *
 }
 
 /* Locks: binding->lock held. */
-static void view_traffic(struct rv__binding *binding, struct rv__binding_view *view)
+static void view_traffic(struct rv__binding *binding, struct rv__binding_view *view, struct rv_error *why)
 {
 	struct rv__input *input = binding->input;
 
@@ -30,6 +30,8 @@ static void view_traffic(struct rv__binding *binding, struct rv__binding_view *v
 		rv__counters_add(&view->counters, input);
 		pthread_mutex_lock(&input->lock);
 		view->queued = (int64_t)input->queued;
+		if (why->code == RV_OK && input->held > 0)
+			*why = input->held_why;
 		view->counters.in_flight = input->queued + input->running + input->deferred;
 		pthread_mutex_unlock(&input->lock);
 	}
@@ -76,7 +78,7 @@ void rv__binding_view(struct rv__binding *binding, struct rv__binding_view *ret_
 	view.since_ms = binding->since_ms;
 	if (binding->state == RV__BINDING_WAITING && !binding->bound)
 		view.next_try_ms = rv__wall_ms() + (binding->next_try_ns - rv__monotonic_ns()) / 1000000;
-	view_traffic(binding, &view);
+	view_traffic(binding, &view, why);
 	pthread_mutex_unlock(&binding->lock);
 	view.why = why->text;
 	*ret_view = view;

@@ -6,10 +6,12 @@
  *     RV_RETRY, attempts left       again in place, after the back-off
  *     RV_RETRY, none left           the broker's own way (requeue), else dead letter, else drop
  *     RV_REJECT                     dead letter, else drop
+ *     none: delivered too often     likewise, without a call of the listeners
  *
- * Each settlement is counted; all but acknowledge are logged once.
+ * Each settlement is counted; all but acknowledge are logged once. A settlement that fails otherwise than by
+ * being stale is tried again: the position must not stay open for ever.
  */
-#include "bindings/input.h"
+#include "bindings/delivery.h"
 
 #include "base/clock.h"
 #include "base/numbers.h"
@@ -18,6 +20,8 @@
 #include "bindings/slots.h"
 
 #include <stdlib.h>
+
+enum { SETTLE_AGAIN_MS = 100 };
 
 /* What the listener of this thread is handling. */
 static __thread struct {
@@ -49,13 +53,25 @@ static void log_settled(const struct rv__input *input, const struct rv__slot *sl
 	    reason ? reason : "");
 }
 
-static enum rv_settlement choose(const struct rv__slot *slot, rv_verdict verdict)
+/* Whether the broker delivered it so often that no listener sees it again. */
+static bool is_over_delivered(const struct rv__slot *slot, const struct rv__item *item)
+{
+	return slot->source->max_deliveries > 0 && item->deliveries >= slot->source->max_deliveries;
+}
+
+/* Whether a redelivery would be one too many. */
+static bool is_last_delivery(const struct rv__slot *slot, const struct rv__item *item)
+{
+	return slot->source->max_deliveries > 0 && item->deliveries + 1 >= slot->source->max_deliveries;
+}
+
+static enum rv_settlement choose(const struct rv__slot *slot, const struct rv__item *item, rv_verdict verdict)
 {
 	const struct rv_consumer_info *info = &slot->source->info;
 
 	if (verdict == RV_ACK)
 		return RV_SETTLE_ACK;
-	if (verdict == RV_RETRY && info->redelivers)
+	if (verdict == RV_RETRY && info->redelivers && !is_last_delivery(slot, item))
 		return RV_SETTLE_REQUEUE;
 	return info->dead_letter ? RV_SETTLE_DEAD_LETTER : RV_SETTLE_DROP;
 }
@@ -85,59 +101,195 @@ static void count_and_log(struct rv__input *input, const struct rv__slot *slot, 
 		log_settled(input, slot, item, words[settlement].level, words[settlement].what, reason);
 }
 
-/* Settles with the binder. RV_E_STALE is a normal result. *ret_hold_ms >= 0: try again in place after it. */
-static rv_err settle(struct rv__input *input, struct rv__slot *slot, const struct rv__item *item,
-    rv_verdict verdict, const char *reason, int64_t *ret_hold_ms)
+static rv_err call_settle(struct rv__input *input, const struct rv__slot *slot,
+    const struct rv_settle *request, int64_t *ret_hold_ms)
 {
-	struct rv_settle request = {
-	    .token = item->token,
-	    .settlement = choose(slot, verdict),
-	    .reason = reason,
-	    .message = item->message,
-	};
 	rv_err code = RV_E_STALE;
 
 	*ret_hold_ms = -1;
 	if (rv__input_enter(input)) {
-		code = input->ops->settle(slot->source->consumer, &request, ret_hold_ms);
+		code = input->ops->settle(slot->source->consumer, request, ret_hold_ms);
 		rv__input_leave(input);
 	}
+	return code;
+}
+
+static void note_stale(struct rv__input *input, const struct rv__slot *slot, const struct rv__item *item)
+{
+	atomic_fetch_add_explicit(&input->stale, 1, memory_order_relaxed);
+	if (rv_log_enabled(RV_LOG_DEBUG, "delivery"))
+		log_settled(input, slot, item, RV_LOG_DEBUG, "settled too late, its new owner gets it", NULL);
+}
+
+/* Settles with the binder. RV_E_STALE is a normal result. *ret_hold_ms >= 0: try again in place after it. */
+static rv_err settle(struct rv__input *input, struct rv__slot *slot, const struct rv__item *item,
+    enum rv_settlement settlement, const char *reason, int64_t *ret_hold_ms)
+{
+	struct rv_settle request = {
+	    .token = item->token,
+	    .settlement = settlement,
+	    .reason = reason,
+	    .message = item->message,
+	};
+	rv_err code = call_settle(input, slot, &request, ret_hold_ms);
+
 	if (code == RV_OK && *ret_hold_ms == RV_HOLD_DEAD_LETTER)
 		request.settlement = RV_SETTLE_DEAD_LETTER;
 	else if (code == RV_OK && *ret_hold_ms == RV_HOLD_DROP)
 		request.settlement = RV_SETTLE_DROP;
-	if (code == RV_OK) {
+	if (code == RV_OK)
 		count_and_log(input, slot, item, request.settlement, reason);
-		return RV_OK;
-	}
-	atomic_fetch_add_explicit(&input->stale, 1, memory_order_relaxed);
-	if (code != RV_E_STALE)
-		log_settled(input, slot, item, RV_LOG_ERROR, "could not be settled and will come again",
+	else if (code == RV_E_STALE)
+		note_stale(input, slot, item);
+	else if (!item->pending)
+		log_settled(input, slot, item, RV_LOG_WARN, "could not be settled, and is tried again",
 		    rv_err_text(code));
-	else if (rv_log_enabled(RV_LOG_DEBUG, "delivery"))
-		log_settled(input, slot, item, RV_LOG_DEBUG, "settled too late, its new owner gets it", NULL);
-	return RV_E_STALE;
+	return code;
+}
+
+rv_err rv__delivery_settle_moved(rv_delivery *delivery)
+{
+	const struct rv__item *item = &delivery->line.item;
+	struct rv_settle request = {
+	    .token = item->token, .settlement = RV_SETTLE_ACK, .message = item->message};
+	int64_t hold_ms;
+	rv_err code = call_settle(delivery->input, delivery->slot, &request, &hold_ms);
+
+	if (code == RV_OK)
+		count_and_log(delivery->input, delivery->slot, item, RV_SETTLE_DEAD_LETTER,
+		    delivery->reason ? delivery->reason
+		                     : rv_message_header(delivery->letter, "x-exception-message"));
+	else if (code == RV_E_STALE)
+		note_stale(delivery->input, delivery->slot, item);
+	return code;
 }
 
 /* What follows a verdict. The message of a finished item is given back. */
 static enum rv__outcome conclude(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
     rv_verdict verdict, const char *reason, int64_t *ret_delay_ms, rv_err *ret_code)
 {
+	enum rv_settlement settlement;
+
 	*ret_code = RV_OK;
 	if (verdict == RV_RETRY && item->attempts < input->max_attempts) {
 		*ret_delay_ms = back_off_ms(input, item->attempts);
 		return RV__AGAIN;
 	}
-	*ret_code = settle(input, slot, item, verdict, reason, ret_delay_ms);
+	settlement = choose(slot, item, verdict);
+	if (settlement == RV_SETTLE_DEAD_LETTER && slot->source->letters)
+		return RV__BURY;
+	*ret_code = settle(input, slot, item, settlement, reason, ret_delay_ms);
 	if (*ret_code == RV_OK && *ret_delay_ms >= 0) {
 		/* The broker's way is to hold the queue: for the listener it is a new delivery. */
 		item->before += item->attempts;
 		item->attempts = 0;
+		item->pending = 0;
+		return RV__AGAIN;
+	}
+	if (*ret_code != RV_OK && *ret_code != RV_E_STALE) {
+		item->pending = (int32_t)verdict + 1;
+		*ret_delay_ms = SETTLE_AGAIN_MS;
+		*ret_code = RV_OK;
 		return RV__AGAIN;
 	}
 	rv_message_unref(item->message);
 	item->message = NULL;
 	return RV__DONE;
+}
+
+/* -- taken deliveries ---------------------------------------------------------------------------------- */
+
+/* Lists an item of a worker as taken; the item itself is untouched. NULL: no memory. */
+static rv_delivery *list_taken(struct rv__input *input, struct rv__slot *slot, const struct rv__item *item)
+{
+	rv_delivery *delivery = calloc(1, sizeof *delivery);
+
+	if (!delivery)
+		return NULL;
+	delivery->line.item = *item;
+	delivery->input = input;
+	delivery->slot = slot;
+	rv__input_ref(input);
+	pthread_mutex_lock(&input->lock);
+	delivery->next = input->taken;
+	input->taken = delivery;
+	input->deferred++;
+	slot->deferred++;
+	pthread_mutex_unlock(&input->lock);
+	return delivery;
+}
+
+/* Out of the list, and out of what holds its slot. Locks: input->lock held. */
+static void unlist_taken(rv_delivery *delivery)
+{
+	struct rv__input *input = delivery->input;
+	struct rv__slot *slot = delivery->slot;
+	rv_delivery **at = &input->taken;
+
+	while (*at != delivery)
+		at = &(*at)->next;
+	*at = delivery->next;
+	input->deferred--;
+	slot->deferred--;
+	if (!delivery->holds)
+		return;
+	delivery->holds = false;
+	input->held--;
+	if (--slot->held == 0 && slot->place == RV__SLOT_IDLE)
+		rv__slot_rest(input, slot);
+}
+
+void rv__delivery_forget(rv_delivery *delivery)
+{
+	unlist_taken(delivery);
+	rv__slot_forget(delivery->slot, &delivery->line.item);
+}
+
+void rv__delivery_free(rv_delivery *delivery)
+{
+	rv_message_unref(delivery->line.item.message);
+	rv_message_unref(delivery->letter);
+	free(delivery->reason);
+	rv__input_unref(delivery->input);
+	free(delivery);
+}
+
+void rv__delivery_end(rv_delivery *delivery)
+{
+	struct rv__input *input = delivery->input;
+	struct rv__after after;
+
+	pthread_mutex_lock(&input->lock);
+	rv__delivery_forget(delivery);
+	rv__slot_check(input, delivery->slot, &after);
+	pthread_cond_broadcast(&input->idle);
+	pthread_mutex_unlock(&input->lock);
+	rv__after_run(input, &after);
+	rv__delivery_free(delivery);
+}
+
+static enum rv__cause cause_of(const struct rv__slot *slot, const struct rv__item *item, rv_verdict verdict)
+{
+	if (is_over_delivered(slot, item))
+		return RV__CAUSE_DELIVERIES;
+	return verdict == RV_REJECT ? RV__CAUSE_REJECT : RV__CAUSE_RETRIES;
+}
+
+/* Moves what a worker has to the dead letters. */
+static enum rv__outcome bury_running(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
+    rv_verdict verdict, int64_t *ret_delay_ms)
+{
+	rv_delivery *delivery = list_taken(input, slot, item);
+
+	if (!delivery) {
+		item->pending = (int32_t)verdict + 1;
+		*ret_delay_ms = SETTLE_AGAIN_MS;
+		return RV__AGAIN;
+	}
+	item->message = NULL;
+	item->bytes = 0;
+	rv__delivery_bury(delivery, cause_of(slot, item, verdict), NULL);
+	return RV__DEFERRED;
 }
 
 /* -- listeners --------------------------------------------------------------------------------------- */
@@ -167,12 +319,11 @@ static rv_verdict judge(
 	return RV_RETRY;
 }
 
-enum rv__outcome rv__delivery_run(
-    struct rv__input *input, struct rv__slot *slot, struct rv__item *item, int64_t *ret_delay_ms)
+/* One more attempt: what the listeners say. `*ret_taken`: one of them took it. */
+static rv_verdict attempt(
+    struct rv__input *input, struct rv__slot *slot, struct rv__item *item, rv_delivery **ret_taken)
 {
 	rv_verdict verdict;
-	rv_delivery *taken;
-	rv_err code;
 
 	if (item->attempts > 0)
 		atomic_fetch_add_explicit(&input->retried, 1, memory_order_relaxed);
@@ -184,63 +335,69 @@ enum rv__outcome rv__delivery_run(
 	current.slot = slot;
 	current.item = item;
 	verdict = call_listeners(input, item->message);
-	taken = current.taken;
+	*ret_taken = current.taken;
 	current.item = NULL;
 	current.taken = NULL;
-	if (taken) {
-		rv_message_unref(item->message); /* that of rv_delivery_take() for the listener */
-		item->message = NULL;
-		item->bytes = 0;
-		return RV__DEFERRED;
+	return verdict;
+}
+
+enum rv__outcome rv__delivery_run(
+    struct rv__input *input, struct rv__slot *slot, struct rv__item *item, int64_t *ret_delay_ms)
+{
+	rv_delivery *taken = NULL;
+	const char *reason = NULL;
+	enum rv__outcome outcome;
+	rv_verdict verdict;
+	rv_err code;
+
+	if (item->pending) {
+		verdict = (rv_verdict)(item->pending - 1);
+	} else if (is_over_delivered(slot, item)) {
+		verdict = RV_REJECT;
+		reason = "the broker delivered it too often";
+	} else {
+		verdict = attempt(input, slot, item, &taken);
+		if (taken) {
+			rv_message_unref(item->message); /* that of rv_delivery_take() for the listener */
+			item->message = NULL;
+			item->bytes = 0;
+			return RV__DEFERRED;
+		}
+		verdict = judge(input, slot, item, verdict);
 	}
-	return conclude(input, slot, item, judge(input, slot, item, verdict), NULL, ret_delay_ms, &code);
+	outcome = conclude(input, slot, item, verdict, reason, ret_delay_ms, &code);
+	return outcome == RV__BURY ? bury_running(input, slot, item, verdict, ret_delay_ms) : outcome;
 }
 
 /* -- deferred -------------------------------------------------------------------------------------------- */
 
 rv_delivery *rv_delivery_take(const rv_message *message)
 {
-	rv_delivery *delivery;
-
 	if (!current.item || current.taken || current.item->message != message)
 		return NULL;
-	delivery = malloc(sizeof *delivery);
-	if (!delivery)
-		return NULL;
-	*delivery = (rv_delivery){.input = current.input, .slot = current.slot, .item = *current.item};
+	current.taken = list_taken(current.input, current.slot, current.item);
 	/* The listener's message is borrowed until it returns, even when another thread settles before. */
-	rv_message_ref(message);
-	rv__input_ref(current.input);
-	pthread_mutex_lock(&current.input->lock);
-	delivery->next = current.input->taken;
-	current.input->taken = delivery;
-	current.input->deferred++;
-	current.slot->deferred++;
-	pthread_mutex_unlock(&current.input->lock);
-	current.taken = delivery;
-	return delivery;
+	if (current.taken)
+		rv_message_ref(message);
+	return current.taken;
 }
 
 const rv_message *rv_delivery_message(const rv_delivery *delivery)
 {
-	return delivery ? delivery->item.message : NULL;
+	return delivery ? delivery->line.item.message : NULL;
 }
 
-/* Puts a deferred delivery in line for another attempt. Locks: input->lock held. */
+/* Puts a deferred delivery in line for another attempt; the line has it then. Locks: input->lock held. */
 static bool try_again(rv_delivery *delivery, int64_t delay_ms)
 {
 	struct rv__slot *slot = delivery->slot;
-	struct rv__again *again;
 
-	if (slot->epoch != delivery->item.token.epoch || slot->revoked ||
+	if (slot->epoch != delivery->line.item.token.epoch || slot->revoked ||
 	    atomic_load(&delivery->input->halted))
 		return false;
-	again = malloc(sizeof *again);
-	if (!again)
-		return false;
-	*again =
-	    (struct rv__again){.item = delivery->item, .due_ns = rv__monotonic_ns() + delay_ms * 1000000};
-	rv__slot_add_again(slot, again);
+	delivery->line.due_ns = rv__monotonic_ns() + delay_ms * 1000000;
+	unlist_taken(delivery);
+	rv__slot_add_again(slot, &delivery->line);
 	if (slot->place == RV__SLOT_IDLE || slot->place == RV__SLOT_PARKED) {
 		rv__slot_unlist(delivery->input, slot);
 		rv__slot_rest(delivery->input, slot);
@@ -248,45 +405,61 @@ static bool try_again(rv_delivery *delivery, int64_t delay_ms)
 	return true;
 }
 
-/* Locks: input->lock held. */
-static void unlink_taken(struct rv__input *input, const rv_delivery *delivery)
+/* Another attempt was asked for, or another try to settle. */
+static rv_err settle_again(rv_delivery *delivery, int64_t delay_ms)
 {
-	rv_delivery **at = &input->taken;
+	struct rv__input *input = delivery->input;
+	struct rv__after after = {.slot = delivery->slot};
+	bool in_line;
 
-	while (*at != delivery)
-		at = &(*at)->next;
-	*at = delivery->next;
+	pthread_mutex_lock(&input->lock);
+	in_line = try_again(delivery, delay_ms);
+	if (in_line)
+		rv__slot_check(input, after.slot, &after);
+	pthread_cond_broadcast(&input->idle);
+	pthread_mutex_unlock(&input->lock);
+	if (!in_line) {
+		rv__delivery_end(delivery);
+		return RV_E_STALE;
+	}
+	rv__after_run(input, &after);
+	rv__input_unref(input);
+	return RV_OK;
+}
+
+/* Whether its slot moved on: a dead letter would only double what the new owner gets. */
+static bool has_moved_on(const rv_delivery *delivery)
+{
+	struct rv__input *input = delivery->input;
+	bool moved_on;
+
+	pthread_mutex_lock(&input->lock);
+	moved_on = delivery->slot->epoch != delivery->line.item.token.epoch;
+	pthread_mutex_unlock(&input->lock);
+	return moved_on || atomic_load(&input->detached);
 }
 
 rv_err rv_delivery_settle(rv_delivery *delivery, rv_verdict verdict, const char *reason)
 {
-	struct rv__input *input;
-	struct rv__after after;
+	struct rv__item *item;
 	enum rv__outcome outcome;
 	int64_t delay_ms;
 	rv_err code;
 
 	if (!delivery || (verdict != RV_ACK && verdict != RV_RETRY && verdict != RV_REJECT))
 		return RV_E_INVALID;
-	input = delivery->input;
-	outcome = conclude(input, delivery->slot, &delivery->item, verdict, reason, &delay_ms, &code);
-	pthread_mutex_lock(&input->lock);
-	unlink_taken(input, delivery);
-	input->deferred--;
-	delivery->slot->deferred--;
-	if (outcome == RV__AGAIN && try_again(delivery, delay_ms)) {
-		after = (struct rv__after){.slot = delivery->slot};
-	} else {
-		if (outcome == RV__AGAIN)
-			code = RV_E_STALE;
-		rv_message_unref(delivery->item.message);
-		rv__slot_forget(delivery->slot, &delivery->item);
-		rv__slot_check(input, delivery->slot, &after);
+	item = &delivery->line.item;
+	outcome = conclude(delivery->input, delivery->slot, item, verdict, reason, &delay_ms, &code);
+	if (outcome == RV__AGAIN)
+		return settle_again(delivery, delay_ms);
+	if (outcome == RV__BURY && !has_moved_on(delivery)) {
+		rv__delivery_bury(delivery, cause_of(delivery->slot, item, verdict), reason);
+		return RV_OK;
 	}
-	pthread_cond_broadcast(&input->idle);
-	pthread_mutex_unlock(&input->lock);
-	rv__after_run(input, &after);
-	free(delivery);
-	rv__input_unref(input);
+	if (outcome == RV__BURY) {
+		note_stale(delivery->input, delivery->slot, item);
+		code = RV_E_STALE;
+	}
+	rv__delivery_end(delivery);
 	return code;
 }

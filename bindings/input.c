@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "bindings/app.h"
+#include "bindings/letters.h"
 #include "bindings/message.h"
 #include "bindings/slots.h"
 #include "bindings/wait.h"
@@ -90,8 +91,10 @@ struct rv__input *rv__input_create(
 	input->worker_count = (size_t)binding->consumer.concurrency;
 	input->channel = strdup(binding->channel);
 	input->binder = strdup(binding->binder->name);
-	if (!input->channel || !input->binder || !copy_listeners(input, listeners, listener_count) ||
-	    !make_sources(input, binding->destination)) {
+	input->group = binding->group ? strdup(binding->group) : NULL;
+	input->letter_headers = true;
+	if (!input->channel || !input->binder || (binding->group && !input->group) ||
+	    !copy_listeners(input, listeners, listener_count) || !make_sources(input, binding->destination)) {
 		rv__input_unref(input);
 		return NULL;
 	}
@@ -114,6 +117,7 @@ static void free_source(struct rv__input *input, struct rv__source *source)
 	}
 	free(source->slots);
 	free(source->destination);
+	rv__letters_free(source->letters);
 }
 
 void rv__input_unref(struct rv__input *input)
@@ -126,6 +130,7 @@ void rv__input_unref(struct rv__input *input)
 	free(input->listeners);
 	free((char *)input->channel);
 	free((char *)input->binder);
+	free((char *)input->group);
 	free(input->threads);
 	pthread_cond_destroy(&input->work);
 	pthread_cond_destroy(&input->idle);
@@ -169,11 +174,13 @@ void rv__input_halt(struct rv__input *input)
 {
 	pthread_mutex_lock(&input->lock);
 	atomic_store(&input->halted, true);
+	rv__letters_drop_waiting(input, NULL);
 	for (size_t i = 0; i < input->source_count; i++)
 		for (size_t k = 0; k < input->sources[i].slot_room; k++)
 			if (input->sources[i].slots[k])
 				rv__slot_drop_queued(input, input->sources[i].slots[k]);
 	pthread_cond_broadcast(&input->work);
+	pthread_cond_broadcast(&input->idle);
 	pthread_mutex_unlock(&input->lock);
 }
 
@@ -263,6 +270,7 @@ static bool take_delivery(
 	    .token = inbound->token,
 	    .bytes = (uint32_t)rv__message_size(inbound->message),
 	    .before = inbound->delivery_count,
+	    .deliveries = inbound->delivery_count,
 	    .lease_ms = (int32_t)inbound->lease_ms};
 
 	if (!slot)
@@ -337,6 +345,7 @@ static void revoke_slot(struct rv__input *input, struct rv__slot *slot, bool los
 	slot->revoked = true;
 	slot->refused = false;
 	slot->revoke_deadline_ns = lost ? 0 : deadline_ns;
+	rv__letters_drop_waiting(input, slot);
 	rv__slot_drop_queued(input, slot);
 	if (slot->place == RV__SLOT_RUNNING)
 		atomic_store(&slot->halt, true);

@@ -27,6 +27,7 @@
 
 struct rv__binding;
 struct rv__input;
+struct rv__letters;
 struct rv__observer;
 
 enum { RV__SLOTS_MAX = 65536, RV__SOURCES_MAX = 64 };
@@ -47,17 +48,11 @@ struct rv__item {
 	rv_message *message; /* owned */
 	struct rv_token token;
 	uint32_t bytes;
-	int32_t before;   /* attempts before this delivery: counted by the broker, or before a hold */
-	int32_t attempts; /* in-place attempts of this delivery so far */
-	int32_t lease_ms; /* 0: none */
-};
-
-/* A delivery that a listener took. */
-struct rv_delivery {
-	struct rv_delivery *next; /* in the input's list, under its lock */
-	struct rv__input *input;  /* a reference */
-	struct rv__slot *slot;
-	struct rv__item item;
+	int32_t before;     /* attempts before this delivery: counted by the broker, or before a hold */
+	int32_t attempts;   /* in-place attempts of this delivery so far */
+	int32_t lease_ms;   /* 0: none */
+	int32_t deliveries; /* earlier ones, as the broker counted them */
+	int32_t pending;    /* the verdict + 1 whose settlement failed and is tried again; 0: none */
 };
 
 enum rv__slot_place { RV__SLOT_IDLE, RV__SLOT_READY, RV__SLOT_RUNNING, RV__SLOT_PARKED };
@@ -84,8 +79,9 @@ struct rv__slot {
 	size_t claimed;   /* taken by the running worker, and may return to the head */
 	size_t unsettled; /* queued, on a worker, or deferred */
 	size_t unsettled_bytes;
-	size_t deferred;                  /* of these, taken by listeners */
-	struct rv__again *again;          /* deferred ones that want another attempt, by due time */
+	size_t deferred;         /* of these, taken by listeners or becoming dead letters */
+	size_t held;             /* dead letters that could not be moved: the slot rests until then */
+	struct rv__again *again; /* deferred ones that want another attempt, by due time */
 	const struct rv__item *on_worker; /* what the running worker has, some of it settled already */
 	size_t on_worker_count;
 	bool refused; /* the binder waits for credit */
@@ -100,8 +96,10 @@ struct rv__source {
 	char *destination; /* owned */
 	void *consumer;    /* the binder's; NULL: not bound */
 	struct rv_consumer_info info;
-	struct rv__way way;      /* under the binding's lock */
-	struct rv__slot **slots; /* by id */
+	struct rv__letters *letters; /* NULL: none that the core makes */
+	int32_t max_deliveries;      /* 0: no limit */
+	struct rv__way way;          /* under the binding's lock */
+	struct rv__slot **slots;     /* by id */
 	size_t slot_room;
 };
 
@@ -114,7 +112,9 @@ struct rv__input {
 	const struct rv__observer *observer; /* NULL: none */
 	const char *channel;                 /* owned copies, for logs */
 	const char *binder;
+	const char *group;        /* NULL: anonymous */
 	const char *content_type; /* interned */
+	bool letter_headers;      /* dead letters say where they come from, and why */
 	int32_t max_attempts;
 	int64_t back_off_initial_ms, back_off_max_ms;
 	double back_off_multiplier;
@@ -137,13 +137,16 @@ struct rv__input {
 	pthread_t *threads;
 	size_t thread_count;
 	bool paused;
-	bool closed;               /* workers leave */
-	struct rv_delivery *taken; /* deferred ones, linked */
-	int64_t extend_ns;         /* when leases are extended next; the application's thread only */
-	atomic_int lease_ms;       /* the shortest that was given; 0: none */
-	atomic_bool halted;        /* nothing more is handed out; rings are dropped */
-	atomic_bool detached;      /* the consumer is gone: settlements are stale */
-	atomic_uint calling;       /* calls into the binder under way */
+	bool closed;                 /* workers leave */
+	struct rv_delivery *taken;   /* deferred ones, linked */
+	size_t held;                 /* dead letters that could not be moved, all slots */
+	struct rv_error held_why;    /* … the last reason */
+	atomic_uint letters_waiting; /* of these, for another try */
+	int64_t extend_ns;           /* when leases are extended next; the application's thread only */
+	atomic_int lease_ms;         /* the shortest that was given; 0: none */
+	atomic_bool halted;          /* nothing more is handed out; rings are dropped */
+	atomic_bool detached;        /* the consumer is gone: settlements are stale */
+	atomic_uint calling;         /* calls into the binder under way */
 
 	atomic_ullong received, acked, requeued, dead_lettered, dropped, retried, stale;
 };
@@ -187,9 +190,10 @@ extern const struct rv_consumer_sink rv__input_sink;
 
 /* What became of one attempt. */
 enum rv__outcome {
-	RV__DONE,     /* settled, or stale: the item is finished, its message given back */
-	RV__AGAIN,    /* another attempt after *ret_delay_ms; the item stays at the head */
-	RV__DEFERRED, /* a listener took it: the item is no longer ours, its bytes are 0 */
+	RV__DONE,  /* settled, or stale: the item is finished, its message given back */
+	RV__AGAIN, /* another attempt after *ret_delay_ms; the item stays at the head */
+	RV__DEFERRED, /* a listener took it, or it becomes a dead letter: the item is no longer ours, its bytes are 0 */
+	RV__BURY, /* to the dead letters, which the core makes */
 };
 
 /** Runs the listeners for one delivery and settles it. No lock held. */

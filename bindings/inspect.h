@@ -66,15 +66,15 @@ struct rv__binding_view {
 	const char *state;        /* Spring's word: running, stopped, paused */
 	const char *true_state;   /* ours: created, binding, waiting, running, … */
 	bool paused;
-	bool pausable;                      /* inputs are */
-	bool desired_running;               /* what the properties and the last command ask for */
-	int64_t since_ms;                   /* wall clock of the last change of state */
-	int64_t next_try_ms;                /* wall clock of the next attempt to bind; 0: none is due */
-	const char *why;                    /* why it waits or failed; "" otherwise */
-	int64_t queued;                     /* deliveries waiting for a worker */
-	int64_t concurrency;                /* workers; 0 on outputs */
-	struct rv__settings_view core;      /* consumer.* or producer.* */
-	struct rv__settings_view own;       /* rivulet.bindings.<name>.consumer.* or .producer.* */
+	bool pausable;                 /* inputs are */
+	bool desired_running;          /* what the properties and the last command ask for */
+	int64_t since_ms;              /* wall clock of the last change of state */
+	int64_t next_try_ms;           /* wall clock of the next attempt to bind; 0: none is due */
+	const char *why;               /* why it waits or failed, or what holds a partition; "" otherwise */
+	int64_t queued;                /* deliveries waiting for a worker */
+	int64_t concurrency;           /* workers; 0 on outputs */
+	struct rv__settings_view core; /* consumer.* or producer.* */
+	struct rv__settings_view own;  /* rivulet.bindings.<name>.consumer.* or .producer.* */
 	struct rv__settings_view extension; /* spring.cloud.stream.<type>.bindings.<name>… */
 	struct rv__binding_counters counters;
 };

@@ -3,9 +3,8 @@
  * Leases: some brokers give a delivery for a time only. While it waits, runs, backs off or is
  * deferred, the thread of the application asks for more time, at half of the shortest lease.
  */
-#include "bindings/input.h"
-
 #include "base/buffer.h"
+#include "bindings/delivery.h"
 
 /* Tokens, one behind the other in a buffer. */
 static void add_token(struct rv__buffer *tokens, const struct rv__item *item)
@@ -34,7 +33,7 @@ static void collect(struct rv__input *input, const struct rv__source *source, st
 			collect_slot(source->slots[i], tokens);
 	for (const struct rv_delivery *at = input->taken; at; at = at->next)
 		if (at->slot->source == source)
-			add_token(tokens, &at->item);
+			add_token(tokens, &at->line.item);
 	pthread_mutex_unlock(&input->lock);
 }
 

@@ -353,8 +353,10 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 void rv__message_default_content_type(rv_message *message, const char *content_type)
 {
 	if (!rv__message_find_header(message->root, RV_HEADER_CONTENT_TYPE) &&
-	    !rv__message_filled_content_type(message))
+	    !rv__message_filled_content_type(message)) {
 		take_content_type(message, content_type);
+		message->content_type_assumed = true;
+	}
 }
 
 rv_err rv__message_set_attempt(rv_message **slot, int attempt)

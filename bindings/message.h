@@ -24,6 +24,7 @@ enum {
 	RV__MESSAGE_FIRST_STRINGS = 192, /* … and for their bytes */
 	RV__PAYLOAD_MAX = 64 << 20,
 	RV__HEADERS_MAX = 128,
+	RV__RECEIVED_HEADERS_MAX = 160, /* with those of dead letters behind them */
 	RV__HEADER_NAME_MAX = 255,
 	RV__HEADER_VALUE_MAX = 32 << 10,
 	RV__HEADER_BYTES_MAX = 64 << 10,
@@ -59,11 +60,13 @@ struct rv_message {
 	struct rv__header *headers;
 	uint16_t header_count;
 	uint16_t header_room;
-	bool headers_spilled;  /* `headers` has an allocation of its own */
-	bool binary_headers;   /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
-	bool null;             /* a tombstone; of a body */
-	uint32_t header_bytes; /* of all names and values, against the limit */
-	char *strings;         /* next free byte, and how many are left */
+	bool headers_spilled;      /* `headers` has an allocation of its own */
+	bool binary_headers;       /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
+	bool null;                 /* a tombstone; of a body */
+	bool content_type_assumed; /* by the binding that received it; no sender said so */
+	uint8_t timestamp_type;    /* enum rv_timestamp_type */
+	uint32_t header_bytes;     /* of all names and values, against the limit */
+	char *strings;             /* next free byte, and how many are left */
 	size_t strings_left;
 	struct rv__message_chunk *chunks;
 	const char *id;

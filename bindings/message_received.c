@@ -52,6 +52,8 @@ static void fill_delivery(rv_message *message, const struct rv_received *receive
 	message->attempt = received->attempt;
 	if (received->timestamp_ms)
 		message->timestamp_ms = received->timestamp_ms;
+	if (received->timestamp_type)
+		message->timestamp_type = (uint8_t)received->timestamp_type;
 }
 
 /* An id that can stand as text; foreign bytes may hold zeros. */
@@ -113,7 +115,8 @@ static void put_id(rv_message *message, const struct rv_received *received, size
 
 rv_message *rv_message_create_received(const struct rv_received *received)
 {
-	size_t headers = received->header_count < RV__HEADERS_MAX ? received->header_count : RV__HEADERS_MAX;
+	size_t headers = received->header_count < RV__RECEIVED_HEADERS_MAX ? received->header_count
+	                                                                   : RV__RECEIVED_HEADERS_MAX;
 	const char *destination = received->destination ? received->destination : "";
 	size_t room = received_room(received, headers, strlen(destination));
 	rv_message *message =
@@ -163,6 +166,8 @@ rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_r
 	message->id = root->id;
 	message->destination = memcpy(message + 1, destination, length + 1);
 	message->timestamp_ms = root->timestamp_ms;
+	message->timestamp_type = root->timestamp_type;
+	message->content_type_assumed = body->content_type_assumed;
 	fill_delivery(message, envelope);
 	/* What a binding filled in on the way out belongs to this message, not only to the body. */
 	atomic_init(&message->content_type, atomic_load_explicit(&body->content_type, memory_order_acquire));

@@ -229,6 +229,15 @@ static const struct rv_prop_desc own_consumer_rows[] = {
         .unit = "ms",
         .doc = "How long running listeners may go on when the binding alone is stopped.",
         AT(rv__own_consumer_settings, stop_deadline_ms)},
+    {.name = "max-deliveries",
+        .type = RV_PROP_INT,
+        .def = "0",
+        .max = 1000000,
+        .doc =
+            "Deliveries, as the broker counts them, after which a message is a dead letter (or dropped) "
+            "without another call of the listener, since it may be what ended the process; 0: the binder's "
+            "limit.",
+        AT(rv__own_consumer_settings, max_deliveries)},
     {.name = NULL}};
 
 const struct rv_prop_table rv__own_consumer_table = TABLE(rv__own_consumer_settings, own_consumer_rows);

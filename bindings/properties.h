@@ -64,6 +64,7 @@ struct rv__own_consumer_settings {
 	int64_t queue_messages;
 	int64_t queue_bytes;
 	int64_t stop_deadline_ms;
+	int64_t max_deliveries;
 };
 
 /* rivulet.bindings.<name>.producer */

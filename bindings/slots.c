@@ -143,8 +143,12 @@ void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot)
 	assert(slot->place != RV__SLOT_READY);
 	if (slot->place == RV__SLOT_PARKED)
 		unlink_parked(input, slot);
-	slot->place = RV__SLOT_READY;
 	slot->next = NULL;
+	if (slot->held > 0) { /* goes on when its dead letters have moved */
+		slot->place = RV__SLOT_IDLE;
+		return;
+	}
+	slot->place = RV__SLOT_READY;
 	if (input->ready_tail)
 		input->ready_tail->next = slot;
 	else

@@ -60,10 +60,8 @@ static void hand_aside(
 	struct rv__memory_share *share = &consumer->group->shares[slot];
 
 	for (struct rv__memory_aside *at = share->aside; at && at->due_ns <= now_ns; at = at->next) {
-		struct rv__round_turn *turn = at->dead ? NULL : new_turn(round, consumer, slot);
+		struct rv__round_turn *turn = new_turn(round, consumer, slot);
 
-		if (at->dead)
-			continue;
 		if (!turn)
 			return;
 		turn->aside = at;
@@ -98,8 +96,6 @@ static void note_due(struct rv__round *round, const struct rv__memory_share *sha
 {
 	const struct rv__memory_aside *at = share->aside;
 
-	while (at && at->dead)
-		at = at->next;
 	if (at && at->due_ns < round->broker->next_due_ns)
 		round->broker->next_due_ns = at->due_ns;
 }
@@ -143,7 +139,6 @@ static void record_aside(struct rv__memory_share *share, struct rv__round_turn *
 		mark->set_aside = false;
 		mark->deliveries += mark->deliveries < UINT16_MAX;
 	}
-	free(turn->aside->reason);
 	free(turn->aside);
 }
 

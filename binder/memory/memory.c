@@ -218,8 +218,6 @@ static size_t unbind_producer(void *arg, int64_t deadline_ms)
 
 static void free_consumer(struct rv__memory_consumer *consumer)
 {
-	for (size_t i = 0; i < consumer->inbox.count; i++)
-		free(consumer->inbox.items[i].reason);
 	free(consumer->inbox.items);
 	free(consumer->spare.items);
 	free(consumer->dead_letters);
@@ -292,7 +290,10 @@ static rv_err bind_consumer(void *arg, const struct rv_consumer_spec *spec, void
 	}
 	info->dead_letter = consumer->dead_letters != NULL;
 	info->dead_letter_destination = consumer->dead_letters;
+	info->core_dead_letters = true;
 	info->redelivers = consumer->settings->redeliver;
+	if (info->redelivers)
+		info->max_deliveries = (int32_t)consumer->settings->max_redeliveries + 1;
 	*ret_consumer = consumer;
 	return RV_OK;
 }
@@ -352,18 +353,10 @@ static rv_err settle(void *arg, const struct rv_settle *settle, int64_t *ret_hol
 	    .epoch = settle->token.epoch,
 	    .count = 1,
 	    .position = settle->token.position,
-	    .reason = settle->reason && settle->settlement != RV_SETTLE_ACK ? strdup(settle->reason) : NULL,
 	};
-	const struct rv__memory_consumer *consumer = arg;
-	rv_err code = say(arg, &word);
 
-	/* The pump will find the same: the cookie is the number of earlier deliveries. */
-	if (code == RV_OK && settle->settlement == RV_SETTLE_REQUEUE &&
-	    settle->token.cookie >= (uint64_t)consumer->settings->max_redeliveries)
-		*ret_hold_ms = consumer->dead_letters ? RV_HOLD_DEAD_LETTER : RV_HOLD_DROP;
-	if (code != RV_OK)
-		free(word.reason);
-	return code;
+	(void)ret_hold_ms; /* a redelivery comes from the broker */
+	return say(arg, &word);
 }
 
 /* One word for each run of positions without a gap. */
@@ -460,7 +453,6 @@ static void stats(void *arg, rv_stat_fn stat, void *stat_arg)
 	stat(stat_arg, "received", NULL, (double)atomic_load(&binder->received));
 	stat(stat_arg, "settled", NULL, (double)atomic_load(&binder->settled));
 	stat(stat_arg, "requeued", NULL, (double)atomic_load(&binder->requeued));
-	stat(stat_arg, "dead_lettered", NULL, (double)atomic_load(&binder->dead_lettered));
 }
 
 const struct rv_binder_ops rv__memory_binder = {

@@ -70,15 +70,13 @@ struct rv__memory_topic {
 struct rv__memory_mark {
 	uint16_t deliveries;
 	bool settled;
-	bool set_aside; /* waits for its redelivery, or for room among the dead letters */
+	bool set_aside; /* waits for its redelivery */
 };
 
 struct rv__memory_aside {
 	struct rv__memory_aside *next;
 	int64_t position;
 	int64_t due_ns;
-	bool dead; /* to the dead letters, not to a member */
-	char *reason;
 };
 
 enum rv__memory_share_state { RV__SHARE_FREE, RV__SHARE_OWNED, RV__SHARE_REVOKING };
@@ -132,7 +130,7 @@ struct rv__memory_instance {
 	const struct rv__memory_settings *settings;
 	struct rv__memory_broker *broker;
 	atomic_bool stopped;
-	atomic_ullong sent, received, settled, requeued, dead_lettered;
+	atomic_ullong sent, received, settled, requeued;
 };
 
 struct rv__memory_sending {
@@ -172,7 +170,6 @@ struct rv__memory_word {
 	uint32_t epoch;
 	uint32_t count; /* acknowledged from `position` on; 1 for every other settlement */
 	int64_t position;
-	char *reason; /* owned; NULL: none */
 };
 
 struct rv__memory_consumer {
@@ -224,8 +221,7 @@ struct rv__memory_mark *rv__memory_mark_at(struct rv__memory_share *share, int64
 /** Extends the marks so that `position` has one; NULL: no memory. */
 struct rv__memory_mark *rv__memory_mark_deliver(struct rv__memory_share *share, int64_t position);
 void rv__memory_settle(struct rv__memory_share *share, int64_t position, uint32_t count);
-bool rv__memory_set_aside(
-    struct rv__memory_share *share, int64_t position, int64_t due_ns, bool dead, const char *reason);
+bool rv__memory_set_aside(struct rv__memory_share *share, int64_t position, int64_t due_ns);
 /** Nobody owns it any more. */
 void rv__memory_share_release(struct rv__memory_share *share);
 void rv__memory_share_finish(struct rv__memory_share *share);
@@ -234,10 +230,6 @@ int64_t rv__memory_next(struct rv__memory_share *share, const struct rv__memory_
 
 /* pump.c */
 void *rv__memory_pump(void *broker);
-
-/* dead.c; Locks: broker.lock held. Appends a copy of the message to a dead-letter topic; false: no room or memory. */
-bool rv__memory_bury(struct rv__memory_consumer *consumer, uint32_t partition, int64_t position,
-    rv_message *message, const char *reason);
 
 extern const struct rv_binder_ops rv__memory_binder;
 

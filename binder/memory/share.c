@@ -3,7 +3,6 @@
 #include "binder/memory/memory.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { FIRST_ROOM = 64 };
 
@@ -65,8 +64,7 @@ void rv__memory_settle(struct rv__memory_share *share, int64_t position, uint32_
 		share->cursor = share->committed;
 }
 
-bool rv__memory_set_aside(
-    struct rv__memory_share *share, int64_t position, int64_t due_ns, bool dead, const char *reason)
+bool rv__memory_set_aside(struct rv__memory_share *share, int64_t position, int64_t due_ns)
 {
 	struct rv__memory_mark *mark = rv__memory_mark_at(share, position);
 	struct rv__memory_aside **at = &share->aside;
@@ -77,8 +75,6 @@ bool rv__memory_set_aside(
 	mark->set_aside = true;
 	aside->position = position;
 	aside->due_ns = due_ns;
-	aside->dead = dead;
-	aside->reason = reason ? strdup(reason) : NULL;
 	while (*at && (*at)->due_ns <= due_ns)
 		at = &(*at)->next;
 	aside->next = *at;
@@ -113,7 +109,6 @@ void rv__memory_share_finish(struct rv__memory_share *share)
 	while (share->aside) {
 		struct rv__memory_aside *next = share->aside->next;
 
-		free(share->aside->reason);
 		free(share->aside);
 		share->aside = next;
 	}

@@ -2,18 +2,14 @@
 /* What the core says of deliveries: settlements, credit, released slots. */
 #include "binder/memory/round.h"
 
-#include <stdlib.h>
-
 static void requeue(struct rv__round *round, struct rv__memory_consumer *consumer,
     struct rv__memory_share *share, const struct rv__memory_word *word)
 {
-	const struct rv__memory_mark *mark = rv__memory_mark_at(share, word->position);
-	bool dead = mark && mark->deliveries > consumer->settings->max_redeliveries;
 	int64_t due_ns =
 	    round->broker->env.monotonic_ns() + consumer->settings->redelivery_delay_ms * 1000000;
 
 	/* Without memory it is not set aside, and comes again with the next owner. */
-	(void)rv__memory_set_aside(share, word->position, dead ? 0 : due_ns, dead, word->reason);
+	(void)rv__memory_set_aside(share, word->position, due_ns);
 	atomic_fetch_add_explicit(&consumer->binder->requeued, 1, memory_order_relaxed);
 }
 
@@ -24,13 +20,11 @@ static void settle(struct rv__round *round, struct rv__memory_consumer *consumer
 	switch (word->settlement) {
 	case RV_SETTLE_ACK:
 	case RV_SETTLE_DROP:
+	case RV_SETTLE_DEAD_LETTER: /* never said: the core moves dead letters itself */
 		rv__memory_settle(share, word->position, word->count);
 		break;
 	case RV_SETTLE_REQUEUE:
 		requeue(round, consumer, share, word);
-		break;
-	case RV_SETTLE_DEAD_LETTER:
-		(void)rv__memory_set_aside(share, word->position, 0, true, word->reason);
 		break;
 	}
 }
@@ -62,42 +56,10 @@ static void listen_to(struct rv__round *round, struct rv__memory_consumer *consu
 	words = consumer->inbox;
 	consumer->inbox = consumer->spare;
 	pthread_mutex_unlock(&consumer->lock);
-	for (size_t i = 0; i < words.count; i++) {
+	for (size_t i = 0; i < words.count; i++)
 		take_word(round, consumer, &words.items[i]);
-		free(words.items[i].reason);
-	}
 	words.count = 0;
 	consumer->spare = words;
-}
-
-/* Moves what is set aside to be dead; what finds no room stays, and its position with it. */
-static void bury_dead(struct rv__memory_consumer *consumer, uint32_t slot)
-{
-	struct rv__memory_share *share = &consumer->group->shares[slot];
-	const struct rv__memory_partition *partition = &consumer->group->topic->partitions[slot];
-	struct rv__memory_aside **at = &share->aside;
-
-	while (*at) {
-		struct rv__memory_aside *aside = *at;
-		rv_message *message = aside->dead ? rv__memory_at(partition, aside->position) : NULL;
-		/* Without a dead-letter destination max-redeliveries ends with a drop. */
-		bool done = message &&
-		    (!consumer->dead_letters ||
-		        rv__memory_bury(consumer, slot, aside->position, message, aside->reason));
-
-		if (!done) {
-			at = &aside->next;
-			continue;
-		}
-		*at = aside->next;
-		if (consumer->dead_letters)
-			atomic_fetch_add_explicit(&consumer->binder->dead_lettered, 1, memory_order_relaxed);
-		rv__memory_settle(share, aside->position, 1);
-		/* The topics' array may have moved when the dead letters' topic was made. */
-		partition = &consumer->group->topic->partitions[slot];
-		free(aside->reason);
-		free(aside);
-	}
 }
 
 static void measure(struct rv__memory_consumer *consumer)
@@ -117,9 +79,6 @@ void rv__round_listen(struct rv__round *round)
 		for (struct rv__memory_group *group = topic->groups; group; group = group->next) {
 			for (struct rv__memory_consumer *at = group->members; at; at = at->next) {
 				listen_to(round, at);
-				for (uint32_t i = 0; i < topic->partition_count; i++)
-					if (group->shares[i].owner == at && group->shares[i].aside)
-						bury_dead(at, i);
 				measure(at);
 			}
 		}

@@ -39,12 +39,12 @@ extern "C" {
 
 /* What a broker can do; a configuration that asks for more fails at bind time. */
 enum rv_cap {
-	RV_CAP_PARTITIONS = 1u << 0,     /* destinations have partitions; members of a group share them */
-	RV_CAP_HEADERS = 1u << 1,        /* headers travel natively */
-	RV_CAP_KEY_ORDER = 1u << 2,      /* first attempts of one partition arrive in order */
-	RV_CAP_REQUEUE = 1u << 3,        /* settle(REQUEUE) makes the broker deliver again */
-	RV_CAP_REQUEUE_DELAY = 1u << 4,  /* … after a delay */
-	RV_CAP_DEAD_LETTER = 1u << 5,    /* settle(DEAD_LETTER) moves the message by itself */
+	RV_CAP_PARTITIONS = 1u << 0,    /* destinations have partitions; members of a group share them */
+	RV_CAP_HEADERS = 1u << 1,       /* headers travel natively */
+	RV_CAP_KEY_ORDER = 1u << 2,     /* first attempts of one partition arrive in order */
+	RV_CAP_REQUEUE = 1u << 3,       /* settle(REQUEUE) makes the broker deliver again */
+	RV_CAP_REQUEUE_DELAY = 1u << 4, /* … after a delay */
+	RV_CAP_DEAD_LETTER = 1u << 5, /* a named group can have dead letters (rv_consumer_info.dead_letter) */
 	RV_CAP_DELIVERY_COUNT = 1u << 6, /* rv_inbound.delivery_count survives restarts */
 	RV_CAP_DELAYED_SEND = 1u << 7,
 	RV_CAP_TRANSACTIONS = 1u << 8,
@@ -198,7 +198,9 @@ struct rv_consumer_info {
 	const void *dead_letter_settings; /* of producer_props, valid until unbind; NULL: their defaults */
 	int32_t
 	    dead_letter_partitions; /* 0: the partition of the original; 1: partition 0; -1: the binder chooses */
-	int32_t max_deliveries; /* above so many counted deliveries no listener sees it again; 0: no limit */
+	/* After so many counted deliveries no listener sees it again, and instead of settle(REQUEUE) of the last one
+	 * comes the dead letter or the drop; 0: no limit. */
+	int32_t max_deliveries;
 };
 
 enum rv_settlement {
@@ -327,13 +329,21 @@ struct rv_header_span {
 	enum rv_header_type type; /* 0: text */
 };
 
+/* What rv_received.timestamp_ms is. */
+enum rv_timestamp_type {
+	RV_TIMESTAMP_UNKNOWN,
+	RV_TIMESTAMP_CREATED,  /* when the producer made it */
+	RV_TIMESTAMP_APPENDED, /* when the broker stored it */
+	RV_TIMESTAMP_NONE      /* the broker says that it has none */
+};
+
 /* All that a binder knows of a received message. Everything is copied unless it says otherwise. */
 struct rv_received {
 	const void *payload;
 	size_t length;
 	rv_release_fn release; /* NULL: payload is copied; else it is kept and released with the last unref */
 	void *owner;
-	const struct rv_header_span *headers; /* at most 128 go in; RV_HEADER_MESSAGE_ID is the id's place */
+	const struct rv_header_span *headers; /* at most 160 go in; RV_HEADER_MESSAGE_ID is the id's place */
 	size_t header_count;
 	struct rv_span id;  /* empty: named destination-partition-position */
 	const char *source; /* the binder's label; static */
@@ -342,7 +352,8 @@ struct rv_received {
 	int64_t position;
 	int32_t attempt; /* of the first in-place attempt, from 1 */
 	int64_t timestamp_ms;
-	bool null; /* a tombstone: no payload at all, which is not an empty one */
+	bool null;                             /* a tombstone: no payload at all, which is not an empty one */
+	enum rv_timestamp_type timestamp_type; /* for dead letters */
 };
 
 /** Builds a received message in one allocation (two when payload is kept by `release`). NULL: no memory,

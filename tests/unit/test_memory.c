@@ -82,9 +82,9 @@ START_TEST(what_is_set_aside_stands_by_due_time_and_leaves_the_order)
 	struct rv__memory_partition partition = {.count = 3};
 
 	deliver(0, 3);
-	ck_assert(rv__memory_set_aside(&share, 0, 30, false, NULL));
-	ck_assert(rv__memory_set_aside(&share, 1, 10, false, "why"));
-	ck_assert(!rv__memory_set_aside(&share, 7, 10, false, NULL));
+	ck_assert(rv__memory_set_aside(&share, 0, 30));
+	ck_assert(rv__memory_set_aside(&share, 1, 10));
+	ck_assert(!rv__memory_set_aside(&share, 7, 10));
 	ck_assert_int_eq(share.aside->position, 1);
 	ck_assert_int_eq(share.aside->next->position, 0);
 	share.cursor = 0;
