@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <stdint.h>
+#include <string.h>
+
 static bool tail(const unsigned char *p, size_t n)
 {
 	for (size_t i = 1; i < n; i++)
@@ -27,12 +30,72 @@ size_t rv__utf8_length(const char *bytes, size_t length)
 	return n;
 }
 
+enum { WORD = sizeof(uint64_t) };
+
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+static uint64_t load(const char *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof word);
+	return word;
+}
+
+/* The last bytes, fewer than a word, filled up with blanks. */
+static uint64_t load_rest(const char *bytes, size_t length)
+{
+	uint64_t word = EACH_BYTE(0x20);
+
+	while (length > 0)
+		word = word << 8 | (unsigned char)bytes[--length];
+	return word;
+}
+
+/* Bytes from the start that are surely ASCII, looked at eight at a time. */
+static size_t ascii_words(const char *bytes, size_t length)
+{
+	size_t at = 0;
+
+	while (length - at >= WORD && !(load(bytes + at) & EACH_BYTE(0x80)))
+		at += WORD;
+	if (at < length && length - at < WORD &&
+	    !((length >= WORD ? load(bytes + length - WORD) : load_rest(bytes, length)) & EACH_BYTE(0x80)))
+		at = length;
+	return at;
+}
+
+/* For bytes below 0x80: whether all are from 0x20 to 0x7e. */
+static bool plain_word(uint64_t word)
+{
+	uint64_t low = EACH_BYTE(0x80) + word - EACH_BYTE(0x20); /* no byte borrows from its neighbour */
+	uint64_t high = word + EACH_BYTE(0x01);
+
+	return ((word | ~low | high) & EACH_BYTE(0x80)) == 0;
+}
+
+bool rv__text_plain(const char *bytes, size_t length)
+{
+	size_t at = 0;
+
+	for (; length - at >= WORD; at += WORD)
+		if (!plain_word(load(bytes + at)))
+			return false;
+	/* What is left, with some before it that passed already. */
+	return plain_word(length >= WORD ? load(bytes + length - WORD) : load_rest(bytes, length));
+}
+
 bool rv__utf8_valid(const char *bytes, size_t length)
 {
 	size_t at = 0;
 
 	while (at < length) {
-		size_t n = rv__utf8_length(bytes + at, length - at);
+		size_t n = ascii_words(bytes + at, length - at);
+
+		at += n;
+		if (at == length)
+			return true;
+		n = rv__utf8_length(bytes + at, length - at);
 
 		if (n == 0)
 			return false;

@@ -9,6 +9,9 @@
 /** Whether all `length` bytes are well-formed UTF-8 (no surrogates, nothing overlong). */
 bool rv__utf8_valid(const char *bytes, size_t length);
 
+/** Whether all bytes are printable ASCII; true for none. */
+bool rv__text_plain(const char *bytes, size_t length);
+
 /** The largest n <= limit at which `bytes` may be cut without splitting a character. */
 size_t rv__utf8_cut(const char *bytes, size_t length, size_t limit);
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "base/utf8.h"
+#include "bindings/pool.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -32,8 +33,11 @@ static const struct rv_error failures[] = {
         INVALID, RV__N_MESSAGE_UTF8, "the text is not valid UTF-8; use rv_message_create() for other bytes"),
 };
 
+static struct rv__message_body failed_body;
+
 #define FAILED_MESSAGE(n) \
 	[n] = {.root = &failed_messages[n], \
+	    .body = &failed_body, \
 	    .error = &failures[n], \
 	    .sent = true, \
 	    .payload = "", \
@@ -81,28 +85,31 @@ static size_t align_up(size_t value)
 
 rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload, void **ret_payload)
 {
-	size_t at_headers = align_up(sizeof(rv_message));
+	size_t at_headers = align_up(sizeof(rv_message) + sizeof(struct rv__message_body));
 	size_t at_strings = at_headers + headers * sizeof(struct rv__header);
 	size_t at_payload = align_up(at_strings + strings);
-	rv_message *message = malloc(at_payload + payload);
+	uint8_t size_class;
+	rv_message *message = rv__pool_take(at_payload + payload, &size_class);
 	char *block = (char *)message;
+	struct rv__message_body *body = (struct rv__message_body *)(message + 1);
 
 	if (!message)
 		return NULL;
-	memset(message, 0, sizeof *message);
+	*body = (struct rv__message_body){.headers = (struct rv__header *)(block + at_headers),
+	    .header_room = (uint16_t)headers,
+	    .strings = block + at_strings,
+	    .strings_left = strings};
+	*message = (struct rv_message){.size_class = size_class,
+	    .root = message,
+	    .body = body,
+	    .payload = block + at_payload,
+	    .length = payload,
+	    .id = body->own_id,
+	    .source = "",
+	    .destination = "",
+	    .partition = -1,
+	    .position = -1};
 	atomic_init(&message->refs, 1);
-	message->root = message;
-	message->headers = (struct rv__header *)(block + at_headers);
-	message->header_room = (uint16_t)headers;
-	message->strings = block + at_strings;
-	message->strings_left = strings;
-	message->payload = block + at_payload;
-	message->length = payload;
-	message->id = message->own_id;
-	message->source = "";
-	message->destination = "";
-	message->partition = -1;
-	message->position = -1;
 	if (ret_payload)
 		*ret_payload = block + at_payload;
 	return message;
@@ -118,16 +125,21 @@ rv_message *rv__message_allocate(size_t length, void **ret_payload)
 	    rv__message_new_body(RV__MESSAGE_FIRST_HEADERS, RV__MESSAGE_FIRST_STRINGS, length, ret_payload);
 	if (!message)
 		return rv__message_failed(RV_E_NOMEM);
-	rv__message_id_next(message->own_id, &message->timestamp_ms);
+	rv__message_id_next(message->body->own_id, &message->timestamp_ms);
 	return message;
 }
 
 void rv__message_set_static_header(rv_message *message, const char *name, const char *value)
 {
-	assert(message->header_count < message->header_room);
-	message->headers[message->header_count++] =
-	    (struct rv__header){.name = name, .value = value, .length = (uint32_t)strlen(value)};
-	message->header_bytes += (uint32_t)(strlen(name) + strlen(value));
+	struct rv__message_body *body = message->body;
+	size_t name_length = strlen(name);
+	size_t length = strlen(value);
+
+	assert(body->header_count < body->header_room);
+	body->headers[body->header_count++] = (struct rv__header){
+	    .name = name, .value = value, .name_length = (uint32_t)name_length, .length = (uint32_t)length};
+	body->has_content_type |= rv__is_content_type(name, name_length);
+	body->header_bytes += (uint32_t)(name_length + length);
 }
 
 rv_message *rv_message_create(const void *payload, size_t length)
@@ -148,7 +160,7 @@ rv_message *rv_message_create_null(void)
 	rv_message *message = rv__message_allocate(0, NULL);
 
 	if (!message->error)
-		message->null = true;
+		message->body->null = true;
 	return message;
 }
 
@@ -180,8 +192,8 @@ rv_message *rv_message_wrap(const void *payload, size_t length, rv_release_fn re
 	}
 	message->payload = payload ? payload : "";
 	message->length = length;
-	message->release = release;
-	message->owner = owner;
+	message->body->release = release;
+	message->body->owner = owner;
 	return message;
 }
 
@@ -199,9 +211,9 @@ rv_message *rv_message_dup(const rv_message *message)
 	copy->payload = root->payload;
 	copy->length = root->length;
 	copy->holds = rv_message_ref(root);
-	copy->null = root->null;
-	for (size_t i = 0; i < root->header_count; i++) {
-		if (rv__message_copy_header(copy, &root->headers[i]) != RV_OK) {
+	copy->body->null = root->body->null;
+	for (size_t i = 0; i < root->body->header_count; i++) {
+		if (rv__message_copy_header(copy, &root->body->headers[i]) != RV_OK) {
 			rv_message_unref(copy);
 			return rv__message_failed(RV_E_NOMEM);
 		}
@@ -220,20 +232,19 @@ rv_message *rv_message_ref(const rv_message *message)
 	return shared;
 }
 
-static void destroy(rv_message *message)
+static void finish_body(struct rv__message_body *body)
 {
-	if (message->release)
-		message->release(message->owner);
-	free(atomic_load_explicit(&message->text, memory_order_relaxed));
-	while (message->chunks) {
-		struct rv__message_chunk *next = message->chunks->next;
+	if (body->release)
+		body->release(body->owner);
+	free(atomic_load_explicit(&body->text, memory_order_relaxed));
+	while (body->chunks) {
+		struct rv__message_chunk *next = body->chunks->next;
 
-		free(message->chunks);
-		message->chunks = next;
+		free(body->chunks);
+		body->chunks = next;
 	}
-	if (message->headers_spilled)
-		free(message->headers);
-	free(message);
+	if (body->headers_spilled)
+		free(body->headers);
 }
 
 void rv_message_unref(rv_message *message)
@@ -243,7 +254,9 @@ void rv_message_unref(rv_message *message)
 
 		if (atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1)
 			return;
-		destroy(message);
+		if (message->root == message)
+			finish_body(message->body);
+		rv__pool_give(message, message->size_class);
 		message = holds;
 	}
 }
@@ -259,7 +272,7 @@ const void *rv_message_payload(const rv_message *message, size_t *ret_length)
 
 bool rv_message_is_null(const rv_message *message)
 {
-	return message && message->root->null;
+	return message && message->body->null;
 }
 
 const char *rv_message_id(const rv_message *message)
@@ -339,8 +352,7 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 
 	if (!atomic_load_explicit(&message->sent, memory_order_relaxed))
 		atomic_store_explicit(&message->sent, true, memory_order_relaxed);
-	if (rv__message_find_header(message->root, RV_HEADER_CONTENT_TYPE) ||
-	    take_content_type(message, content_type))
+	if (message->body->has_content_type || take_content_type(message, content_type))
 		return rv_message_ref(message);
 	/* It went through a binding of another content type before: that one keeps its word. */
 	same = (struct rv_received){.partition = -1, .position = -1};
@@ -352,8 +364,7 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 
 void rv__message_default_content_type(rv_message *message, const char *content_type)
 {
-	if (!rv__message_find_header(message->root, RV_HEADER_CONTENT_TYPE) &&
-	    !rv__message_filled_content_type(message)) {
+	if (!message->body->has_content_type && !rv__message_filled_content_type(message)) {
 		take_content_type(message, content_type);
 		message->content_type_assumed = true;
 	}
@@ -384,7 +395,10 @@ rv_err rv__message_set_attempt(rv_message **slot, int attempt)
 	return RV_OK;
 }
 
+/* What the structs of a delivered message take, roughly. */
+enum { SIZE_OF_ONE = 2 * sizeof(rv_message) };
+
 size_t rv__message_size(const rv_message *message)
 {
-	return message->length + message->root->header_bytes + sizeof *message;
+	return message->length + message->body->header_bytes + SIZE_OF_ONE;
 }

@@ -6,10 +6,10 @@
  * payload, headers and id; an *envelope* shares the body of another message and differs
  * only in the facts of one delivery. Static *error* messages stand for those that could not be made.
  *
- *     body:      [struct][header rows][strings][payload]
- *     envelope:  [struct][destination]  root -> body
+ *     body:      [struct][rest of a body][header rows][strings][payload]
+ *     envelope:  [struct][destination]  root, body -> the other's
  *
- * Everything but the three atomics is written by the creating thread before the first share.
+ * Everything but the atomics is written by the creating thread before the first share.
  */
 #ifndef BINDINGS_MESSAGE_H
 #define BINDINGS_MESSAGE_H
@@ -34,6 +34,7 @@ enum {
 struct rv__header {
 	const char *name;
 	const char *value;
+	uint32_t name_length;
 	uint32_t value_room; /* bytes at `value`, with the zero; 0: static */
 	uint32_t length : 28;
 	uint32_t type : 4; /* enum rv_header_type */
@@ -45,32 +46,39 @@ struct rv__message_chunk {
 	char bytes[];
 };
 
-struct rv_message {
-	atomic_uint refs;
-	atomic_bool sent; /* no more headers */
-	_Atomic(const char *)
-	    content_type;              /* filled in from a binding; interned; NULL: by header or not at all */
-	_Atomic(char *) text;          /* rv_message_text(), made on first use */
-	const struct rv_message *root; /* the body: itself, or that of which this is an envelope */
-	rv_message *holds;             /* a reference that keeps root or payload alive; NULL: none */
-	const void *payload;
-	size_t length;
+/* What only a body has, behind its struct rv_message. */
+struct rv__message_body {
+	_Atomic(char *) text;  /* rv_message_text(), made on first use */
 	rv_release_fn release; /* of a foreign payload */
 	void *owner;
 	struct rv__header *headers;
 	uint16_t header_count;
 	uint16_t header_room;
-	bool headers_spilled;      /* `headers` has an allocation of its own */
-	bool binary_headers;       /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
-	bool null;                 /* a tombstone; of a body */
-	bool content_type_assumed; /* by the binding that received it; no sender said so */
-	uint8_t timestamp_type;    /* enum rv_timestamp_type */
-	uint32_t header_bytes;     /* of all names and values, against the limit */
-	char *strings;             /* next free byte, and how many are left */
+	bool headers_spilled;  /* `headers` has an allocation of its own */
+	bool has_content_type; /* one of them is contentType */
+	bool binary_headers;   /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
+	bool null;             /* a tombstone */
+	uint32_t header_bytes; /* of all names and values, against the limit */
+	char *strings;         /* next free byte, and how many are left */
 	size_t strings_left;
 	struct rv__message_chunk *chunks;
-	const char *id;
 	char own_id[RV__MESSAGE_ID_SIZE];
+};
+
+struct rv_message {
+	atomic_uint refs;
+	atomic_bool sent;          /* no more headers */
+	uint8_t size_class;        /* of its block; see pool.h */
+	uint8_t timestamp_type;    /* enum rv_timestamp_type */
+	bool content_type_assumed; /* by the binding that received it; no sender said so */
+	_Atomic(const char *)
+	    content_type;              /* filled in from a binding; interned; NULL: by header or not at all */
+	const struct rv_message *root; /* itself, or that of which this is an envelope */
+	struct rv__message_body *body; /* that of root */
+	rv_message *holds;             /* a reference that keeps root or payload alive; NULL: none */
+	const void *payload;
+	size_t length;
+	const char *id;
 	const struct rv_error *error; /* error messages only */
 	/* The delivery. */
 	const char *source;
@@ -106,8 +114,9 @@ size_t rv__message_size(const rv_message *message);
 /** A body with room for headers, strings and payload, in one block. NULL: no memory. */
 rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload, void **ret_payload);
 
-/** The row of a header of a body; NULL when absent. */
-struct rv__header *rv__message_find_header(const rv_message *root, const char *name);
+/** The row of a header; NULL when absent. */
+struct rv__header *rv__message_find_header(const rv_message *message, const char *name);
+bool rv__is_content_type(const char *name, size_t length);
 
 /** Whether a text without zeros is what enum rv_header_type says of that type. */
 bool rv__header_value_fits(enum rv_header_type type, const char *text, size_t length);

@@ -9,60 +9,85 @@
 
 enum { CHUNK_BYTES = 1024 };
 
-struct rv__header *rv__message_find_header(const rv_message *root, const char *name)
+static struct rv__header *find(struct rv__message_body *body, const char *name, size_t name_length)
 {
-	for (size_t i = 0; i < root->header_count; i++)
-		if (root->headers[i].name == name || strcmp(root->headers[i].name, name) == 0)
-			return &root->headers[i];
+	for (size_t i = 0; i < body->header_count; i++) {
+		struct rv__header *row = &body->headers[i];
+
+		if (row->name_length == name_length && memcmp(row->name, name, name_length) == 0)
+			return row;
+	}
 	return NULL;
 }
 
+struct rv__header *rv__message_find_header(const rv_message *message, const char *name)
+{
+	return message->body->header_count > 0 ? find(message->body, name, strlen(name)) : NULL;
+}
+
+static bool is(const char *name, size_t length, const char *word, size_t word_length)
+{
+	return length == word_length && memcmp(name, word, length) == 0;
+}
+
+bool rv__is_content_type(const char *name, size_t length)
+{
+	return is(name, length, RV_HEADER_CONTENT_TYPE, sizeof RV_HEADER_CONTENT_TYPE - 1);
+}
+
 /* Room for a string in the message: in its first block, else in a chunk. NULL: no memory. */
-static char *string_room(rv_message *message, size_t size)
+static char *string_room(struct rv__message_body *body, size_t size)
 {
 	char *at;
 
-	if (size > message->strings_left) {
+	if (size > body->strings_left) {
 		size_t bytes = size > CHUNK_BYTES ? size : CHUNK_BYTES;
 		struct rv__message_chunk *chunk = malloc(sizeof *chunk + bytes);
 
 		if (!chunk)
 			return NULL;
-		chunk->next = message->chunks;
-		message->chunks = chunk;
-		message->strings = chunk->bytes;
-		message->strings_left = bytes;
+		chunk->next = body->chunks;
+		body->chunks = chunk;
+		body->strings = chunk->bytes;
+		body->strings_left = bytes;
 	}
-	at = message->strings;
-	message->strings += size;
-	message->strings_left -= size;
+	at = body->strings;
+	body->strings += size;
+	body->strings_left -= size;
 	return at;
 }
 
-static bool grow_headers(rv_message *message)
+static bool grow_headers(struct rv__message_body *body)
 {
-	size_t room = message->header_room ? (size_t)message->header_room * 2 : RV__MESSAGE_FIRST_HEADERS;
+	size_t room = body->header_room ? (size_t)body->header_room * 2 : RV__MESSAGE_FIRST_HEADERS;
 	struct rv__header *rows = malloc(room * sizeof *rows);
 
 	if (!rows)
 		return false;
-	memcpy(rows, message->headers, message->header_count * sizeof *rows);
-	if (message->headers_spilled)
-		free(message->headers);
-	message->headers = rows;
-	message->headers_spilled = true;
-	message->header_room = (uint16_t)room;
+	memcpy(rows, body->headers, body->header_count * sizeof *rows);
+	if (body->headers_spilled)
+		free(body->headers);
+	body->headers = rows;
+	body->headers_spilled = true;
+	body->header_room = (uint16_t)room;
 	return true;
+}
+
+static bool has_control(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return true;
+	return false;
 }
 
 static bool valid_name(const char *name, size_t length)
 {
-	if (length == 0 || length > RV__HEADER_NAME_MAX || !rv__utf8_valid(name, length))
+	if (length == 0 || length > RV__HEADER_NAME_MAX)
 		return false;
-	for (const char *at = name; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			return false;
-	return strcmp(name, RV_HEADER_MESSAGE_ID) != 0;
+	if (!rv__text_plain(name, length) && (!rv__utf8_valid(name, length) || has_control(name, length)))
+		return false;
+	return !is(name, length, RV_HEADER_MESSAGE_ID, sizeof RV_HEADER_MESSAGE_ID - 1);
 }
 
 /* A value and all that is known of it. */
@@ -82,26 +107,29 @@ static void put_value(struct rv__header *row, char *at, const struct value *valu
 	row->type = value->type;
 }
 
-static rv_err add_header(rv_message *message, const char *name, size_t name_length, const struct value *value)
+static rv_err add_header(
+    struct rv__message_body *body, const char *name, size_t name_length, const struct value *value)
 {
 	struct rv__header *row;
 	char *copy;
 
-	if (message->header_count >= RV__HEADERS_MAX)
+	if (body->header_count >= RV__HEADERS_MAX)
 		return RV_E_TOOBIG;
-	if (message->header_count == message->header_room && !grow_headers(message))
+	if (body->header_count == body->header_room && !grow_headers(body))
 		return RV_E_NOMEM;
-	copy = string_room(message, name_length + 1 + value->length + 1);
+	copy = string_room(body, name_length + 1 + value->length + 1);
 	if (!copy)
 		return RV_E_NOMEM;
-	row = &message->headers[message->header_count++];
+	row = &body->headers[body->header_count++];
 	row->name = memcpy(copy, name, name_length + 1);
+	row->name_length = (uint32_t)name_length;
 	row->value_room = (uint32_t)value->length + 1;
 	put_value(row, copy + name_length + 1, value);
+	body->has_content_type |= rv__is_content_type(name, name_length);
 	return RV_OK;
 }
 
-static rv_err replace_header(rv_message *message, struct rv__header *row, const struct value *value)
+static rv_err replace_header(struct rv__message_body *body, struct rv__header *row, const struct value *value)
 {
 	/* At least twice the room of before, so that replacing for ever cannot grow for ever. */
 	size_t least = value->length + 1;
@@ -109,7 +137,7 @@ static rv_err replace_header(rv_message *message, struct rv__header *row, const 
 	char *copy = (char *)row->value;
 
 	if (value->length >= row->value_room) {
-		copy = string_room(message, room);
+		copy = string_room(body, room);
 		if (!copy)
 			return RV_E_NOMEM;
 		row->value_room = (uint32_t)room;
@@ -119,19 +147,19 @@ static rv_err replace_header(rv_message *message, struct rv__header *row, const 
 }
 
 /* Adds or replaces within the limits. */
-static rv_err store(rv_message *message, const char *name, const struct value *value)
+static rv_err store(
+    struct rv__message_body *body, const char *name, size_t name_length, const struct value *value)
 {
-	size_t name_length = strlen(name);
-	struct rv__header *row = rv__message_find_header(message, name);
-	size_t total = message->header_bytes + value->length;
+	struct rv__header *row = find(body, name, name_length);
+	size_t total = body->header_bytes + value->length;
 	rv_err code;
 
 	total = row ? total - row->length : total + name_length;
 	if (value->length > RV__HEADER_VALUE_MAX || total > RV__HEADER_BYTES_MAX)
 		return RV_E_TOOBIG;
-	code = row ? replace_header(message, row, value) : add_header(message, name, name_length, value);
+	code = row ? replace_header(body, row, value) : add_header(body, name, name_length, value);
 	if (code == RV_OK)
-		message->header_bytes = (uint32_t)total;
+		body->header_bytes = (uint32_t)total;
 	return code;
 }
 
@@ -145,18 +173,27 @@ static bool must_be_text(const char *name)
 	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 || strcmp(name, RV_HEADER_TAGS) == 0;
 }
 
+/* Whether the message takes a header of that name now. */
+static rv_err judge_name(const rv_message *message, const char *name, size_t length)
+{
+	if (message->error)
+		return message->error->code;
+	return open_to_change(message) && valid_name(name, length) ? RV_OK : RV_E_INVALID;
+}
+
 rv_err rv_message_set_header_typed(
     rv_message *message, const char *name, enum rv_header_type type, const void *value, size_t length)
 {
 	struct value typed = {value, length, type};
+	size_t name_length = name ? strlen(name) : 0;
+	rv_err code;
 	bool text;
 
 	if (!message || !name || (!value && length > 0))
 		return RV_E_INVALID;
-	if (message->error)
-		return message->error->code;
-	if (!open_to_change(message) || !valid_name(name, strlen(name)))
-		return RV_E_INVALID;
+	code = judge_name(message, name, name_length);
+	if (code != RV_OK)
+		return code;
 	if (length > RV__HEADER_VALUE_MAX)
 		return RV_E_TOOBIG;
 	if (type != RV_HEADER_TEXT && must_be_text(name))
@@ -164,15 +201,27 @@ rv_err rv_message_set_header_typed(
 	text = length == 0 || (!memchr(value, 0, length) && rv__utf8_valid(value, length));
 	if (!(type == RV_HEADER_BYTES || (text && rv__header_value_fits(type, value, length))))
 		return RV_E_INVALID;
-	message->binary_headers |= !text; /* for good: replacing it with text leaves the message suspect */
-	return store(message, name, &typed);
+	/* For good: replacing it with text leaves the message suspect. */
+	message->body->binary_headers |= !text;
+	return store(message->body, name, name_length, &typed);
 }
 
 rv_err rv_message_set_header(rv_message *message, const char *name, const char *value)
 {
-	if (!value)
+	struct value text = {value, value ? strlen(value) : 0, RV_HEADER_TEXT};
+	size_t name_length = name ? strlen(name) : 0;
+	rv_err code;
+
+	if (!message || !name || !value)
 		return RV_E_INVALID;
-	return rv_message_set_header_typed(message, name, RV_HEADER_TEXT, value, strlen(value));
+	code = judge_name(message, name, name_length);
+	if (code != RV_OK)
+		return code;
+	if (text.length > RV__HEADER_VALUE_MAX)
+		return RV_E_TOOBIG;
+	if (!rv__utf8_valid(value, text.length))
+		return RV_E_INVALID;
+	return store(message->body, name, name_length, &text);
 }
 
 rv_err rv__message_copy_header(rv_message *message, const struct rv__header *header)
@@ -180,9 +229,9 @@ rv_err rv__message_copy_header(rv_message *message, const struct rv__header *hea
 	struct value value = {header->value, header->length, header->type};
 
 	if (header->type == RV_HEADER_BYTES)
-		message->binary_headers |= memchr(header->value, 0, header->length) ||
+		message->body->binary_headers |= memchr(header->value, 0, header->length) ||
 		    !rv__utf8_valid(header->value, header->length);
-	return store(message, header->name, &value);
+	return store(message->body, header->name, header->name_length, &value);
 }
 
 const char *rv__message_filled_content_type(const rv_message *message)
@@ -200,7 +249,7 @@ const char *rv_message_header(const rv_message *message, const char *name)
 
 	if (!message || !name)
 		return NULL;
-	row = rv__message_find_header(message->root, name);
+	row = rv__message_find_header(message, name);
 	if (row)
 		return row->value;
 	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 ? rv__message_filled_content_type(message) : NULL;
@@ -208,16 +257,16 @@ const char *rv_message_header(const rv_message *message, const char *name)
 
 bool rv_message_header_entry(const rv_message *message, size_t index, struct rv_header *ret)
 {
-	const rv_message *root = message ? message->root : NULL;
+	const struct rv__message_body *body = message ? message->body : NULL;
 	const char *filled = NULL;
 
-	if (root && index < root->header_count) {
-		const struct rv__header *row = &root->headers[index];
+	if (body && index < body->header_count) {
+		const struct rv__header *row = &body->headers[index];
 
 		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
 		return true;
 	}
-	if (root && index == root->header_count && !rv__message_find_header(root, RV_HEADER_CONTENT_TYPE))
+	if (body && index == body->header_count && !body->has_content_type)
 		filled = rv__message_filled_content_type(message);
 	if (!filled)
 		return false;
@@ -227,7 +276,7 @@ bool rv_message_header_entry(const rv_message *message, size_t index, struct rv_
 
 bool rv_message_header_find(const rv_message *message, const char *name, struct rv_header *ret)
 {
-	const struct rv__header *row = message && name ? rv__message_find_header(message->root, name) : NULL;
+	const struct rv__header *row = message && name ? rv__message_find_header(message, name) : NULL;
 	const char *filled = row ? row->value : rv_message_header(message, name);
 
 	if (row)

@@ -3,6 +3,7 @@
 #include "bindings/message.h"
 
 #include "base/utf8.h"
+#include "bindings/pool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,22 +76,25 @@ static size_t received_room(const struct rv_received *received, size_t headers, 
 	return room;
 }
 
-static void put_headers(rv_message *message, const struct rv_received *received, size_t count, char **at)
+static void put_headers(
+    struct rv__message_body *body, const struct rv_received *received, size_t count, char **at)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct rv_header_span *from = &received->headers[i];
-		struct rv__header *to = &message->headers[message->header_count];
+		struct rv__header *to = &body->headers[body->header_count];
 
 		if (is_id(&from->name) || !usable(from))
 			continue;
 		to->name = put_string(at, from->name.bytes, from->name.length);
+		to->name_length = (uint32_t)from->name.length;
 		to->value = put_string(at, from->value.bytes, from->value.length);
 		to->value_room = 0;
 		to->length = (uint32_t)from->value.length;
 		to->type = from->type;
-		message->binary_headers |= is_binary(from);
-		message->header_bytes += (uint32_t)(from->name.length + from->value.length);
-		message->header_count++;
+		body->has_content_type |= rv__is_content_type(to->name, from->name.length);
+		body->binary_headers |= is_binary(from);
+		body->header_bytes += (uint32_t)(from->name.length + from->value.length);
+		body->header_count++;
 	}
 }
 
@@ -128,19 +132,19 @@ rv_message *rv_message_create_received(const struct rv_received *received)
 			received->release(received->owner);
 		return NULL;
 	}
-	at = message->strings;
+	at = message->body->strings;
 	message->destination = put_string(&at, destination, strlen(destination));
 	put_id(message, received, headers, &at);
-	put_headers(message, received, headers, &at);
-	message->strings_left = 0;
+	put_headers(message->body, received, headers, &at);
+	message->body->strings_left = 0;
 	atomic_store_explicit(&message->sent, true, memory_order_relaxed);
 	fill_delivery(message, received);
-	message->null = received->null;
+	message->body->null = received->null;
 	if (received->release) {
 		message->payload = received->payload ? received->payload : "";
 		message->length = received->length;
-		message->release = received->release;
-		message->owner = received->owner;
+		message->body->release = received->release;
+		message->body->owner = received->owner;
 	} else if (received->length > 0) {
 		memcpy((void *)message->payload, received->payload, received->length);
 	}
@@ -152,22 +156,24 @@ rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_r
 	const rv_message *root = body->root;
 	const char *destination = envelope->destination ? envelope->destination : "";
 	size_t length = strlen(destination);
-	rv_message *message = malloc(sizeof *message + length + 1);
+	uint8_t size_class;
+	rv_message *message = rv__pool_take(sizeof *message + length + 1, &size_class);
 
 	if (!message)
 		return NULL;
-	memset(message, 0, sizeof *message);
+	*message = (struct rv_message){.size_class = size_class,
+	    .root = root,
+	    .body = root->body,
+	    .holds = rv_message_ref(root),
+	    .payload = root->payload,
+	    .length = root->length,
+	    .id = root->id,
+	    .destination = memcpy(message + 1, destination, length + 1),
+	    .timestamp_ms = root->timestamp_ms,
+	    .timestamp_type = root->timestamp_type,
+	    .content_type_assumed = body->content_type_assumed};
 	atomic_init(&message->refs, 1);
 	atomic_init(&message->sent, true);
-	message->root = root;
-	message->holds = rv_message_ref(root);
-	message->payload = root->payload;
-	message->length = root->length;
-	message->id = root->id;
-	message->destination = memcpy(message + 1, destination, length + 1);
-	message->timestamp_ms = root->timestamp_ms;
-	message->timestamp_type = root->timestamp_type;
-	message->content_type_assumed = body->content_type_assumed;
 	fill_delivery(message, envelope);
 	/* What a binding filled in on the way out belongs to this message, not only to the body. */
 	atomic_init(&message->content_type, atomic_load_explicit(&body->content_type, memory_order_acquire));

@@ -57,23 +57,23 @@ static void escape(char *to, const char *bytes, size_t length)
 
 const char *rv_message_text(const rv_message *message)
 {
-	rv_message *root;
+	struct rv__message_body *body;
 	char *text;
 	char *expected = NULL;
 
 	if (!message || message->length == 0)
 		return "";
 	/* Only the cache of the text changes; the message stays what it is. */
-	root = (rv_message *)message->root;
-	text = atomic_load_explicit(&root->text, memory_order_acquire);
+	body = message->body;
+	text = atomic_load_explicit(&body->text, memory_order_acquire);
 	if (text)
 		return text;
-	text = malloc(escaped_length(root->payload, root->length) + 1);
+	text = malloc(escaped_length(message->payload, message->length) + 1);
 	if (!text)
 		return "(no memory for the text)";
-	escape(text, root->payload, root->length);
+	escape(text, message->payload, message->length);
 	if (atomic_compare_exchange_strong_explicit(
-	        &root->text, &expected, text, memory_order_acq_rel, memory_order_acquire))
+	        &body->text, &expected, text, memory_order_acq_rel, memory_order_acquire))
 		return text;
 	free(text);
 	return expected;

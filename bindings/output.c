@@ -200,13 +200,13 @@ static rv_err refuse(struct rv__output *output, rv_err code, struct rv_error *er
 /* What the broker of this channel cannot carry. */
 static rv_err check_kind(const struct rv__output *output, const rv_message *message, struct rv_error *err)
 {
-	if (message->root->null && !(output->ops->caps & RV_CAP_TOMBSTONE))
+	if (message->body->null && !(output->ops->caps & RV_CAP_TOMBSTONE))
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_TOMBSTONE, "channel",
 		    "%s, to which channel '%s' is bound, carries no tombstones; send a payload that says it, "
 		    "or "
 		    "bind the channel to a broker that does",
 		    output->ops->label, output->binding->channel);
-	if (message->root->binary_headers && !(output->ops->caps & RV_CAP_BINARY_HEADERS))
+	if (message->body->binary_headers && !(output->ops->caps & RV_CAP_BINARY_HEADERS))
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_BINARY_HEADERS, "channel",
 		    "%s, to which channel '%s' is bound, carries text in headers, and one of this message's "
 		    "is "

@@ -33,6 +33,34 @@ START_TEST(malformed_bytes_are_refused)
 }
 END_TEST
 
+/* Both look at eight bytes at a time. */
+START_TEST(a_fault_is_found_at_every_place)
+{
+	char text[40];
+
+	for (size_t length = 1; length < sizeof text; length++) {
+		for (size_t at = 0; at < length; at++) {
+			memset(text, 'x', sizeof text);
+			ck_assert(rv__utf8_valid(text, length));
+			ck_assert(rv__text_plain(text, length));
+			text[at] = '\x80';
+			ck_assert(!rv__utf8_valid(text, length));
+			ck_assert(!rv__text_plain(text, length));
+			text[at] = '\x1f';
+			ck_assert(rv__utf8_valid(text, length));
+			ck_assert(!rv__text_plain(text, length));
+			text[at] = '\x7f';
+			ck_assert(!rv__text_plain(text, length));
+			text[at] = '\x7e';
+			ck_assert(rv__text_plain(text, length));
+			text[at] = ' ';
+			ck_assert(rv__text_plain(text, length));
+		}
+	}
+	ck_assert(rv__text_plain("", 0));
+}
+END_TEST
+
 START_TEST(a_cut_never_splits_a_character)
 {
 	const char *text = "a粤b";
@@ -57,7 +85,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const cases[] = {well_formed_text_of_every_length_is_valid, malformed_bytes_are_refused,
-	    a_cut_never_splits_a_character, control_characters_become_blanks, NULL};
+	    a_fault_is_found_at_every_place, a_cut_never_splits_a_character, control_characters_become_blanks,
+	    NULL};
 
 	return unit_run("utf8", cases, NULL, NULL);
 }
