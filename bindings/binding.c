@@ -268,6 +268,21 @@ static rv_err bind_output(struct rv__binding *binding, struct rv_error *err)
 	return RV_OK;
 }
 
+/* The limit of deliveries: the binding's own, else the binder's. */
+static rv_err limit_deliveries(
+    const struct rv__binding *binding, struct rv__source *source, struct rv_error *err)
+{
+	int32_t wanted = (int32_t)binding->own_consumer.max_deliveries;
+
+	source->max_deliveries = wanted > 0 ? wanted : source->info.max_deliveries;
+	if (wanted == 0 || source->info.max_deliveries > 0 ||
+	    (source->input->ops->caps & RV_CAP_DELIVERY_COUNT))
+		return RV_OK;
+	return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_UNFIT, "binding",
+	    "rivulet.bindings.%s.consumer.max-deliveries: %s does not count deliveries; leave the key out",
+	    binding->channel, source->input->ops->label);
+}
+
 static rv_err bind_source(struct rv__binding *binding, struct rv__source *source, struct rv_error *err)
 {
 	const struct rv__stream_settings *stream = &binding->app->stream;
@@ -297,13 +312,13 @@ static rv_err bind_source(struct rv__binding *binding, struct rv__source *source
 		return code;
 	source->consumer = opened;
 	source->info = info;
-	source->max_deliveries = binding->own_consumer.max_deliveries > 0
-	    ? (int32_t)binding->own_consumer.max_deliveries
-	    : info.max_deliveries;
 	pthread_mutex_lock(&binding->lock);
 	learn_way(&source->way, info.waiting);
 	pthread_mutex_unlock(&binding->lock);
-	return info.dead_letter && info.core_dead_letters ? rv__letters_open(binding, source, err) : RV_OK;
+	code = limit_deliveries(binding, source, err);
+	if (code == RV_OK && info.dead_letter && info.core_dead_letters)
+		code = rv__letters_open(binding, source, err);
+	return code;
 }
 
 /* Unbinds all sources; how many settlements were left on their way. */

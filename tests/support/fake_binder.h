@@ -28,8 +28,11 @@ static struct fake {
 	bool waiting;                /* of the bind calls */
 	const char *why;             /* told by a producer's bind that waits; NULL: nothing */
 	bool redelivers, dead_letter, queued_is_sent;
-	size_t room;     /* send() accepts so many more */
-	int64_t hold_ms; /* of REQUEUE */
+	bool core_dead_letters; /* … made by the core */
+	int32_t dead_letter_partitions, max_deliveries;
+	int32_t delivery_count; /* given with deliveries */
+	size_t room;            /* send() accepts so many more */
+	int64_t hold_ms;        /* of REQUEUE */
 	rv_err settle_code;
 	/* The record. */
 	int opens, binds, unbinds, stops, pauses, resumes;
@@ -39,6 +42,8 @@ static struct fake {
 	void *consumer;
 	void *pending[FAKE_MAX]; /* args of accepted sends */
 	size_t pending_count;
+	rv_message *sent; /* the last accepted one; a reference */
+	int32_t sent_partition;
 	struct rv_settle settled[FAKE_MAX];
 	size_t settled_count;
 	uint32_t credit_slot;
@@ -114,6 +119,9 @@ static size_t fake_send(void *producer, const struct rv_outbound *batch, size_t 
 	pthread_mutex_lock(&fake.lock);
 	while (accepted < n && fake.room > 0) {
 		fake.room--;
+		rv_message_unref(fake.sent);
+		fake.sent = rv_message_ref(batch[accepted].message);
+		fake.sent_partition = batch[accepted].partition;
 		fake.pending[fake.pending_count++] = batch[accepted++].arg;
 	}
 	pthread_mutex_unlock(&fake.lock);
@@ -180,6 +188,10 @@ static rv_err fake_bind_consumer(void *binder, const struct rv_consumer_spec *sp
 	info->waiting = fake.waiting;
 	info->redelivers = fake.redelivers;
 	info->dead_letter = fake.dead_letter;
+	info->core_dead_letters = fake.core_dead_letters;
+	info->dead_letter_destination = fake.dead_letter ? "letters" : NULL;
+	info->dead_letter_partitions = fake.dead_letter_partitions;
+	info->max_deliveries = fake.max_deliveries;
 	pthread_mutex_unlock(&fake.lock);
 	*ret_consumer = &fake;
 	return RV_OK;
@@ -319,7 +331,7 @@ static enum rv_health_status fake_health(void *binder, rv_detail_fn detail, void
 
 static const struct rv_binder_ops fake_ops = {
     .abi = RV_BINDER_ABI,
-    .caps = RV_CAP_PARTITIONS,
+    .caps = RV_CAP_PARTITIONS | RV_CAP_DELIVERY_COUNT,
     .type = "fake",
     .label = "Fake",
     .open = fake_open,
@@ -375,6 +387,7 @@ static inline void fake_create(const char *const *properties)
 
 	if (!rv__binder_lookup("fake"))
 		ck_assert_int_eq(rv_binder_register(&fake_ops, NULL), RV_OK);
+	rv_message_unref(fake.sent);
 	memset(&fake, 0, sizeof fake);
 	memcpy(&fake.lock, &lock, sizeof lock);
 	fake.room = FAKE_MAX;
@@ -399,6 +412,8 @@ static inline int fake_finish(void)
 	if (!__atomic_load_n(&service.over, __ATOMIC_SEQ_CST))
 		rv_app_request_stop(service.app);
 	pthread_join(service.thread, NULL);
+	rv_message_unref(fake.sent);
+	fake.sent = NULL;
 	return service.status;
 }
 
@@ -437,8 +452,9 @@ static inline bool fake_deliver(uint32_t slot, uint32_t epoch, int64_t position)
 	    .partition = (int32_t)slot,
 	    .position = position,
 	    .attempt = 1};
-	struct rv_inbound inbound = {
-	    .token = {.slot = slot, .epoch = epoch, .position = position}, .lease_ms = fake.lease_ms};
+	struct rv_inbound inbound = {.token = {.slot = slot, .epoch = epoch, .position = position},
+	    .delivery_count = fake.delivery_count,
+	    .lease_ms = fake.lease_ms};
 
 	received.length = (size_t)snprintf(text, sizeof text, "%u/%lld", slot, (long long)position);
 	inbound.message = rv_message_create_received(&received);
