@@ -4,13 +4,14 @@
  * PROBE_RECEIVED before the listener returns; each JSON line on standard input ({"body": …, "headers": {…}}) is sent
  * to `output` and answered with one JSON line on standard output; end of input stops the probe. PROBE_CHANNELS=in|out
  * leaves the other channel away.
- * PROBE_FAIL=TEXT asks for another delivery of every message that contains TEXT; PROBE_WORK_MS is how long a delivery
- * takes after it was written down.
+ * PROBE_FAIL=TEXT asks for another delivery of every message that contains TEXT; PROBE_ABORT=TEXT dies of it, once the
+ * delivery was written down; PROBE_WORK_MS is how long a delivery takes after that, PROBE_SLOW=TEXT only of such messages.
  */
 #include <rivulet/rivulet.h>
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,10 @@
 
 struct probe {
 	rv_app *app;
-	int received;     /* descriptor that deliveries are appended to */
-	const char *fail; /* NULL: accept all */
+	int received;      /* descriptor that deliveries are appended to */
+	const char *fail;  /* NULL: accept all */
+	const char *abort; /* NULL: survive all */
+	const char *slow;  /* NULL: all take work_ms */
 	long work_ms;
 	rv_channel *output;
 };
@@ -66,9 +69,12 @@ static rv_verdict receive(const rv_message *message, void *context)
 	        (int)rv_message_partition(message), "position", (json_int_t)rv_message_position(message),
 	        "attempt", rv_message_attempt(message), "timestamp",
 	        (json_int_t)rv_message_timestamp_ms(message), "headers", describe_headers(message)));
-	nanosleep(
-	    &(struct timespec){.tv_sec = probe->work_ms / 1000, .tv_nsec = probe->work_ms % 1000 * 1000000},
-	    NULL);
+	if (probe->abort && strstr(text, probe->abort))
+		kill(getpid(), SIGKILL);
+	if (!probe->slow || strstr(text, probe->slow))
+		nanosleep(&(struct timespec){.tv_sec = probe->work_ms / 1000,
+		              .tv_nsec = probe->work_ms % 1000 * 1000000},
+		    NULL);
 	return probe->fail && strstr(text, probe->fail) ? RV_RETRY : RV_ACK;
 }
 
@@ -127,6 +133,8 @@ int main(int argc, char **argv)
 
 	probe.app = app;
 	probe.fail = getenv("PROBE_FAIL");
+	probe.abort = getenv("PROBE_ABORT");
+	probe.slow = getenv("PROBE_SLOW");
 	probe.work_ms = work_ms ? strtol(work_ms, NULL, 10) : 0;
 	probe.received = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : STDOUT_FILENO;
 	if (probe.received < 0) {

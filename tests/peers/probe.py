@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python side of probe.c: a C service that says what it receives and sends what it is told."""
 
+import http.client
 import json
 import os
 import queue
+import re
 import subprocess
 import threading
 
@@ -14,7 +16,7 @@ class Probe:
     """Starts at once. `destination` and `group` bind its channels; further properties as key=value strings."""
 
     def __init__(self, broker, destination, group=None, channels="both", fail=None, options=(), name="probe",
-                 work_ms=0, received=None):
+                 work_ms=0, received=None, abort=None, slow=None):
         self.received_path = received or os.path.join(processes.directory(name), "received")
         self._answers = queue.Queue()
         port = ports.reserve()
@@ -29,8 +31,8 @@ class Probe:
             command.append("--spring.cloud.stream.bindings.output.destination=" + destination)
         command += ["--" + option for option in options]
         env = {"PROBE_RECEIVED": self.received_path, "PROBE_CHANNELS": channels, "PROBE_WORK_MS": str(work_ms)}
-        if fail:
-            env["PROBE_FAIL"] = fail
+        env.update({name: text for name, text in
+                    (("PROBE_FAIL", fail), ("PROBE_ABORT", abort), ("PROBE_SLOW", slow)) if text})
         self.process = processes.Process(name, command, env=env, stdin=True, stdout=subprocess.PIPE)
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -60,6 +62,40 @@ class Probe:
             return len(got) >= count and got
 
         return processes.wait_for(look, deadline, "%d deliveries (%d came)" % (count, len(self.received())))
+
+    def get(self, path):
+        """(status, decoded JSON) of a management page; (0, {}) while there is none."""
+        link = http.client.HTTPConnection("127.0.0.1", self.management_port, timeout=5)
+        try:
+            link.request("GET", path)
+            answer = link.getresponse()
+            return answer.status, json.loads(answer.read().decode())
+        except (OSError, http.client.HTTPException):
+            return 0, {}
+        finally:
+            link.close()
+
+    def state(self, channel):
+        """(state, why) of a channel's binding, such as ('waiting', 'no name server answers')."""
+        for binding in self.get("/actuator/bindings")[1] or []:
+            if binding["bindingName"] == channel:
+                return binding["extension"]["rivuletState"], binding["extension"].get("rivuletWhy", "")
+        return "unknown", ""
+
+    def wait_state(self, channel, state, why="", deadline=15):
+        """Waits for a binding's state with a reason that matches; returns the reason."""
+        last = [None]
+
+        def look():
+            last[0] = self.state(channel)
+            return last[0][0] == state and re.search(why, last[0][1])
+
+        try:
+            processes.wait_for(look, deadline, every=0.05)
+        except TimeoutError:
+            raise TimeoutError("channel '%s' is not '%s' with '%s' after %.0f s but %s"
+                               % (channel, state, why, deadline, last[0])) from None
+        return last[0][1]
 
     def stop(self, deadline=20):
         return self.process.stop(deadline)

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of Redis, with a checker each: what is acknowledged, what the bindings say, and that they come back."""
+
+import contextlib
+import functools
+import itertools
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+import shared_faults  # noqa: E402
+from checker import Checker  # noqa: E402
+from peers import processes, redis, tree  # noqa: E402
+from peers.probe import Probe  # noqa: E402
+from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
+from scene import Scene  # noqa: E402
+
+suite = Suite()
+_numbers = itertools.count(1)
+UNORDERED = functools.partial(Checker, order=False, gapless=False)
+CONSUMER = "spring.cloud.stream.redis.bindings.input.consumer."
+PRODUCER = "spring.cloud.stream.redis.bindings.output.producer."
+QUICK_CLAIMS = [CONSUMER + "claim-idle=2s", CONSUMER + "claim-interval=500ms"]
+
+
+def fresh(what):
+    return "%s-%d" % (what, next(_numbers))
+
+
+def payloads(server, stream):
+    return [fields["payload"].decode() for _, fields in server.entries(stream)]
+
+
+@suite.case(deadline=60)
+def services_started_before_the_server_say_so_and_recover(_):
+    server = redis.Single()
+    try:
+        shared_faults.started_before_the_broker(server, fresh("early"), "cannot be reached")
+    finally:
+        server.__exit__()
+
+
+@suite.case(deadline=60)
+def a_server_that_stands_still_is_a_time_out_and_then_forgotten(server):
+    with Probe(server, fresh("still"), group="g") as probe:
+        shared_faults.wait_recovered(probe, "before", "at first")
+        server.server.pause()
+        try:
+            answer = probe.send("while it stands still")
+            expect("error" in answer and answer["retriable"], "a send to a server that stands still: %s" % answer)
+            expect_equal(probe.get("/actuator/health/liveness")[0], 200, "liveness meanwhile")
+        finally:
+            server.server.resume()
+        shared_faults.wait_recovered(probe, "after", "after the server stood still")
+
+
+@suite.case(deadline=60)
+def a_wrong_password_is_named_and_a_corrected_one_is_enough(_):
+    with redis.Single(password="right") as server:
+        server.password = "wrong"  # what services are told
+        with Probe(server, fresh("password"), group="g") as probe:
+            for channel in ("input", "output"):
+                comment(probe.wait_state(channel, "waiting", "WRONGPASS"))
+            expect("DOWN" in str(probe.get("/actuator/health")[1]), "health with a wrong password")
+            server.call("CONFIG", "SET", "requirepass", "wrong")
+            server.server.password = "wrong"
+            shared_faults.wait_recovered(probe, "let in", "after the password was corrected")
+            expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=60)
+def an_account_without_a_permission_is_named(_):
+    with redis.Single(user="joe", password="pass") as server:
+        server.call("ACL", "SETUSER", "joe", "-xadd")
+        with Probe(server, fresh("permission"), channels="out") as probe:
+            answer = probe.send("not allowed")
+            expect("error" in answer and "NOPERM" in answer["error"], "a send without permission: %s" % answer)
+            server.call("ACL", "SETUSER", "joe", "+xadd")
+            shared_faults.wait_sent(probe, "allowed")
+            expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=60)
+def a_group_that_is_destroyed_under_way_is_made_again(server):
+    with Scene(server, checker=UNORDERED) as scene:
+        scene.wait_traffic(50, 50)
+        expect_equal(server.call("XGROUP", "DESTROY", scene.destination, scene.group), 1, "groups destroyed")
+        scene.wait_recovered(shared_faults.RECOVERY_S)
+        scene.wait_traffic(50, 50)
+        expect("NOGROUP" in scene.receiver.process.output(), "the log is silent of it")
+        scene.finish()
+
+
+@suite.case(deadline=60)
+def a_stream_that_is_deleted_under_way_is_made_again(server):
+    with Probe(server, fresh("deleted"), group="g") as probe:
+        shared_faults.wait_recovered(probe, "before", "at first")
+        destination = probe.received()[0]["destination"]
+        expect_equal(server.call("DEL", destination), 1, "streams deleted")
+        shared_faults.wait_recovered(probe, "after", "after the stream was deleted")
+        expect_equal(probe.state("input")[0], "running", "state of the input")
+        expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=60)
+def a_server_without_memory_is_back_pressure_and_passes(_):
+    with redis.Single(maxmemory="4mb") as server:
+        with Probe(server, fresh("memory"), group="g") as probe:
+            shared_faults.wait_recovered(probe, "before", "at first")
+            refusal, most = None, 400
+            while most and not refusal:
+                most -= 1
+                refusal = probe.send("x" * 50000).get("error")
+            expect(refusal and "OOM" in refusal, "after 20 MB into 4 MB: %s" % refusal)
+            comment(refusal)
+            health = str(probe.get("/actuator/health")[1])
+            expect("OOM" in health or "memory" in health, "health is silent of it: " + health)
+            server.call("CONFIG", "SET", "maxmemory", "0")
+            shared_faults.wait_recovered(probe, "after", "with memory again")
+            expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=120)
+def a_message_that_kills_the_process_becomes_a_dead_letter(server):
+    destination = fresh("deadly")
+    shared_faults.deadly_message(
+        server, destination, [*QUICK_CLAIMS, CONSUMER + "enable-dlq=true", CONSUMER + "max-deliveries=2"], 2,
+        lambda: payloads(server, "error.%s.g" % destination))
+
+
+@suite.case(deadline=60)
+def a_listener_that_blocks_beyond_its_lease_keeps_its_message_while_it_lives(server):
+    shared_faults.blocked_listener(server, fresh("blocked"), QUICK_CLAIMS, 2, 15)
+
+
+@suite.case(deadline=60)
+def tls_with_an_account_works_and_a_stranger_is_refused(_):
+    with redis.Single(tls=True, user="joe", password="pass") as server:
+        with Probe(server, fresh("tls"), group="g") as probe:
+            shared_faults.wait_recovered(probe, "under TLS", "by TLS")
+            expect_equal(probe.stop(), 0, "exit code")
+        server.certificates = redis.Certificates()  # of another authority
+        with Probe(server, fresh("tls"), group="g", channels="out") as probe:
+            comment(probe.wait_state("output", "waiting", "certificate"))
+
+
+# -- failover: what WAIT is for
+
+def lose_the_master(peer, scene, owner, replicas, seconds_unseen=0.5):
+    """The replicas stand still for a moment under traffic and then the master dies: what it said then is gone."""
+    for replica in replicas:
+        replica.pause()
+    before = len(scene.checker.acked)
+
+    def more_or_nothing(end=time.monotonic() + seconds_unseen):
+        scene.checker.look()
+        return time.monotonic() > end
+
+    processes.wait_for(more_or_nothing, 10, "traffic that no replica saw", every=0.01)
+    owner.kill()
+    scene.checker.look()
+    for replica in replicas:
+        replica.resume()
+    return len(scene.checker.acked) - before
+
+
+def fail_over(peer, owner, replicas, wait_master, sender_options):
+    with Scene(peer, checker=UNORDERED, sender_options=sender_options, destination=fresh("failover")) as scene:
+        scene.wait_traffic(100, 100)
+        master = owner(scene.destination)
+        unseen = lose_the_master(peer, scene, master, replicas(scene.destination))
+        wait_master(master, scene.destination)
+        scene.wait_recovered(shared_faults.RECOVERY_S)
+        scene.wait_traffic(100, 100)
+        scene.stop_sender()
+        scene.wait_complete(3 if not sender_options else 30)
+        lost = scene.checker.lost()
+        comment("%s; acknowledged unseen by any replica: %d; recovery %.2f s"
+                % (scene.checker.summary(), unseen, scene.slowest_recovery))
+        expect_equal(scene.receiver.stop(), 0, "exit code of the receiver")
+        return lost, unseen
+
+
+def compare(peer, owner, replicas, wait_master, restore):
+    """Without WAIT the loss is reported, with it there is none."""
+    lost, unseen = fail_over(peer, owner, replicas, wait_master, [])
+    comment("without WAIT: %d acknowledged messages lost" % len(lost))
+    expect(len(lost) <= unseen, "%d lost, but only %d were unseen" % (len(lost), unseen))
+    restore()
+    lost, _ = fail_over(peer, owner, replicas, wait_master,
+                        [PRODUCER + "wait-replicas=1", PRODUCER + "wait-timeout=1s"])
+    expect_equal(lost[:10], [], "lost though a replica had it")
+
+
+@suite.case(deadline=90)
+def a_failover_of_sentinel_loses_nothing_that_a_replica_had(_):
+    with redis.Sentinel(down_ms=1000) as peer:
+        def restore():
+            peer.start_broker()
+            peer.rejoin()
+
+        compare(peer, lambda _: peer.owner(), lambda _: peer.replicas(), lambda old, _: peer.wait_master(old), restore)
+
+
+@suite.case(deadline=90)
+def a_failover_of_a_cluster_loses_nothing_that_a_replica_had(_):
+    with redis.Cluster(masters=3, replicas=1) as peer:
+        def restore():
+            peer.start_broker()
+            peer.wait_whole()
+
+        compare(peer, peer.owner, peer.replicas, peer.wait_master, restore)
+
+
+@suite.case(deadline=60)
+def an_orderly_failover_and_moved_slots_lose_nothing(_):
+    with redis.Cluster(masters=3, replicas=1) as peer:
+        with Scene(peer, checker=UNORDERED, sender_options=[PRODUCER + "wait-replicas=1"]) as scene:
+            stream = scene.destination
+            scene.wait_traffic(50, 50)
+            peer.failover(stream)
+            scene.wait_recovered(shared_faults.RECOVERY_S)
+            for _ in range(3):
+                old = peer.owner(stream)
+                target = next(s for s in peer.living() if s.role() == "master" and s is not old)
+                peer.migrate(stream, target)
+                scene.wait_recovered(shared_faults.RECOVERY_S)
+                scene.wait_traffic(50, 50)
+            scene.finish()
+
+
+@suite.case(deadline=60)
+def too_few_replicas_are_a_failed_send_that_may_be_tried_again(_):
+    with redis.Sentinel(sentinels=1) as peer:
+        with Probe(peer, fresh("replicas"), channels="out",
+                   options=[PRODUCER + "wait-replicas=1", PRODUCER + "wait-timeout=300ms"]) as probe:
+            shared_faults.wait_sent(probe, "with a replica")
+            (replica,) = peer.replicas()
+            replica.pause()
+            answer = probe.send("without one")
+            replica.resume()
+            expect("error" in answer and answer["retriable"] and "replica" in answer["error"], str(answer))
+            comment(answer["error"])
+            shared_faults.wait_sent(probe, "with a replica again")
+
+
+@contextlib.contextmanager
+def setup():
+    tree.module("redis")
+    tree.program("tests/crash/sender")
+    with redis.Single() as server:
+        yield server
+
+
+if __name__ == "__main__":
+    suite.run(setup)
