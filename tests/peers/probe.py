@@ -41,8 +41,14 @@ class Probe:
             self._answers.put(json.loads(line))
 
     def send(self, body, headers=None, deadline=15):
-        """Sends one message; {'sent': id} or {'error': …}."""
-        line = json.dumps({"body": body, "headers": headers or {}}) + "\n"
+        """
+        Sends one message; {'sent': id} or {'error': …}. A body of bytes goes as they are, None is a tombstone; a
+        header's value is text or a pair (type, text), as probe.c has it.
+        """
+        content = {"hex": body.hex()} if isinstance(body, bytes) else {"body": body}
+        typed = {name: {"type": value[0], "value": value[1]} if isinstance(value, tuple) else value
+                 for name, value in (headers or {}).items()}
+        line = json.dumps({**content, "headers": typed}) + "\n"
         self.process.popen.stdin.write(line.encode())
         self.process.popen.stdin.flush()
         return self._answers.get(timeout=deadline)
