@@ -41,6 +41,17 @@ public class Spring {
 		return message -> told("tell", message);
 	}
 
+	/** The same twice more, for a group of its own and for another header mode. */
+	@Bean
+	Consumer<Message<?>> share() {
+		return message -> told("share", message);
+	}
+
+	@Bean
+	Consumer<Message<?>> embedded() {
+		return message -> told("embedded", message);
+	}
+
 	/** A listener as people write it: the payload is converted by its content type. */
 	@Bean
 	Consumer<Message<Map<String, Object>>> convert() {
