@@ -121,3 +121,13 @@ void rv__text_flatten(char *text)
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
 			*text = ' ';
 }
+
+uint32_t rv__utf8_decode(const char *bytes, size_t length)
+{
+	static const uint8_t first_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t point = (uint8_t)bytes[0] & first_mask[length];
+
+	for (size_t i = 1; i < length; i++)
+		point = point << 6 | ((uint8_t)bytes[i] & 0x3f);
+	return point;
+}

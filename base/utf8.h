@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /** Whether all `length` bytes are well-formed UTF-8 (no surrogates, nothing overlong). */
 bool rv__utf8_valid(const char *bytes, size_t length);
@@ -17,6 +18,9 @@ size_t rv__utf8_cut(const char *bytes, size_t length, size_t limit);
 
 /** Length of the well-formed character at `bytes`, 0 when there is none. */
 size_t rv__utf8_length(const char *bytes, size_t length);
+
+/** The code point of the well-formed character of `length` (1 to 4) bytes. */
+uint32_t rv__utf8_decode(const char *bytes, size_t length);
 
 /** Turns control characters of a NUL-terminated text into blanks, in place. */
 void rv__text_flatten(char *text);

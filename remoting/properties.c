@@ -2,7 +2,7 @@
 /* The property string of a message, and Java's hash of the tag in it. */
 #include "remoting/record.h"
 
-#include "base/utf8.h"
+#include "base/hash.h"
 
 #include <string.h>
 
@@ -81,39 +81,10 @@ void rv__properties_copy(
 			    out, property.name, property.name_length, property.value, property.value_length);
 }
 
-/* The character that `length` well-formed bytes stand for. */
-static uint32_t code_point(const uint8_t *bytes, size_t length)
-{
-	static const uint8_t first_mask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-	uint32_t c = bytes[0] & first_mask[length];
-
-	for (size_t i = 1; i < length; i++)
-		c = c << 6 | (bytes[i] & 0x3F);
-	return c;
-}
-
-int32_t rv__java_hash(const char *text, size_t length)
-{
-	uint32_t hash = 0;
-
-	for (size_t i = 0; i < length;) {
-		size_t width = (uint8_t)text[i] < 0x80 ? 1 : rv__utf8_length(text + i, length - i);
-		uint32_t c = width ? code_point((const uint8_t *)text + i, width) : 0xFFFD;
-
-		if (c > 0xFFFF) { /* two UTF-16 units */
-			hash = 31 * hash + (0xD800 + ((c - 0x10000) >> 10));
-			c = 0xDC00 + ((c - 0x10000) & 0x3FF);
-		}
-		hash = 31 * hash + c;
-		i += width ? width : 1;
-	}
-	return (int32_t)hash;
-}
-
 int64_t rv__tags_code(const char *properties, size_t length)
 {
 	size_t tag_length = 0;
 	const char *tag = rv__properties_get(properties, length, "TAGS", &tag_length);
 
-	return tag ? rv__java_hash(tag, tag_length) : 0;
+	return tag ? rv__hash_java_text(tag, tag_length) : 0;
 }

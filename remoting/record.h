@@ -145,9 +145,6 @@ void rv__properties_append(struct rv__buffer *out, const char *name, const char 
 void rv__properties_copy(
     struct rv__buffer *out, const char *properties, size_t length, const char *const *drop);
 
-/** Java's String.hashCode() of UTF-8 text, over UTF-16 units; malformed bytes count as U+FFFD. */
-int32_t rv__java_hash(const char *text, size_t length);
-
 /** The tags code of a property string: hash of TAGS, sign-extended; 0 when there is none. */
 int64_t rv__tags_code(const char *properties, size_t length);
 

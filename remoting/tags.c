@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/numbers.h"
 #include "remoting/record.h"
 
@@ -18,7 +19,7 @@ static bool add_tag(struct rv__tags *tags, const char *name, size_t length)
 		tags->codes = codes;
 	if (!names || !codes || !(names[tags->count] = strndup(name, length)))
 		return false;
-	codes[tags->count++] = rv__java_hash(name, length);
+	codes[tags->count++] = rv__hash_java_text(name, length);
 	return true;
 }
 

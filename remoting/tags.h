@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tag expressions ("*", "A || B"); codes of tags are rv__java_hash() of remoting/record.h. */
+/* Tag expressions ("*", "A || B"); codes of tags are rv__hash_java_text() of base/hash.h. */
 #ifndef REMOTING_TAGS_H
 #define REMOTING_TAGS_H
 

@@ -2,6 +2,7 @@
 /* Stored messages, property strings and ids as a stranger may send them. */
 #include "tests/fuzz/target.h"
 
+#include "base/hash.h"
 #include "remoting/record.h"
 
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static void read_properties(const char *text, size_t length)
 	for (size_t at = 0; rv__properties_next(text, length, &at, &property);)
 		n++;
 	(void)rv__tags_code(text, length);
-	(void)rv__java_hash(text, length);
+	(void)rv__hash_java_text(text, length);
 	rv__properties_copy(&out, text, length, NULL);
 	for (size_t at = 0; rv__properties_next((const char *)out.bytes, out.length, &at, &property);)
 		copied++;

@@ -2,6 +2,7 @@
 /* The stored message against bytes that Apache RocketMQ 4.9.8 wrote. */
 #include "remoting/record.h"
 
+#include "base/hash.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
@@ -274,7 +275,7 @@ START_TEST(the_hash_is_javas)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		ck_assert_int_eq(rv__java_hash(rows[i].text, strlen(rows[i].text)), rows[i].hash);
+		ck_assert_int_eq(rv__hash_java_text(rows[i].text, strlen(rows[i].text)), rows[i].hash);
 }
 END_TEST
 
