@@ -95,22 +95,52 @@ static rv_channel *get_channel(rv_app *app, const char *name)
 	return channel;
 }
 
-static void declare(rv_app *app, const char *name, bool is_input)
+/* The channel, declared in that direction. NULL: no memory, which is kept as a mistake. */
+static rv_channel *declare(rv_app *app, const char *name, bool is_input)
 {
 	rv_channel *channel = get_channel(app, name);
 	struct rv__binding **slot;
 
 	if (!channel)
-		return;
+		return NULL;
 	slot = is_input ? &channel->input : &channel->output;
 	if (*slot)
-		return;
+		return channel;
 	*slot = calloc(1, sizeof **slot);
 	if (!*slot || rv__binding_init(*slot, app, channel->name, is_input) != RV_OK) {
 		free(*slot);
 		*slot = NULL;
 		MISTAKE(app, RV__N_MESSAGE_NOMEM, "no memory to declare channel '%s'", name);
+		return NULL;
 	}
+	return channel;
+}
+
+static void declare_twice(rv_app *app, const char *name)
+{
+	MISTAKE(app, RV__N_NOT_POLLED,
+	    "channel '%s' is declared as an input with listeners and as a polled one; declare it once", name);
+}
+
+static void declare_listened(rv_app *app, const char *name)
+{
+	const rv_channel *channel = declare(app, name, true);
+
+	if (channel && channel->polled)
+		declare_twice(app, name);
+}
+
+static void declare_polled(rv_app *app, const char *name)
+{
+	rv_channel *channel = rv__app_find_channel(app, name);
+
+	if (channel && channel->input && !channel->polled) {
+		declare_twice(app, name);
+		return;
+	}
+	channel = declare(app, name, true);
+	if (channel)
+		channel->polled = true;
 }
 
 void rv_app_enable_binding(rv_app *app, const struct rv_interface *interface_)
@@ -118,9 +148,11 @@ void rv_app_enable_binding(rv_app *app, const struct rv_interface *interface_)
 	if (!app || !interface_)
 		return;
 	for (size_t i = 0; interface_->inputs && interface_->inputs[i]; i++)
-		declare(app, interface_->inputs[i], true);
+		declare_listened(app, interface_->inputs[i]);
 	for (size_t i = 0; interface_->outputs && interface_->outputs[i]; i++)
-		declare(app, interface_->outputs[i], false);
+		(void)declare(app, interface_->outputs[i], false);
+	for (size_t i = 0; interface_->polled && interface_->polled[i]; i++)
+		declare_polled(app, interface_->polled[i]);
 }
 
 void rv_app_listen(rv_app *app, const char *name, rv_listener_fn listener, void *context)

@@ -22,6 +22,7 @@ struct rv_channel {
 	struct rv__listener *listeners;
 	size_t listener_count;
 	struct rv__binding *input, *output; /* made when declared; NULL: not declared as such */
+	bool polled;                        /* the input is */
 };
 
 /* What a test harness sees of an application; all may be NULL. Called on the threads where it happens. */

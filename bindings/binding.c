@@ -6,6 +6,7 @@
 #include "bindings/app.h"
 #include "bindings/letters.h"
 #include "bindings/message.h"
+#include "bindings/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +24,10 @@ rv_err rv__binding_init(struct rv__binding *binding, struct rv_app *app, const c
 {
 	*binding = (struct rv__binding){.app = app, .channel = channel, .is_input = is_input};
 	binding->since_ms = rv__wall_ms();
-	if (pthread_mutex_init(&binding->lock, NULL) != 0)
+	if (!rv__wait_init(&binding->lock, &binding->changed))
 		return RV_E_NOMEM;
 	if (!is_input && rv__output_init(&binding->output, binding) != RV_OK) {
+		pthread_cond_destroy(&binding->changed);
 		pthread_mutex_destroy(&binding->lock);
 		return RV_E_NOMEM;
 	}
@@ -38,6 +40,7 @@ void rv__binding_finish(struct rv__binding *binding)
 	if (!binding->is_input)
 		rv__output_finish(&binding->output);
 	free(binding->extension);
+	pthread_cond_destroy(&binding->changed);
 	pthread_mutex_destroy(&binding->lock);
 }
 
@@ -93,6 +96,8 @@ static void unlock_and_tell(struct rv__binding *binding)
 	struct rv__binding_news news = binding->news;
 
 	binding->news = (struct rv__binding_news){0};
+	if (news.any)
+		pthread_cond_broadcast(&binding->changed);
 	pthread_mutex_unlock(&binding->lock);
 	if (news.any)
 		tell(binding, &news);
@@ -174,6 +179,7 @@ void rv__binding_want_running(struct rv__binding *binding, bool running)
 {
 	pthread_mutex_lock(&binding->lock);
 	binding->desired_running = running;
+	pthread_cond_broadcast(&binding->changed);
 	if (running) {
 		binding->final = false;
 		binding->next_try_ns = 0;
@@ -381,6 +387,7 @@ static rv_err bind_input(struct rv__binding *binding, struct rv_error *err)
 	binding->input = input;
 	if (binding->desired_paused)
 		rv__input_set_paused(input, true);
+	pthread_cond_broadcast(&binding->changed);
 	pthread_mutex_unlock(&binding->lock);
 	code = start_sources(binding, input, err);
 	if (code != RV_OK)
@@ -481,6 +488,7 @@ void rv__binding_begin_stop(struct rv__binding *binding, int64_t deadline_ns)
 {
 	pthread_mutex_lock(&binding->lock);
 	binding->desired_running = false;
+	pthread_cond_broadcast(&binding->changed);
 	pthread_mutex_unlock(&binding->lock);
 	begin_drain(binding, deadline_ns);
 }

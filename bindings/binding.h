@@ -46,6 +46,8 @@ struct rv__binding {
 	struct rv_app *app;
 	const char *channel; /* as declared; owned by the channel */
 	bool is_input;
+	bool polled;         /* no workers: rv_channel_poll() */
+	atomic_uint pollers; /* threads inside a poll */
 
 	/* Read from the properties once; constant afterwards. */
 	struct rv__binding_settings settings;
@@ -63,7 +65,9 @@ struct rv__binding {
 	struct rv__input *input; /* inputs; one reference is ours */
 	struct rv__output output;
 
-	pthread_mutex_t lock; /* protects all below */
+	pthread_mutex_t lock;   /* protects all below */
+	pthread_cond_t changed; /* the state, or the input; for pollers */
+	bool configured;        /* what stands above is valid */
 	enum rv__binding_state state;
 	bool desired_running;
 	bool desired_paused;
@@ -110,6 +114,16 @@ void rv__binding_describe_wait(struct rv__binding *binding, char *text, size_t s
 
 /** Wakes the thread of the application for another step. Any thread. */
 void rv__binding_wake(struct rv__binding *binding);
+
+/** Lets pollers read the settings; before, they wait. */
+void rv__binding_configured(struct rv__binding *binding);
+
+/** rv_channel_poll() on a polled input. */
+rv_err rv__binding_poll(
+    struct rv__binding *binding, int timeout_ms, const struct rv__listener *poller, struct rv_error *err);
+
+/** Ends the polls of a binding that is stopped; returns how many did not leave their listeners in time. */
+size_t rv__binding_leave_pollers(struct rv__binding *binding);
 
 /** Adds the counters of an input. */
 void rv__counters_add(struct rv__binding_counters *sum, const struct rv__input *input);

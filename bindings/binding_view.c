@@ -65,7 +65,7 @@ void rv__binding_view(struct rv__binding *binding, struct rv__binding_view *ret_
 	    .binder_type = binding->binder ? binding->binder->ops->type : "",
 	    .binder_label = binding->binder ? binding->binder->ops->label : "",
 	    .pausable = binding->is_input,
-	    .concurrency = binding->is_input ? binding->consumer.concurrency : 0,
+	    .concurrency = binding->is_input && !binding->polled ? binding->consumer.concurrency : 0,
 	};
 
 	view_settings(binding, &view);

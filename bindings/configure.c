@@ -158,8 +158,11 @@ static void configure_binding(rv_app *app, struct rv__binding *binding, const rv
 		return;
 	}
 	check_back_off(app, binding);
-	binding->desired_running = binding->consumer.auto_startup && channel->listener_count > 0;
-	if (channel->listener_count == 0)
+	binding->polled = channel->polled;
+	binding->desired_running =
+	    binding->consumer.auto_startup && (channel->listener_count > 0 || channel->polled);
+	rv__binding_configured(binding);
+	if (channel->listener_count == 0 && !channel->polled)
 		rv__problems_add(&app->problems, false, RV__N_NO_LISTENER, "",
 		    "input '%s' has no listener and is not bound; register one with rv_app_listen()",
 		    binding->channel);
@@ -215,6 +218,11 @@ static void check_channel(rv_app *app, const rv_channel *channel)
 	else if (channel->listener_count > 0 && !channel->input)
 		rv__problems_add(&app->problems, true, RV__N_LISTENER, "",
 		    "channel '%s' has a listener, but is an output; listen on an input", channel->name);
+	else if (channel->listener_count > 0 && channel->polled)
+		rv__problems_add(&app->problems, true, RV__N_LISTENER, "",
+		    "channel '%s' has a listener, but is polled; pass the listener to rv_channel_poll(), or "
+		    "declare the channel with RV_INPUTS()",
+		    channel->name);
 }
 
 /* A binding in the properties that no code uses is a typing mistake more often than not. */

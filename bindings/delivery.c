@@ -24,7 +24,7 @@
 enum { SETTLE_AGAIN_MS = 100 };
 
 /* What the listener of this thread is handling. */
-static __thread struct {
+static __thread struct handling {
 	struct rv__input *input;
 	struct rv__slot *slot;
 	struct rv__item *item;
@@ -294,9 +294,13 @@ static enum rv__outcome bury_running(struct rv__input *input, struct rv__slot *s
 
 /* -- listeners --------------------------------------------------------------------------------------- */
 
-static rv_verdict call_listeners(const struct rv__input *input, const rv_message *message)
+static rv_verdict call_listeners(
+    const struct rv__input *input, const struct rv__listener *poller, const rv_message *message)
 {
 	rv_verdict verdict = RV_ACK;
+
+	if (poller)
+		return poller->call(message, poller->context);
 
 	for (size_t i = 0; i < input->listener_count; i++) {
 		rv_verdict said = input->listeners[i].call(message, input->listeners[i].context);
@@ -320,9 +324,10 @@ static rv_verdict judge(
 }
 
 /* One more attempt: what the listeners say. `*ret_taken`: one of them took it. */
-static rv_verdict attempt(
-    struct rv__input *input, struct rv__slot *slot, struct rv__item *item, rv_delivery **ret_taken)
+static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
+    const struct rv__listener *poller, rv_delivery **ret_taken)
 {
+	struct handling outer = current; /* a listener may poll another channel */
 	rv_verdict verdict;
 
 	if (item->attempts > 0)
@@ -331,18 +336,15 @@ static rv_verdict attempt(
 	if (rv_message_attempt(item->message) != item->before + item->attempts &&
 	    rv__message_set_attempt(&item->message, item->before + item->attempts) != RV_OK)
 		log_settled(input, slot, item, RV_LOG_WARN, "no memory to tell the attempt number", NULL);
-	current.input = input;
-	current.slot = slot;
-	current.item = item;
-	verdict = call_listeners(input, item->message);
+	current = (struct handling){.input = input, .slot = slot, .item = item};
+	verdict = call_listeners(input, poller, item->message);
 	*ret_taken = current.taken;
-	current.item = NULL;
-	current.taken = NULL;
+	current = outer;
 	return verdict;
 }
 
-enum rv__outcome rv__delivery_run(
-    struct rv__input *input, struct rv__slot *slot, struct rv__item *item, int64_t *ret_delay_ms)
+enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
+    const struct rv__listener *poller, int64_t *ret_delay_ms)
 {
 	rv_delivery *taken = NULL;
 	const char *reason = NULL;
@@ -356,7 +358,7 @@ enum rv__outcome rv__delivery_run(
 		verdict = RV_REJECT;
 		reason = "the broker delivered it too often";
 	} else {
-		verdict = attempt(input, slot, item, &taken);
+		verdict = attempt(input, slot, item, poller, &taken);
 		if (taken) {
 			rv_message_unref(item->message); /* that of rv_delivery_take() for the listener */
 			item->message = NULL;

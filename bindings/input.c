@@ -88,11 +88,12 @@ struct rv__input *rv__input_create(
 	input->back_off_multiplier = binding->consumer.back_off_multiplier;
 	input->queue_messages = (size_t)binding->own_consumer.queue_messages;
 	input->queue_bytes = (size_t)binding->own_consumer.queue_bytes;
-	input->worker_count = (size_t)binding->consumer.concurrency;
+	input->worker_count = binding->polled ? 0 : (size_t)binding->consumer.concurrency;
 	input->channel = strdup(binding->channel);
 	input->binder = strdup(binding->binder->name);
 	input->group = binding->group ? strdup(binding->group) : NULL;
 	input->letter_headers = true;
+	input->polled = binding->polled;
 	if (!input->channel || !input->binder || (binding->group && !input->group) ||
 	    !copy_listeners(input, listeners, listener_count) || !make_sources(input, binding->destination)) {
 		rv__input_unref(input);
@@ -215,7 +216,7 @@ void rv__input_set_paused(struct rv__input *input, bool paused)
 		for (size_t k = 0; k < input->sources[i].slot_room; k++)
 			if (input->sources[i].slots[k] &&
 			    input->sources[i].slots[k]->place == RV__SLOT_RUNNING)
-				atomic_store(&input->sources[i].slots[k]->halt, true);
+				rv__slot_interrupt(input, input->sources[i].slots[k]);
 	pthread_cond_broadcast(&input->work);
 	pthread_mutex_unlock(&input->lock);
 }
@@ -348,7 +349,7 @@ static void revoke_slot(struct rv__input *input, struct rv__slot *slot, bool los
 	rv__letters_drop_waiting(input, slot);
 	rv__slot_drop_queued(input, slot);
 	if (slot->place == RV__SLOT_RUNNING)
-		atomic_store(&slot->halt, true);
+		rv__slot_interrupt(input, slot);
 	else
 		rv__slot_unlist(input, slot);
 }

@@ -114,6 +114,7 @@ struct rv__input {
 	const char *binder;
 	const char *group;        /* NULL: anonymous */
 	const char *content_type; /* interned */
+	bool polled;              /* no workers, but callers of rv__input_poll() */
 	bool letter_headers;      /* dead letters say where they come from, and why */
 	int32_t max_attempts;
 	int64_t back_off_initial_ms, back_off_max_ms;
@@ -126,7 +127,7 @@ struct rv__input {
 
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* ready, due, closed */
-	pthread_cond_t idle; /* running, settling, deferred became less */
+	pthread_cond_t idle; /* running, settling, deferred became less; a slot is to halt */
 	struct rv__slot *ready_head, *ready_tail;
 	struct rv__slot *parked; /* by due time */
 	size_t running;          /* slots on workers */
@@ -157,7 +158,14 @@ struct rv__input *rv__input_create(
 void rv__input_ref(struct rv__input *input);
 void rv__input_unref(struct rv__input *input);
 
-/** Starts the workers, once. */
+/**
+ * Waits for a delivery until the deadline and handles it on this thread.
+ *
+ * @return RV_OK when one was handled; RV_E_TIMEOUT; RV_E_CLOSED once halted
+ */
+rv_err rv__input_poll(struct rv__input *input, const struct rv__listener *poller, int64_t deadline_ns);
+
+/** Starts the workers, once. A polled input has none. */
 rv_err rv__input_start(struct rv__input *input, struct rv_error *err);
 
 /** No further listener calls; queued deliveries are dropped unsettled (they stay at the broker). */
@@ -196,9 +204,9 @@ enum rv__outcome {
 	RV__BURY, /* to the dead letters, which the core makes */
 };
 
-/** Runs the listeners for one delivery and settles it. No lock held. */
-enum rv__outcome rv__delivery_run(
-    struct rv__input *input, struct rv__slot *slot, struct rv__item *item, int64_t *ret_delay_ms);
+/** Runs the listeners (`poller`: that one instead, unless NULL) for one delivery and settles it. No lock held. */
+enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
+    const struct rv__listener *poller, int64_t *ret_delay_ms);
 
 /** Around every call into the binder: false once detached. Paired with rv__input_leave() if true. */
 bool rv__input_enter(struct rv__input *input);

@@ -26,7 +26,7 @@ static void hold_slot(rv_delivery *delivery)
 	delivery->input->held++;
 	slot->held++;
 	if (slot->place == RV__SLOT_RUNNING)
-		atomic_store(&slot->halt, true);
+		rv__slot_interrupt(delivery->input, slot);
 	else if (slot->place == RV__SLOT_READY)
 		rv__slot_unlist(delivery->input, slot);
 }

@@ -260,6 +260,8 @@ static void stop(rv_app *app)
 	for (size_t i = 0; i < app->binding_count; i++)
 		if (!app->bindings[i]->is_input)
 			rv__output_leave_all(&app->bindings[i]->output);
+		else
+			app->stuck += rv__binding_leave_pollers(app->bindings[i]);
 	for (struct rv__binder *at = app->binders; at; at = at->next)
 		rv__binder_close(at);
 	each_module(app, RV__PHASE_BROKER, false);
@@ -294,6 +296,8 @@ static int run_configured(rv_app *app)
 static void give_up(rv_app *app)
 {
 	for (rv_channel *at = app->channels; at; at = at->next) {
+		if (at->input)
+			(void)rv__binding_leave_pollers(at->input);
 		if (!at->output)
 			continue;
 		rv__output_set_gate(&at->output->output, RV__GATE_STOPPED);

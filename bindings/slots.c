@@ -138,6 +138,13 @@ void rv__slot_unlist(struct rv__input *input, struct rv__slot *slot)
 		slot->place = RV__SLOT_IDLE;
 }
 
+void rv__slot_interrupt(struct rv__input *input, struct rv__slot *slot)
+{
+	atomic_store(&slot->halt, true);
+	if (input->polled) /* a poll may wait for the next attempt */
+		pthread_cond_broadcast(&input->idle);
+}
+
 void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot)
 {
 	assert(slot->place != RV__SLOT_READY);

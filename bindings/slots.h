@@ -26,6 +26,8 @@ void rv__slot_park(struct rv__input *input, struct rv__slot *slot, int64_t due_n
 int64_t rv__slots_unpark(struct rv__input *input, int64_t now_ns);
 /** Where an idle slot goes: ready, parked for a deferred retry, or nowhere. */
 void rv__slot_rest(struct rv__input *input, struct rv__slot *slot);
+/** Tells whoever runs the slot to stop after the current delivery. */
+void rv__slot_interrupt(struct rv__input *input, struct rv__slot *slot);
 /** Takes a slot out of whatever list it is in. */
 void rv__slot_unlist(struct rv__input *input, struct rv__slot *slot);
 

@@ -17,9 +17,10 @@
 
 enum { CLAIM_MAX = 64, SLICE_NS = 5000000 };
 
-/* One round of a worker with one slot. */
+/* One round of a worker, or of a poll, with one slot. */
 struct round {
 	struct rv__input *input;
+	const struct rv__listener *poller; /* NULL: of a worker */
 	struct rv__slot *slot;
 	uint32_t epoch;
 	struct rv__item items[CLAIM_MAX];
@@ -35,6 +36,32 @@ static bool wants_to_stop(struct round *round)
 	    atomic_load_explicit(&round->input->halted, memory_order_relaxed);
 }
 
+/* Waits for the back-off in place; false when the slot is to halt before. */
+static bool wait_in_place(struct round *round)
+{
+	struct rv__input *input = round->input;
+	int64_t due_ns = rv__monotonic_ns() + round->delay_ms * 1000000;
+	bool in_time = true;
+
+	pthread_mutex_lock(&input->lock);
+	while (in_time && !wants_to_stop(round))
+		in_time = rv__wait_until(&input->idle, &input->lock, due_ns);
+	pthread_mutex_unlock(&input->lock);
+	return !in_time;
+}
+
+/* One delivery. A poll makes all its attempts, a worker one: the others wait in the slot. */
+static enum rv__outcome run_item(struct round *round, struct rv__item *item)
+{
+	enum rv__outcome outcome;
+
+	do
+		outcome = rv__delivery_run(round->input, round->slot, item, round->poller, &round->delay_ms);
+	while (outcome == RV__AGAIN && round->poller && item->attempts > 0 && !item->pending &&
+	    wait_in_place(round));
+	return outcome;
+}
+
 /* Runs what was claimed, with no lock held. Items before `next` are finished. */
 static size_t run_claimed(struct round *round)
 {
@@ -43,8 +70,7 @@ static size_t run_claimed(struct round *round)
 
 	while (next < round->count && !wants_to_stop(round)) {
 		struct rv__item *item = &round->items[next];
-		enum rv__outcome outcome =
-		    rv__delivery_run(round->input, round->slot, item, &round->delay_ms);
+		enum rv__outcome outcome = run_item(round, item);
 
 		if (outcome == RV__AGAIN) {
 			round->again = item;
@@ -122,7 +148,7 @@ static void run_again(struct round *round, struct rv__again *again, struct rv__a
 	slot->on_worker = &again->item;
 	slot->on_worker_count = 1;
 	pthread_mutex_unlock(&input->lock);
-	outcome = rv__delivery_run(input, slot, &again->item, &round->delay_ms);
+	outcome = run_item(round, &again->item);
 	pthread_mutex_lock(&input->lock);
 	stale = slot->epoch != round->epoch || slot->revoked || atomic_load(&input->halted);
 	if (outcome == RV__AGAIN && !stale) {
@@ -155,7 +181,7 @@ static void run_slot(struct round *round, struct rv__after *ret_after)
 		run_again(round, again, ret_after);
 		return;
 	}
-	round->count = rv__slot_claim(slot, round->items, CLAIM_MAX);
+	round->count = rv__slot_claim(slot, round->items, round->poller ? 1 : CLAIM_MAX);
 	slot->on_worker = round->items;
 	slot->on_worker_count = round->count;
 	input->queued -= round->count;
@@ -201,6 +227,35 @@ static void *work(void *arg)
 	return NULL;
 }
 
+rv_err rv__input_poll(struct rv__input *input, const struct rv__listener *poller, int64_t deadline_ns)
+{
+	struct round round = {.input = input, .poller = poller};
+	struct rv__after after;
+	bool in_time = true;
+	bool open;
+
+	pthread_mutex_lock(&input->lock);
+	for (;;) {
+		int64_t due_ns = input->parked ? rv__slots_unpark(input, rv__monotonic_ns()) : INT64_MAX;
+
+		open = !input->closed && !atomic_load(&input->halted);
+		round.slot = open && !input->paused ? rv__slots_take_ready(input) : NULL;
+		if (round.slot || !open || !in_time)
+			break;
+		in_time = rv__monotonic_ns() < deadline_ns;
+		if (in_time)
+			wait_for_work(input, due_ns < deadline_ns ? due_ns : deadline_ns);
+	}
+	if (!round.slot) {
+		pthread_mutex_unlock(&input->lock);
+		return open ? RV_E_TIMEOUT : RV_E_CLOSED;
+	}
+	run_slot(&round, &after);
+	pthread_mutex_unlock(&input->lock);
+	rv__after_run(input, &after);
+	return RV_OK;
+}
+
 static bool start_worker(struct rv__input *input)
 {
 	rv__input_ref(input);
@@ -220,6 +275,8 @@ static bool start_worker(struct rv__input *input)
 
 rv_err rv__input_start(struct rv__input *input, struct rv_error *err)
 {
+	if (input->polled)
+		return RV_OK;
 	input->threads = calloc(input->worker_count, sizeof *input->threads);
 	if (!input->threads)
 		return rv_error_set(err, RV_E_NOMEM, RV__N_WORKERS, "workers",

@@ -37,11 +37,11 @@ typedef struct rv_app rv_app;
 #define RV_PROCESSOR_INPUT "input"
 #define RV_PROCESSOR_OUTPUT "output"
 
-/* An interface: the channels that a service declares together. Both lists end with NULL; either may be NULL.
- */
+/* An interface: the channels that a service declares together. The lists end with NULL; each may be NULL. */
 struct rv_interface {
 	const char *const *inputs;
 	const char *const *outputs;
+	const char *const *polled; /* inputs without listeners, read with rv_channel_poll() */
 };
 
 RV_API extern const struct rv_interface rv_source;    /* output */
@@ -55,6 +55,7 @@ RV_API extern const struct rv_interface rv_processor; /* input and output */
 /* One-off interfaces: rv_app_enable_binding(app, RV_INPUTS("input1", "input2")). */
 #define RV_INPUTS(...) (&(const struct rv_interface){.inputs = (const char *const[]){__VA_ARGS__, NULL}})
 #define RV_OUTPUTS(...) (&(const struct rv_interface){.outputs = (const char *const[]){__VA_ARGS__, NULL}})
+#define RV_POLLED(...) (&(const struct rv_interface){.polled = (const char *const[]){__VA_ARGS__, NULL}})
 #endif
 
 /* What a listener says of a delivery. */
@@ -106,6 +107,28 @@ RV_API void rv_app_request_stop(rv_app *app);
 
 /** The effective application name. Borrowed until run returns. */
 RV_API const char *rv_app_name(const rv_app *app);
+
+/**
+ * Takes the next delivery of a polled input (RV_POLLED("name")) and runs the listener for it, once, on the calling
+ * thread. The verdict means what it means elsewhere: RV_RETRY tries again in place, waiting for the back-off in
+ * here, until it is settled or the attempts are used up; RV_REJECT makes a dead letter, or drops; after
+ * rv_delivery_take() and RV_DEFER the delivery is settled later. Order, credit, leases and bounds hold as with
+ * listeners of the application: up to the binding's queue-messages wait in this process for the next poll.
+ *
+ * @param channel     a polled input; works before rv_app_run(), and waits for it
+ * @param timeout_ms  how long to wait for a delivery, from 0 (only look); the listener and its attempts may take
+ *                    longer
+ * @param listener    borrowed until return, as `context` is
+ * @param err         filled on failure only; may be NULL
+ * @return RV_OK when a delivery was handled, whatever became of it; RV_E_TIMEOUT when none came (retriable);
+ *         RV_E_UNAVAILABLE when none came since the broker cannot be reached (retriable); RV_E_CLOSED when the
+ *         binding or the application is stopped; RV_E_CONFIG if `channel` is NULL or no polled input; RV_E_INVALID
+ *         without a listener
+ * Threads: any, several at once: each gets another partition. Blocks: at most timeout_ms, and for the listener.
+ * A thread that polls must have returned before the process ends; rv_app_run() waits for it until the stop deadline.
+ */
+RV_API rv_err rv_channel_poll(
+    rv_channel *channel, int timeout_ms, rv_listener_fn listener, void *context, struct rv_error *err);
 
 /* Deferred settlement. */
 
