@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One bound output. */
+#ifndef BINDER_KAFKA_PRODUCER_H
+#define BINDER_KAFKA_PRODUCER_H
+
+#include "binder/kafka/client.h"
+#include "binder/kafka/headers.h"
+#include "binder/kafka/key.h"
+
+struct rv__kafka_producer {
+	struct rv__kafka_client *client;
+	struct rv__kafka_producer *next; /* of the client; under its lock */
+	const struct rv_producer_sink *sink_ops;
+	void *sink;
+	char *binding, *topic; /* owned */
+	rd_kafka_topic_t *rkt; /* exchanged with client->rk */
+	struct rv__kafka_mapping mapping;
+	char **patterns; /* owned; of the mapping */
+	enum rv__kafka_format key_format;
+	bool use_topic_header;
+	int64_t close_timeout_ms; /* 0: the caller's */
+	int64_t message_timeout_ms;
+	int64_t max_message_bytes; /* the client's own limit, headers included */
+
+	struct rv__kafka_need need;
+	pthread_mutex_t lock; /* protects the next four */
+	bool bound;           /* what is judged goes to the sink */
+	bool judged, up;
+	int32_t partitions;
+	struct rv_error trouble; /* why it is not up */
+
+	unsigned pins;          /* under the client's lock: its thread is about to call the sink */
+	bool leaving;           /* likewise */
+	atomic_bool wants_room; /* send() took fewer than offered */
+	_Alignas(64) _Atomic uint64_t accepted;  /* senders count here … */
+	_Alignas(64) _Atomic uint64_t completed; /* … and completions here */
+	_Atomic uint64_t sent, send_errors, failed_leaving;
+};
+
+/** Fills *err with what librdkafka's word means for a message of that producer, and how to cure it. */
+void rv__kafka_send_error(const struct rv__kafka_producer *producer, rd_kafka_resp_err_t code,
+    const rd_kafka_message_t *record, const rv_message *message, struct rv_error *err);
+
+#endif
