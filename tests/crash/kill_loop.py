@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 kill -9 of broker, producer and consumer at random moments under traffic; nothing acknowledged may be lost.
-Arguments: written|synced|redis [case…]. RV_TEST_ROUNDS and RV_TEST_SEED override how many and which.
+Arguments: written|synced|redis|kafka [case…]. RV_TEST_ROUNDS and RV_TEST_SEED override how many and which.
 """
 
 import contextlib
@@ -27,13 +27,18 @@ SEED = int(os.environ.get("RV_TEST_SEED") or time.time_ns() % 1000000)
 
 
 class Level:
-    """How one broker is made, how its consumer is told to be orderly, what holds then, and how often it is killed."""
+    """
+    How one broker is made, what both services are told for an orderly and for a concurrent consumer, what holds then,
+    how often it is killed, and within how many seconds it starts.
+    """
 
-    def __init__(self, kind, create, rounds, long_rounds, gapless, unordered_keeps_order, orderly, in_recovery):
+    def __init__(self, kind, create, rounds, long_rounds, gapless, unordered_keeps_order, options, in_recovery,
+                 start_s=5):
         self.create = lambda: brokers.create(kind, **create)
         self.rounds = int(os.environ.get("RV_TEST_ROUNDS") or (long_rounds if LONG else rounds))
         self.gapless, self.unordered_keeps_order = gapless, unordered_keeps_order
-        self.orderly = orderly
+        self.options = options  # of `orderly`: those of the sender and those of the receiver
+        self.start_s = start_s
         self.in_recovery = in_recovery  # whether a broker may be killed again while it starts
 
     def checker(self, orderly):
@@ -41,13 +46,24 @@ class Level:
         return functools.partial(Checker, order=order, gapless=self.gapless and order)
 
 
+def orderly_by(key):
+    return lambda orderly: ([], ["%s=%s" % (key, str(orderly).lower())])
+
+
+def four_partitions(orderly):
+    """Kafka always keeps the order of a partition: one worker for one, or four for four."""
+    few = "spring.cloud.stream.kafka.binder.min-partition-count=4"
+    return ([], []) if orderly else ([few], [few, "spring.cloud.stream.bindings.input.consumer.concurrency=4"])
+
+
 _INHOUSE = {"kind": "inhouse", "rounds": 100, "long_rounds": 2000, "gapless": True, "unordered_keeps_order": True,
-            "orderly": "spring.cloud.stream.rocketmq.bindings.input.consumer.orderly=%s", "in_recovery": True}
+            "options": orderly_by("spring.cloud.stream.rocketmq.bindings.input.consumer.orderly"), "in_recovery": True}
 LEVELS = {
     "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
     "redis": lambda: Level("redis", {"fsync": "always"}, 20, 400, False, False,
-                           "spring.cloud.stream.redis.bindings.input.consumer.orderly=%s", False),
+                           orderly_by("spring.cloud.stream.redis.bindings.input.consumer.orderly"), False),
+    "kafka": lambda: Level("kafka", {}, 20, 400, True, True, four_partitions, False, 30),
 }
 
 
@@ -70,8 +86,8 @@ def play(level, rounds, orderly, chance):
 
     killed = {"broker": 0, "sender": 0, "receiver": 0}
     with level.create() as broker:
-        with Scene(broker, receiver_options=[level.orderly % str(orderly).lower()], rhythm=rhythm,
-                   checker=level.checker(orderly)) as scene:
+        sender, receiver = level.options(orderly)
+        with Scene(broker, sender, receiver, rhythm, level.checker(orderly)) as scene:
             for number in range(rounds):
                 scene.wait_traffic(chance.randint(1, 400), 1, 30)
                 who = choose(chance, number)
@@ -86,7 +102,7 @@ def play(level, rounds, orderly, chance):
                 expect_equal(scene.checker.mistakes[:10], [], "order and places")
             comment("seed %d, killed %s" % (SEED, killed))
             scene.finish()
-            expect(scene.slowest_start < 5, "the broker took %.1f s to start" % scene.slowest_start)
+            expect(scene.slowest_start < level.start_s, "the broker took %.1f s to start" % scene.slowest_start)
         broker.stop_broker()
 
 

@@ -94,6 +94,7 @@ class Kafka:
         self.nodes = []
         with open(os.path.join(self.home, "log4j.properties"), "w") as file:
             file.write(_LOG4J)
+        self._lay_out()
 
     def _lay_out(self):
         """Takes free ports and writes the files of every node."""
@@ -113,7 +114,6 @@ class Kafka:
     def start(self, attempts=3):
         """All nodes on new log directories, ready to be used; takes other ports when somebody else was quicker."""
         for attempt in range(attempts):
-            self._lay_out()
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             try:
                 for node in self.nodes:
@@ -124,6 +124,7 @@ class Kafka:
                 if attempt + 1 == attempts:
                     raise
                 self.kill_broker()
+                self._lay_out()
         return self
 
     def start_node(self, number, wait=True):

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of Kafka, with a checker each: what is acknowledged, what the bindings say, and that they come back."""
+
+import contextlib
+import functools
+import itertools
+import os
+import random
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+import shared_faults  # noqa: E402
+from checker import Checker  # noqa: E402
+from peers import kafka, kafkaraw, processes, tree  # noqa: E402
+from peers.probe import Probe  # noqa: E402
+from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
+from scene import Scene  # noqa: E402
+
+suite = Suite()
+_numbers = itertools.count(1)
+LONG = bool(os.environ.get("RV_TEST_LONG"))
+SEED = int(os.environ.get("RV_TEST_SEED") or time.time_ns() % 1000000)
+UNORDERED = functools.partial(Checker, order=False, gapless=False)
+BINDER = "spring.cloud.stream.kafka.binder."
+CONSUMER = "spring.cloud.stream.kafka.bindings.input.consumer."
+PRODUCER = "spring.cloud.stream.kafka.bindings.output.producer."
+# A member that dies is missed after six seconds, the least that a broker allows by default.
+QUICK = [CONSUMER + "configuration.session.timeout.ms=6000", CONSUMER + "configuration.heartbeat.interval.ms=1000"]
+
+
+def fresh(what):
+    return "%s-%d" % (what, next(_numbers))
+
+
+@suite.case(deadline=90)
+def services_started_before_the_broker_say_so_and_recover(_):
+    broker = kafka.Kafka()
+    try:
+        shared_faults.started_before_the_broker(broker, fresh("early"), "")
+    finally:
+        broker.kill_broker()
+
+
+@suite.case(deadline=150)
+def a_broker_that_is_killed_under_traffic_is_found_again_within_the_limit(broker):
+    with Scene(broker) as scene:
+        for _ in range(100 if LONG else 5):
+            scene.wait_traffic(100, 100)
+            scene.kill("broker")
+            scene.start_broker()
+            scene.wait_recovered(shared_faults.RECOVERY_S)
+        scene.finish()
+
+
+# -- the group -----------------------------------------------------------------------------------------------------
+
+class Members:
+    """Members of one group that come and go. All append whole lines to one file of deliveries."""
+
+    def __init__(self, scene, chance):
+        self.scene, self.chance = scene, chance
+        self.living = []
+        self.joined = self.killed = 0
+
+    def join(self):
+        self.joined += 1
+        self.living.append(Probe(self.scene.broker, self.scene.destination, group=self.scene.group, channels="in",
+                                 name="member-%d" % self.joined, received=self.scene.received_path,
+                                 options=self.scene.receiver_options))
+
+    def leave(self):
+        member = self.living.pop(self.chance.randrange(len(self.living)))
+        if self.chance.random() < 0.3:
+            member.process.kill()  # and its session runs out
+            self.killed += 1
+        else:
+            expect_equal(member.stop(), 0, "exit code of a member that left: " + member.process.tail(5))
+
+    def change(self):
+        """One more or one less, between none and three beside the receiver of the scene."""
+        if not self.living or (len(self.living) < 3 and self.chance.random() < 0.5):
+            self.join()
+        else:
+            self.leave()
+
+    def stop(self):
+        for member in self.living:
+            if member.process.alive():
+                member.process.kill()
+
+
+@suite.case(deadline=900 if LONG else 200)
+def nothing_acknowledged_is_lost_while_members_join_and_leave_every_two_seconds(broker):
+    seconds = int(os.environ.get("RV_TEST_SECONDS") or (600 if LONG else 60))
+    destination = fresh("rebalance")
+    kafkaraw.create_topic(broker.address, destination, 6)
+    chance = random.Random(SEED)
+    with Scene(broker, receiver_options=QUICK + ["spring.cloud.stream.bindings.input.consumer.concurrency=3"],
+               checker=UNORDERED, destination=destination,
+               rhythm=lambda: {"SENDER_LANES": "4", "SENDER_PAUSE_US": "1000"}) as scene:
+        members = Members(scene, chance)
+        try:
+            scene.wait_traffic(10, 10, 40)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                members.change()
+                # Until the next change, at least one message makes it through the group as it is now.
+                scene.wait_traffic(1, 1, shared_faults.RECOVERY_S)
+                processes.wait_for(lambda: time.monotonic() >= begun + 2, 3)  # noqa: B023
+            comment("seed %d: %d joined, %d of them were killed" % (SEED, members.joined, members.killed))
+            scene.finish(60)
+        finally:
+            members.stop()
+    left = [kafkaraw.offset(broker.address, destination, p)
+            - max(0, kafkaraw.committed(broker.address, scene.group, destination, p)) for p in range(6)]
+    comment("not committed at the end: %s" % left)
+    doubles = sum(scene.checker.received.values()) - len(scene.checker.received)
+    expect(doubles < len(scene.checker.received), "%d of %d deliveries were doubles"
+           % (doubles, sum(scene.checker.received.values())))
+
+
+@suite.case(deadline=120)
+def a_listener_slower_than_max_poll_interval_keeps_its_message_and_its_place(broker):
+    destination = fresh("slow")
+    kafkaraw.create_topic(broker.address, destination, 2)
+    options = QUICK + [CONSUMER + "configuration.max.poll.interval.ms=6000"]
+    with Probe(broker, destination, channels="out", name="sender") as sender:
+        with Probe(broker, destination, group="g", channels="in", name="slow", options=options, work_ms=15000,
+                   slow="block") as slow:
+            slow.wait_state("input", "running")
+            expect("sent" in sender.send("block here"), "a send")
+            slow.wait_received(1, 30)
+            began = time.monotonic()
+            expect("sent" in sender.send("behind it"), "a send")
+            slow.wait_received(2, 40)
+            comment("the next came %.1f s later" % (time.monotonic() - began))
+            processes.wait_for(lambda: committed(broker, destination, "g") == 2, 30, "both positions committed", every=0.1)
+            expect_equal(sorted(m["body"] for m in slow.received()), ["behind it", "block here"], "deliveries")
+            expect_equal(kafkaraw.group_members(broker.address, "g")[1], 1, "members of the group")
+            expect_equal(slow.stop(), 0, "exit code")
+
+
+def committed(broker, destination, group):
+    """How many messages of a topic a group is done with."""
+    return sum(max(0, kafkaraw.committed(broker.address, group, destination, p))
+               for p in range(kafkaraw.partitions(broker.address, destination)))
+
+
+@suite.case(deadline=150)
+def a_message_that_kills_its_process_is_a_dead_letter_where_attempts_are_journalled(broker):
+    destination = fresh("deadly")
+    options = QUICK + [CONSUMER + "attempts-directory=" + processes.directory("journal"), CONSUMER + "max-deliveries=3",
+                       CONSUMER + "enable-dlq=true"]
+    dead = "error.%s.g" % destination
+    with Probe(broker, dead, group="reader", channels="in", name="dead-letters") as reader:
+        shared_faults.deadly_message(broker, destination, options, 4, lambda: [m["body"] for m in reader.received()])
+
+
+# -- topics --------------------------------------------------------------------------------------------------------
+
+@suite.case(deadline=120)
+def a_topic_that_nobody_may_create_is_named_and_awaited(_):
+    with kafka.Kafka(config={"auto.create.topics.enable": "false"}) as broker:
+        destination = fresh("unknown")
+        with Probe(broker, destination, group="g", options=[BINDER + "auto-create-topics=false"]) as probe:
+            processes.wait_for(lambda: probe.get("/actuator/health/liveness")[0] == 200, 15, "liveness")
+            answer = probe.send("nowhere to go", deadline=40)
+            expect("error" in answer, "a send to a topic that is not there: %s" % answer)
+            expect(destination in answer["error"], "a refusal that does not name the topic: %s" % answer["error"])
+            comment(answer["error"])
+            expect_equal(kafkaraw.partitions(broker.address, destination), 0, "partitions of a topic nobody may create")
+            kafkaraw.create_topic(broker.address, destination, 2)
+            shared_faults.wait_recovered(probe, "at last", "after somebody created the topic")
+            expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=150)
+def a_topic_deleted_under_way_is_named_and_its_successor_used(broker):
+    destination = fresh("deleted")
+    kafkaraw.create_topic(broker.address, destination, 2)
+    with Probe(broker, destination, group="g") as probe:
+        shared_faults.wait_recovered(probe, "before", "at first")
+        kafkaraw.delete_topic(broker.address, destination)
+        answer = probe.send("into the void", deadline=40)
+        comment("a send meanwhile: %s" % answer)
+        if kafkaraw.partitions(broker.address, destination) == 0:
+            kafkaraw.create_topic(broker.address, destination, 2)
+        shared_faults.wait_recovered(probe, "after", "with a new topic of that name")
+        expect_equal(probe.stop(), 0, "exit code")
+
+
+# -- a cluster -----------------------------------------------------------------------------------------------------
+
+def a_cluster_that_loses_one_node_after_the_other_loses_no_message(_):
+    with kafka.Kafka(nodes=3) as broker:
+        with Scene(broker) as scene:
+            for round_number in range(9):
+                scene.wait_traffic(100, 100)
+                node = round_number % 3 + 1
+                broker.kill_node(node)
+                scene.wait_traffic(50, 50, shared_faults.RECOVERY_S)
+                broker.start_node(node)
+            scene.finish(60)
+
+
+if LONG:  # three JVMs are not for every run
+    suite.case(deadline=600)(a_cluster_that_loses_one_node_after_the_other_loses_no_message)
+
+
+@contextlib.contextmanager
+def setup():
+    tree.module("kafka")
+    tree.program("tests/crash/sender")
+    with kafka.Kafka() as broker:
+        yield broker
+
+
+if __name__ == "__main__":
+    suite.run(setup)
