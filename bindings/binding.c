@@ -291,18 +291,16 @@ static rv_err limit_deliveries(
 
 static rv_err bind_source(struct rv__binding *binding, struct rv__source *source, struct rv_error *err)
 {
-	const struct rv__stream_settings *stream = &binding->app->stream;
 	const struct rv__consumer_settings *consumer = &binding->consumer;
 	struct rv_consumer_spec spec = {
 	    .binding = binding->channel,
 	    .destination = source->destination,
 	    .group = binding->group,
 	    .concurrency = (int32_t)consumer->concurrency,
-	    .max_attempts = (int32_t)consumer->max_attempts,
-	    .instance_index =
-	        (int32_t)(consumer->instance_index >= 0 ? consumer->instance_index : stream->instance_index),
-	    .instance_count =
-	        (int32_t)(consumer->instance_count >= 0 ? consumer->instance_count : stream->instance_count),
+	    .max_attempts = source->input->max_attempts,
+	    .instance_index = (int32_t)consumer->instance_index,
+	    .instance_count = (int32_t)consumer->instance_count,
+	    .partitioned = consumer->partitioned,
 	    .settings = binding->extension,
 	    .sink_ops = &rv__input_sink,
 	    .sink = source,

@@ -82,7 +82,8 @@ struct rv__input *rv__input_create(
 	input->observer = binding->app->observer;
 	input->ops = binding->binder->ops;
 	input->content_type = binding->content_type;
-	input->max_attempts = (int32_t)binding->consumer.max_attempts;
+	input->max_attempts =
+	    binding->consumer.default_retryable ? (int32_t)binding->consumer.max_attempts : 1;
 	input->back_off_initial_ms = binding->consumer.back_off_initial_ms;
 	input->back_off_max_ms = binding->consumer.back_off_max_ms;
 	input->back_off_multiplier = binding->consumer.back_off_multiplier;

@@ -38,6 +38,7 @@ struct rv__consumer_settings {
 	bool auto_startup;
 	int64_t concurrency;
 	bool partitioned;
+	bool default_retryable;
 	int64_t instance_count;
 	int64_t instance_index;
 	int64_t max_attempts;

@@ -40,7 +40,8 @@ static struct fake {
 	void *producer;
 	const struct rv_consumer_sink *consumer_sink;
 	void *consumer;
-	void *pending[FAKE_MAX]; /* args of accepted sends */
+	struct rv_consumer_spec consumer_spec; /* numbers only: its texts are gone */
+	void *pending[FAKE_MAX];               /* args of accepted sends */
 	size_t pending_count;
 	rv_message *sent; /* the last accepted one; a reference */
 	int32_t sent_partition;
@@ -185,6 +186,7 @@ static rv_err fake_bind_consumer(void *binder, const struct rv_consumer_spec *sp
 	pthread_mutex_lock(&fake.lock);
 	fake.consumer_sink = spec->sink_ops;
 	fake.consumer = spec->sink;
+	fake.consumer_spec = *spec;
 	info->waiting = fake.waiting;
 	info->redelivers = fake.redelivers;
 	info->dead_letter = fake.dead_letter;

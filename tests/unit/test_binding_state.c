@@ -196,6 +196,38 @@ START_TEST(several_candidates_for_the_default_binder_are_a_mistake)
 }
 END_TEST
 
+START_TEST(the_binder_is_told_which_instance_of_how_many)
+{
+	static const char *const properties[] = {"--spring.cloud.stream.instance-count=4",
+	    "--spring.cloud.stream.instance-index=3",
+	    "--spring.cloud.stream.bindings.input.consumer.instance-index=1",
+	    "--spring.cloud.stream.bindings.input.consumer.partitioned=true",
+	    "--spring.cloud.stream.bindings.input.consumer.default-retryable=false", NULL};
+
+	fake_create(properties);
+	rv_app_enable_binding(service.app, RV_POLLED("input"));
+	fake_start();
+	ck_assert(fake.consumer_spec.partitioned);
+	ck_assert_int_eq(fake.consumer_spec.instance_count, 4);
+	ck_assert_int_eq(fake.consumer_spec.instance_index, 1);
+	ck_assert_int_eq(fake.consumer_spec.max_attempts, 1);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
+START_TEST(an_instance_beyond_their_number_is_a_mistake)
+{
+	static const char *const properties[] = {"--spring.cloud.stream.instance-count=2",
+	    "--spring.cloud.stream.instance-index=2",
+	    "--spring.cloud.stream.bindings.input.consumer.partitioned=true", NULL};
+
+	fake_create(properties);
+	rv_app_enable_binding(service.app, RV_POLLED("input"));
+	fake_start();
+	ck_assert_int_eq(fake_finish(), 2);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_broker_that_is_down_at_start_does_not_stop_the_service,
@@ -204,7 +236,9 @@ int main(void)
 	    commands_move_a_binding, a_paused_binding_stays_paused_over_a_restart,
 	    a_stop_while_waiting_is_quick, an_input_without_listener_is_not_bound,
 	    a_key_that_would_change_delivery_is_refused,
-	    several_candidates_for_the_default_binder_are_a_mistake, NULL};
+	    several_candidates_for_the_default_binder_are_a_mistake,
+	    the_binder_is_told_which_instance_of_how_many, an_instance_beyond_their_number_is_a_mistake,
+	    NULL};
 
 	return unit_run("binding_state", cases, NULL, NULL);
 }
