@@ -18,6 +18,11 @@ int64_t rv__monotonic_ns(void)
 	return read_clock_ns(CLOCK_MONOTONIC);
 }
 
+int64_t rv__coarse_ns(void)
+{
+	return read_clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
 int64_t rv__monotonic_ms(void)
 {
 	return rv__monotonic_ns() / 1000000;

@@ -8,6 +8,9 @@
 /** Nanoseconds of a clock that never jumps; for deadlines and durations. */
 int64_t rv__monotonic_ns(void);
 
+/** rv__monotonic_ns() as it was at the last tick of the kernel, some milliseconds ago at most; costs next to nothing. */
+int64_t rv__coarse_ns(void);
+
 /** rv__monotonic_ns() in milliseconds. */
 int64_t rv__monotonic_ms(void);
 

@@ -147,6 +147,35 @@ static rv_err settle(struct rv__input *input, struct rv__slot *slot, const struc
 	return code;
 }
 
+rv_err rv__delivery_acknowledge(
+    struct rv__input *input, const struct rv__slot *slot, const struct rv__item *items, size_t n)
+{
+	struct rv_token tokens[RV__ACKS_MAX];
+	rv_err code = RV_E_STALE;
+
+	for (size_t i = 0; i < n; i++)
+		tokens[i] = items[i].token;
+	if (rv__input_enter(input)) {
+		code = input->ops->acknowledge(slot->source->consumer, tokens, n);
+		rv__input_leave(input);
+	}
+	return code;
+}
+
+void rv__delivery_conclude(
+    struct rv__input *input, const struct rv__slot *slot, const struct rv__item *items, size_t n, bool stale)
+{
+	if (n > 0 && !stale)
+		atomic_fetch_add_explicit(&input->acked, n, memory_order_relaxed);
+	for (size_t i = 0; i < n; i++) {
+		if (stale)
+			note_stale(input, slot, &items[i]);
+		else if (input->observer && input->observer->settled)
+			input->observer->settled(input->observer->context, input->channel, RV_SETTLE_ACK);
+		rv_message_unref(items[i].message);
+	}
+}
+
 rv_err rv__delivery_settle_moved(rv_delivery *delivery)
 {
 	const struct rv__item *item = &delivery->line.item;
@@ -344,7 +373,7 @@ static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct
 }
 
 enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
-    const struct rv__listener *poller, int64_t *ret_delay_ms)
+    const struct rv__listener *poller, bool gathers, int64_t *ret_delay_ms)
 {
 	rv_delivery *taken = NULL;
 	const char *reason = NULL;
@@ -365,6 +394,8 @@ enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot
 			item->bytes = 0;
 			return RV__DEFERRED;
 		}
+		if (verdict == RV_ACK && gathers)
+			return RV__ACKED;
 		verdict = judge(input, slot, item, verdict);
 	}
 	outcome = conclude(input, slot, item, verdict, reason, ret_delay_ms, &code);

@@ -114,6 +114,7 @@ static void free_source(struct rv__input *input, struct rv__source *source)
 		if (!source->slots[i])
 			continue;
 		rv__slot_drop_queued(input, source->slots[i]);
+		rv__acks_finish(&source->slots[i]->acks);
 		free(source->slots[i]->items);
 		free(source->slots[i]);
 	}
@@ -184,6 +185,7 @@ void rv__input_halt(struct rv__input *input)
 	pthread_cond_broadcast(&input->work);
 	pthread_cond_broadcast(&input->idle);
 	pthread_mutex_unlock(&input->lock);
+	rv__acks_tell_all(input);
 }
 
 size_t rv__input_busy(struct rv__input *input)
@@ -220,6 +222,8 @@ void rv__input_set_paused(struct rv__input *input, bool paused)
 				rv__slot_interrupt(input, input->sources[i].slots[k]);
 	pthread_cond_broadcast(&input->work);
 	pthread_mutex_unlock(&input->lock);
+	if (paused)
+		rv__acks_tell_all(input);
 }
 
 /* -- upcalls ------------------------------------------------------------------------------------------ */
@@ -251,6 +255,7 @@ static struct rv__slot *get_slot(struct rv__source *source, uint32_t id)
 	if (!slot && (slot = calloc(1, sizeof *slot))) {
 		slot->source = source;
 		slot->id = id;
+		rv__acks_init(&slot->acks);
 		source->slots[id] = slot;
 	}
 	return slot;
@@ -372,6 +377,8 @@ static void on_revoked(void *sink, const uint32_t *slots, size_t n, bool lost, i
 			rv__slot_check(input, slot, &after);
 		}
 		pthread_mutex_unlock(&input->lock);
+		if (slot)
+			(void)rv__acks_tell(input, slot); /* else the worker tries again */
 		if (slot)
 			rv__after_run(input, &after);
 	}

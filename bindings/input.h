@@ -25,6 +25,8 @@
 #include <rivulet/app.h>
 #include <rivulet/binder.h>
 
+#include "bindings/acks.h"
+
 struct rv__binding;
 struct rv__input;
 struct rv__letters;
@@ -88,6 +90,8 @@ struct rv__slot {
 	bool revoked; /* drains; then released() is called */
 	int64_t revoke_deadline_ns;
 	atomic_bool halt; /* the running worker stops after the current delivery */
+
+	struct rv__acks acks; /* has a lock of its own */
 };
 
 /* One destination of the input, as the binder knows it. */
@@ -201,12 +205,21 @@ enum rv__outcome {
 	RV__DONE,  /* settled, or stale: the item is finished, its message given back */
 	RV__AGAIN, /* another attempt after *ret_delay_ms; the item stays at the head */
 	RV__DEFERRED, /* a listener took it, or it becomes a dead letter: the item is no longer ours, its bytes are 0 */
-	RV__BURY, /* to the dead letters, which the core makes */
+	RV__ACKED, /* to be acknowledged, with others; the item keeps its message until then */
+	RV__BURY,  /* to the dead letters, which the core makes */
 };
 
-/** Runs the listeners (`poller`: that one instead, unless NULL) for one delivery and settles it. No lock held. */
+/** Runs the listeners (`poller`: that one instead, unless NULL) for one delivery and settles it, or leaves an
+ * acknowledgement to the caller where that gathers them. No lock held. */
 enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
-    const struct rv__listener *poller, int64_t *ret_delay_ms);
+    const struct rv__listener *poller, bool gathers, int64_t *ret_delay_ms);
+
+/** Settles gathered acknowledgements. RV_E_STALE is a normal result; of another failure another call may succeed. */
+rv_err rv__delivery_acknowledge(
+    struct rv__input *input, const struct rv__slot *slot, const struct rv__item *items, size_t n);
+/** Counts them, and gives their messages back. Locks: none held. */
+void rv__delivery_conclude(
+    struct rv__input *input, const struct rv__slot *slot, const struct rv__item *items, size_t n, bool stale);
 
 /** Around every call into the binder: false once detached. Paired with rv__input_leave() if true. */
 bool rv__input_enter(struct rv__input *input);

@@ -2,7 +2,7 @@
 /*
  * The worker threads of an input. A worker claims a slot with up to CLAIM_MAX of its deliveries, so
  * that the lock is taken once for many, and gives the slot back at the end of them, of its time slice, or
- * when one delivery must be tried again later.
+ * when one delivery must be tried again later. Acknowledgements are gathered meanwhile; see acks.h.
  */
 #include "bindings/input.h"
 
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLAIM_MAX = 64, SLICE_NS = 5000000 };
+enum { CLAIM_MAX = RV__ACKS_MAX, SLICE_NS = 5000000 };
 
 /* One round of a worker, or of a poll, with one slot. */
 struct round {
@@ -51,38 +51,89 @@ static bool wait_in_place(struct round *round)
 }
 
 /* One delivery. A poll makes all its attempts, a worker one: the others wait in the slot. */
-static enum rv__outcome run_item(struct round *round, struct rv__item *item)
+static enum rv__outcome run_item(struct round *round, struct rv__item *item, bool gathers)
 {
 	enum rv__outcome outcome;
 
 	do
-		outcome = rv__delivery_run(round->input, round->slot, item, round->poller, &round->delay_ms);
+		outcome = rv__delivery_run(
+		    round->input, round->slot, item, round->poller, gathers, &round->delay_ms);
 	while (outcome == RV__AGAIN && round->poller && item->attempts > 0 && !item->pending &&
 	    wait_in_place(round));
 	return outcome;
 }
 
-/* Runs what was claimed, with no lock held. Items before `next` are finished. */
-static size_t run_claimed(struct round *round)
+/* One delivery; false: the round ends before it. `gathers`: whether acknowledgements wait for others. */
+static bool run_one(struct round *round, size_t index, bool gathers)
 {
-	int64_t slice_end_ns = round->count > 1 ? rv__monotonic_ns() + SLICE_NS : 0;
+	struct rv__input *input = round->input;
+	struct rv__slot *slot = round->slot;
+	struct rv__item *item = &round->items[index];
+	enum rv__outcome outcome;
+
+	/* One that was delivered before may be what ends the process: those before it shall be settled. */
+	if (gathers && item->before > 0)
+		(void)rv__acks_tell(input, slot);
+	outcome = run_item(round, item, gathers && item->before == 0);
+	if (outcome == RV__AGAIN) {
+		round->again = item;
+		return false;
+	}
+	if (outcome == RV__DEFERRED)
+		round->deferred++;
+	if (gathers)
+		rv__acks_finished(&slot->acks, index + 1);
+	return true;
+}
+
+/* Runs what was claimed, with no lock held. Items before the returned one have run, those before *ret_over are
+ * finished. */
+static size_t run_claimed(struct round *round, size_t *ret_over)
+{
+	bool gathers = round->input->ops->acknowledge && round->count >= RV__ACKS_LEAST;
+	int64_t now_ns = rv__coarse_ns();
+	int64_t slice_end_ns = now_ns + SLICE_NS;
+	int64_t told_ns = now_ns;
 	size_t next = 0;
 
-	while (next < round->count && !wants_to_stop(round)) {
-		struct rv__item *item = &round->items[next];
-		enum rv__outcome outcome = run_item(round, item);
-
-		if (outcome == RV__AGAIN) {
-			round->again = item;
-			break;
-		}
+	if (gathers)
+		rv__acks_begin(&round->slot->acks, round->items);
+	while (next < round->count && !wants_to_stop(round) && run_one(round, next, gathers)) {
 		next++;
-		if (outcome == RV__DEFERRED)
-			round->deferred++;
-		if (next < round->count && rv__monotonic_ns() > slice_end_ns)
+		now_ns = rv__coarse_ns();
+		if (gathers && now_ns != told_ns) {
+			(void)rv__acks_tell(round->input, round->slot); /* else at the end */
+			told_ns = now_ns;
+		}
+		if (now_ns > slice_end_ns)
 			break;
 	}
+	*ret_over = gathers ? rv__acks_end(round->input, round->slot) : next;
 	return next;
+}
+
+/* Those from `over` on have run, and some could not be settled: these keep their order for another try. Returns the
+ * first of them. Locks: input->lock held. */
+static size_t settle_again(struct round *round, size_t over, size_t next)
+{
+	enum { SETTLE_AGAIN_MS = 100 };
+	size_t first = next;
+
+	for (size_t i = next; i > over; i--) {
+		struct rv__item item = round->items[i - 1];
+
+		if (!item.message) /* deferred, or settled alone */
+			continue;
+		item.pending = RV_ACK + 1;
+		round->items[i - 1] = round->items[--first];
+		round->items[first] = item;
+	}
+	if (first < next) {
+		round->delay_ms =
+		    round->again && round->delay_ms > SETTLE_AGAIN_MS ? round->delay_ms : SETTLE_AGAIN_MS;
+		round->again = &round->items[first];
+	}
+	return first;
 }
 
 /*
@@ -148,7 +199,7 @@ static void run_again(struct round *round, struct rv__again *again, struct rv__a
 	slot->on_worker = &again->item;
 	slot->on_worker_count = 1;
 	pthread_mutex_unlock(&input->lock);
-	outcome = run_item(round, &again->item);
+	outcome = run_item(round, &again->item, false);
 	pthread_mutex_lock(&input->lock);
 	stale = slot->epoch != round->epoch || slot->revoked || atomic_load(&input->halted);
 	if (outcome == RV__AGAIN && !stale) {
@@ -171,6 +222,7 @@ static void run_slot(struct round *round, struct rv__after *ret_after)
 	struct rv__slot *slot = round->slot;
 	struct rv__again *again = slot->again;
 	size_t next;
+	size_t over;
 
 	round->epoch = slot->epoch;
 	round->again = NULL;
@@ -186,9 +238,9 @@ static void run_slot(struct round *round, struct rv__after *ret_after)
 	slot->on_worker_count = round->count;
 	input->queued -= round->count;
 	pthread_mutex_unlock(&input->lock);
-	next = run_claimed(round);
+	next = run_claimed(round, &over);
 	pthread_mutex_lock(&input->lock);
-	finish_round(round, next, ret_after);
+	finish_round(round, over < next ? settle_again(round, over, next) : next, ret_after);
 }
 
 /* Waits for something to do. Locks: input->lock held. */

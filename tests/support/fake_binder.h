@@ -34,6 +34,7 @@ static struct fake {
 	size_t room;            /* send() accepts so many more */
 	int64_t hold_ms;        /* of REQUEUE */
 	rv_err settle_code;
+	rv_err acknowledge_code; /* nothing is settled while not RV_OK */
 	/* The record. */
 	int opens, binds, unbinds, stops, pauses, resumes;
 	const struct rv_producer_sink *producer_sink;
@@ -47,6 +48,8 @@ static struct fake {
 	int32_t sent_partition;
 	struct rv_settle settled[FAKE_MAX];
 	size_t settled_count;
+	size_t acknowledged; /* of these, many in one call */
+	size_t refused;      /* such calls that failed */
 	uint32_t credit_slot;
 	int64_t lease_ms; /* given with deliveries */
 	size_t extended;  /* tokens, all calls */
@@ -230,6 +233,23 @@ static rv_err fake_settle(void *consumer, const struct rv_settle *settle, int64_
 	return code;
 }
 
+static rv_err fake_acknowledge(void *consumer, const struct rv_token *tokens, size_t n)
+{
+	rv_err code;
+
+	(void)consumer;
+	pthread_mutex_lock(&fake.lock);
+	code = fake.acknowledge_code;
+	fake.refused += code != RV_OK;
+	for (size_t i = 0; i < n && code == RV_OK; i++) {
+		fake.settled[fake.settled_count++] =
+		    (struct rv_settle){.token = tokens[i], .settlement = RV_SETTLE_ACK};
+		fake.acknowledged++;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return code;
+}
+
 static inline size_t fake_settled(void)
 {
 	size_t count;
@@ -353,6 +373,7 @@ static const struct rv_binder_ops fake_ops = {
     .stop_consumer = fake_stop_consumer,
     .unbind_consumer = fake_unbind_consumer,
     .health = fake_health,
+    .acknowledge = fake_acknowledge,
 };
 
 /* -- a service on it --------------------------------------------------------------------------- */
