@@ -40,14 +40,15 @@ tests() {
 }
 
 # Suites that run again under the sanitizers; `sanitized` marks one pass per real binder. Java peers run once, in the
-# release build.
-sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sanitized --no-suite java)
+# release build, but for one pass of the conformance suite over Apache Kafka.
+sanitized=(--suite unit --suite wire --suite fuzz --suite conformance --suite sanitized --no-suite java
+	${RV_WITHOUT_JAVA:+--no-suite java-sanitized})
 
 release() {
 	[ -n "${RV_WITHOUT_JAVA:-}" ] || step "Java peers are there" install_java_peers || return
 	step "gcc, release, warnings are errors" build_in build -Dwerror=true -Dbench=true || return
 	step "an installed library serves a service outside this tree" installed_build
-	step "all tests" tests build all ${RV_WITHOUT_JAVA:+--no-suite java}
+	step "all tests" tests build all ${RV_WITHOUT_JAVA:+--no-suite java --no-suite java-sanitized}
 }
 
 # A service outside this tree finds headers and library through pkg-config, and nothing else is needed.

@@ -46,17 +46,6 @@ def services_started_before_the_broker_say_so_and_recover(_):
         broker.kill_broker()
 
 
-@suite.case(deadline=150)
-def a_broker_that_is_killed_under_traffic_is_found_again_within_the_limit(broker):
-    with Scene(broker) as scene:
-        for _ in range(100 if LONG else 5):
-            scene.wait_traffic(100, 100)
-            scene.kill("broker")
-            scene.start_broker()
-            scene.wait_recovered(shared_faults.RECOVERY_S)
-        scene.finish()
-
-
 # -- the group -----------------------------------------------------------------------------------------------------
 
 class Members:

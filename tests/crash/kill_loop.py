@@ -63,7 +63,7 @@ LEVELS = {
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
     "redis": lambda: Level("redis", {"fsync": "always"}, 20, 400, False, False,
                            orderly_by("spring.cloud.stream.redis.bindings.input.consumer.orderly"), False),
-    "kafka": lambda: Level("kafka", {}, 20, 400, True, True, four_partitions, False, 30),
+    "kafka": lambda: Level("kafka", {}, 10, 400, True, True, four_partitions, False, 30),
 }
 
 

@@ -62,6 +62,19 @@ def the_shipped_configurations_are_right(_):
 
 
 @suite.case()
+def the_shipped_profiles_are_right(_):
+    for binder in ("kafka", "redis"):
+        file = os.path.join(tree.BUILD, "binder", binder, "rivulet-binder-%s.so" % binder)
+        module = {"RIVULET_BINDER_PATH": os.path.dirname(file)}
+        for service in ("charging", "message"):
+            path = tree.config(service) + "application-%s.properties" % binder
+            code, out, err = processes.run([tree.rivulet(), "config", "check", path], env=module)
+            expect_equal(code, 0, "exit code for %s: %s%s" % (path, out, err))
+            if os.path.exists(file):
+                expect("warning" not in out + err, "a warning for %s: %s%s" % (path, out, err))
+
+
+@suite.case()
 def config_check_names_every_mistake_with_line_key_and_cure(_):
     path = properties("# a comment\n"
                       "spring.cloud.stream.bindings.input.destinaton=orders\n"
