@@ -34,6 +34,7 @@ struct rv__kafka_need {
 
 	/* The watch's own, under its lock. */
 	struct rv__kafka_need *next;
+	unsigned round;
 	bool known;   /* it was judged */
 	bool up;      /* as told last */
 	bool was_up;  /* once, ever: from then on a missing topic is not made again */
