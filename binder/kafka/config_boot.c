@@ -85,6 +85,15 @@ static const char *in_unit(const char *value, enum unit unit, char *room, size_t
 	return room;
 }
 
+int64_t rv__kafka_millis(const char *text, int64_t otherwise)
+{
+	char room[32], *end;
+	const char *plain = in_unit(text, MILLIS, room, sizeof room);
+	long long number = strtoll(plain, &end, 10);
+
+	return end == plain || *end || number < 0 ? otherwise : number;
+}
+
 /* Within `ssl`, Boot writes "trust-store-location" for ssl.truststore.location. */
 static void ssl_name(const char *plain, char *to, size_t size)
 {

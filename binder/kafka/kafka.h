@@ -60,6 +60,7 @@ rv_err rv__kafka_bind_consumer(void *binder, const struct rv_consumer_spec *spec
 rv_err rv__kafka_start_consumer(void *consumer, struct rv_error *err);
 void rv__kafka_credit(void *consumer, uint32_t slot, uint32_t room);
 rv_err rv__kafka_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
+rv_err rv__kafka_acknowledge(void *consumer, const struct rv_token *tokens, size_t n);
 void rv__kafka_released(void *consumer, uint32_t slot, uint32_t epoch);
 void rv__kafka_pause(void *consumer);
 void rv__kafka_resume(void *consumer);
@@ -67,6 +68,8 @@ void rv__kafka_stop_consumer(void *consumer);
 size_t rv__kafka_unbind_consumer(void *consumer, int64_t deadline_ms);
 void rv__kafka_consumers_stats(struct rv__kafka *kafka, rv_stat_fn stat, void *arg);
 bool rv__kafka_consumers_health(struct rv__kafka *kafka, rv_detail_fn detail, void *arg);
+
+extern const struct rv_binder_ops rv__kafka_binder;
 
 /* -- names ------------------------------------------------------------------------------------------ */
 

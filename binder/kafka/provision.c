@@ -86,7 +86,7 @@ static int wanted(const struct rv__kafka *kafka, const struct rv__kafka_need *ne
 {
 	int64_t least = kafka->settings->min_partition_count;
 
-	return (int)(need->partitions > least ? need->partitions : least);
+	return (int)(need->make > least ? need->make : least);
 }
 
 static int replication(const struct rv__kafka *kafka, const struct rv__kafka_need *need)

@@ -159,12 +159,31 @@ static const struct rd_kafka_metadata_topic *find_topic(
 	return NULL;
 }
 
+/* Several may need one topic. False: how many partitions it shall have is not known yet. Locks: watch->lock held. */
+static bool count_wanted(struct rv__kafka_watch *watch, struct rv__kafka_need *need)
+{
+	need->make = need->partitions;
+	for (const struct rv__kafka_need *at = watch->needs; at; at = at->next) {
+		int32_t wanted = at->like ? at->like->count : at->partitions;
+
+		if (!at->topic || strcmp(at->topic, need->topic) != 0)
+			continue;
+		if (at->like && at->like->count == 0)
+			return false;
+		if (wanted > need->make)
+			need->make = wanted;
+	}
+	return true;
+}
+
 /* The topic is not there. True: look again soon. */
 static bool judge_missing(struct rv__kafka_watch *watch, struct rv__kafka_need *need)
 {
 	struct rv_error why;
 
 	if (watch->kafka->settings->auto_create_topics && !need->was_up) {
+		if (!count_wanted(watch, need))
+			return true;
 		if (work(watch, need, rv__kafka_create_topic, &why) == RV_OK)
 			return true;
 		tell(watch, need, 0, &why);
@@ -188,6 +207,7 @@ static bool judge_count(struct rv__kafka_watch *watch, struct rv__kafka_need *ne
 		return false;
 	}
 	if (watch->kafka->settings->auto_add_partitions) {
+		need->make = need->partitions;
 		if (work(watch, need, rv__kafka_add_partitions, &why) == RV_OK)
 			return true;
 		tell(watch, need, 0, &why);

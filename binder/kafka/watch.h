@@ -24,6 +24,8 @@ struct rv__kafka_need {
 	const char *binding;
 	int32_t partitions; /* wanted when the topic is made or, with auto-add-partitions, enlarged */
 	bool strict;        /* fewer than wanted is a failure, not a warning */
+	/* The topic is made with as many partitions as that one has, not before it is known; NULL: does not matter. */
+	const struct rv__kafka_need *like;
 	const struct rv__kafka_topic_settings *settings; /* NULL: the defaults */
 	/*
 	 * On the watch thread, with no lock held, at the first judgement and at every change after it. why NULL: the
@@ -40,7 +42,8 @@ struct rv__kafka_need {
 	bool was_up;  /* once, ever: from then on a missing topic is not made again */
 	bool altered; /* its settings were looked at */
 	int32_t count;
-	int number; /* of the failure told last */
+	int32_t make; /* partitions to make the topic with: what all needs of that topic want */
+	int number;   /* of the failure told last */
 };
 
 rv_err rv__kafka_watch_create(

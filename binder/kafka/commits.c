@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Storing positions: of each partition the one below which all is settled (OffsetCommit, API key 8). One request is
+ * on its way at a time; the next carries whatever was settled meanwhile. An anonymous consumer stores nothing.
+ */
+#include <string.h>
+
+#include "binder/kafka/consumer.h"
+
+enum { ANSWER_MS = 30000 };
+
+/* The position that may be stored and is not yet; -1: none. */
+static int64_t due_position(struct rv__kafka_partition *partition)
+{
+	int64_t position;
+
+	pthread_mutex_lock(&partition->lock);
+	position = partition->stage == RV__KAFKA_GONE ? -1 : partition->window.position;
+	partition->settled = 0;
+	pthread_mutex_unlock(&partition->lock);
+	return position > partition->committed ? position : -1;
+}
+
+static rd_kafka_topic_partition_list_t *collect(
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only)
+{
+	rd_kafka_topic_partition_list_t *list = NULL;
+
+	for (struct rv__kafka_partition *partition = consumer->all; partition; partition = partition->next) {
+		int64_t position;
+
+		if (only && !rd_kafka_topic_partition_list_find(only, partition->topic, partition->number))
+			continue;
+		position = due_position(partition);
+		if (position < 0)
+			continue;
+		if (!list)
+			list = rd_kafka_topic_partition_list_new(8);
+		rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+		    position;
+	}
+	return list;
+}
+
+static struct rv__kafka_partition *find(
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_t *named)
+{
+	for (struct rv__kafka_partition *partition = consumer->all; partition; partition = partition->next)
+		if (partition->number == named->partition && strcmp(partition->topic, named->topic) == 0)
+			return partition;
+	return NULL;
+}
+
+/* Takes note of what the broker stored; whether that was all. */
+static bool note(struct rv__kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+	const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	bool all = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	for (int i = 0; list && i < list->cnt; i++) {
+		struct rv__kafka_partition *partition = find(consumer, &list->elems[i]);
+
+		if (list->elems[i].err || code)
+			all = false;
+		else if (partition && list->elems[i].offset > partition->committed)
+			partition->committed = list->elems[i].offset;
+	}
+	if (all)
+		atomic_fetch_add_explicit(&consumer->commits, 1, memory_order_relaxed);
+	else
+		consumer->kafka->env->log(RV_LOG_DEBUG, RV__KAFKA_TOPIC,
+		    "binding=%s group=%s: positions were not stored (%s), they go with the next",
+		    consumer->binding, consumer->group, rd_kafka_err2str(code));
+	return all;
+}
+
+void rv__kafka_on_committed(struct rv__kafka_consumer *consumer, rd_kafka_event_t *event)
+{
+	consumer->committing = false;
+	(void)note(consumer, event);
+}
+
+bool rv__kafka_commit_now(
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only, int64_t timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_queue_t *answers;
+	rd_kafka_event_t *event = NULL;
+	bool stored = false;
+
+	if (consumer->anonymous || !(list = collect(consumer, only)))
+		return true;
+	answers = rd_kafka_queue_new(consumer->session->rk);
+	if (rd_kafka_commit_queue(consumer->session->rk, list, answers, NULL, NULL) ==
+	    RD_KAFKA_RESP_ERR_NO_ERROR)
+		event = rd_kafka_queue_poll(answers, (int)timeout_ms);
+	if (event) {
+		stored = note(consumer, event);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_queue_destroy(answers);
+	return stored;
+}
+
+int64_t rv__kafka_tend_commits(struct rv__kafka_consumer *consumer, int64_t now_ms)
+{
+	rd_kafka_topic_partition_list_t *list;
+	bool at_once = consumer->ack_mode == RV__KAFKA_ACK_RECORD ||
+	    consumer->ack_mode == RV__KAFKA_ACK_MANUAL_IMMEDIATE || consumer->ack_mode == RV__KAFKA_ACK_COUNT;
+
+	if (consumer->committing && now_ms - consumer->commit_since_ms < ANSWER_MS)
+		return consumer->commit_since_ms + ANSWER_MS;
+	if (consumer->anonymous || consumer->revoking || (!at_once && now_ms < consumer->commit_due_ms))
+		return consumer->commit_due_ms;
+	consumer->commit_due_ms = now_ms + consumer->commit_interval_ms;
+	list = collect(consumer, NULL);
+	if (!list)
+		return consumer->commit_due_ms;
+	if (rd_kafka_commit_queue(consumer->session->rk, list, consumer->queue, NULL, NULL) ==
+	    RD_KAFKA_RESP_ERR_NO_ERROR) {
+		consumer->committing = true;
+		consumer->commit_since_ms = now_ms;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return consumer->commit_due_ms;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The receiving half. Each binding has one client of librdkafka and one thread, which does all that concerns
+ * it: it answers rebalances, hands on what the partitions' queues hold, stores positions. Since deliver() only
+ * enqueues, the thread never waits for a listener, and the group never misses it.
+ *
+ * A partition keeps its slot for the life of the consumer. Its states:
+ *
+ *     gone -> assigned -> draining (revoked; running listeners may still settle) -> gone
+ *
+ * Each assignment has an epoch of its own; what was delivered under an older one is stale.
+ *
+ * Threads: the consumer's thread owns everything that says nothing else. settle, acknowledge, credit and released
+ * come from any thread and meet it at partition->lock. Order of locks: consumer->lock before none; partition->lock
+ * before none: no two are held at once, and no call into the core or librdkafka is made under one.
+ */
+#ifndef BINDER_KAFKA_CONSUMER_H
+#define BINDER_KAFKA_CONSUMER_H
+
+#include "binder/kafka/headers.h"
+#include "binder/kafka/journal.h"
+#include "binder/kafka/kafka.h"
+#include "binder/kafka/key.h"
+#include "binder/kafka/window.h"
+
+enum {
+	RV__KAFKA_SLOTS = 65536,
+	RV__KAFKA_BATCH = 256, /* handed to the core at once */
+	RV__KAFKA_WINDOW_MAX =
+	    65536, /* unsettled messages of one partition, the settled ones between them included */
+};
+
+enum rv__kafka_stage { RV__KAFKA_GONE, RV__KAFKA_ASSIGNED, RV__KAFKA_DRAINING };
+
+struct rv__kafka_partition {
+	struct rv__kafka_consumer *consumer;
+	struct rv__kafka_partition *next; /* among all that were ever assigned */
+	char *topic;                      /* owned */
+	int32_t number;
+	uint32_t slot;
+	char name[64]; /* for logs */
+
+	/* The thread's own. */
+	rd_kafka_queue_t *queue; /* NULL unless assigned */
+	struct rv_inbound *held; /* owned, RV__KAFKA_BATCH of them: the core had no room */
+	size_t held_at, held_count;
+	bool was_assigned;  /* reset-offsets counts once */
+	int64_t committed;  /* as the broker confirmed; -1: not known */
+	int64_t asked;      /* of the commit on its way */
+	int64_t journalled; /* head of the window as the journal has it */
+	uint64_t slow_base; /* number of the oldest entry when last looked at */
+	int64_t slow_since_ms;
+	struct rv__journal_mark *mark; /* NULL without a journal */
+
+	atomic_bool blocked; /* the core waits to say credit() */
+
+	pthread_mutex_t lock; /* protects what follows */
+	enum rv__kafka_stage stage;
+	uint32_t epoch;
+	bool released;
+	struct rv__kafka_window window;
+	unsigned settled; /* since the last commit */
+	int64_t requeued; /* offset that was requeued last, … */
+	int32_t requeues; /* … and how often */
+};
+
+/* A client of librdkafka, alive as long as the consumer or a message that points into its buffers. */
+struct rv__kafka_session {
+	atomic_uint refs;
+	rd_kafka_t *rk;
+	bool cooperative;
+};
+
+struct rv__kafka_consumer {
+	struct rv__kafka *kafka;
+	struct rv__kafka_consumer *next; /* under kafka->lock */
+	const struct rv_consumer_sink *sink_ops;
+	void *sink;
+	const struct rv__kafka_consumer_settings *settings;
+	char *binding, *destination, *group, *pattern, *dead_letters; /* owned */
+	bool anonymous;
+	bool fixed; /* partitions are shared out by number, or all are ours: no group protocol */
+	int32_t instance_index, instance_count;
+	int32_t max_attempts;
+	enum rv__kafka_ack_mode ack_mode;
+	int64_t commit_interval_ms;
+	int64_t commit_count;
+	int64_t revoke_ms;
+	enum rv__kafka_format key_format;
+	struct rv__kafka_need need;
+	struct rv__kafka_need dead_letter_need;
+
+	pthread_t thread;
+	int wake_fd;
+	atomic_bool wake_pending;
+	atomic_bool started, stopped, paused, closing;
+	int64_t close_deadline_ms;                  /* set before `closing` */
+	struct rv__kafka_partition *_Atomic *slots; /* by slot; filled in by the thread, never emptied */
+	_Atomic uint32_t slot_count;
+
+	/* The thread's own. */
+	struct rv__kafka_partition *all;   /* that were ever assigned */
+	struct rv__kafka_session *session; /* NULL: not made yet */
+	rd_kafka_queue_t *queue;           /* of the client: rebalances, errors, commits */
+	bool subscribed;
+	bool from_end;   /* where there is no stored position: the end, else the start */
+	bool ends_known; /* anonymous: where to begin was read */
+	int64_t *ends;   /* owned */
+	int32_t end_count;
+	int32_t assigned_count;                    /* fixed: partitions assigned so far */
+	rd_kafka_topic_partition_list_t *revoking; /* owned; NULL: no revocation under way */
+	int64_t revoke_deadline_ms;
+	bool committing;
+	int64_t commit_due_ms, commit_since_ms;
+	bool begin_anew;     /* the client failed for good */
+	int64_t recreate_ms; /* not before */
+	int64_t tick_ms;
+	int64_t idle_since_ms;
+	struct rv__kafka_header_reader reader;
+	rd_kafka_message_t *raw[RV__KAFKA_BATCH];
+	struct rv_inbound batch[RV__KAFKA_BATCH];
+	struct rv__journal *journal;
+	struct rv_error trouble; /* of this client alone, its group or topic; code 0: none */
+	int64_t trouble_ms;
+
+	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t changed;
+	int32_t partitions; /* of the topic, as watched; 0: not there */
+	bool judged, missing;
+	struct rv_error why;
+	bool bound, bind_returned, told_up, told;
+	bool over;         /* the thread has left the group */
+	char slow[160];    /* "topic[3]@1234 for 75 s"; empty: none */
+	char problem[256]; /* of the client alone */
+
+	atomic_ullong received, settled, requeues, commits;
+	atomic_llong lag;
+	atomic_int assigned;
+};
+
+/* -- consumer.c --------------------------------------------------------------------------------- */
+
+void rv__kafka_consumer_wake(struct rv__kafka_consumer *consumer);
+/** Says why the way is not open, or that it is (NULL), if that is news. The consumer's thread. */
+void rv__kafka_consumer_tell(struct rv__kafka_consumer *consumer, const struct rv_error *why);
+/** Remembers trouble of this client alone; it passes when nothing is heard of it for some seconds. */
+void rv__kafka_consumer_trouble(struct rv__kafka_consumer *consumer, int code, const char *words);
+
+/* -- client.c ------------------------------------------------------------------------------------ */
+
+rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_error *err);
+/** Leaves the group as well as that goes in the time, and gives the client back. */
+void rv__kafka_session_close(struct rv__kafka_consumer *consumer, int64_t deadline_ms);
+void rv__kafka_session_ref(struct rv__kafka_session *session);
+void rv__kafka_session_unref(struct rv__kafka_session *session);
+
+/* -- assign.c ------------------------------------------------------------------------------------ */
+
+/** Joins the group, or takes the partitions that are this instance's. */
+void rv__kafka_join(struct rv__kafka_consumer *consumer);
+/** Partitions that came meanwhile; or all of them gone with their topic. Only with consumer->fixed. */
+void rv__kafka_refresh_fixed(struct rv__kafka_consumer *consumer, int32_t count);
+void rv__kafka_on_rebalance(struct rv__kafka_consumer *consumer, rd_kafka_event_t *event);
+/** Ends a revocation whose slots are released or whose time is over. */
+void rv__kafka_tend_revocation(struct rv__kafka_consumer *consumer, bool at_once);
+/** All assigned partitions are gone, without a commit. */
+void rv__kafka_lose_all(struct rv__kafka_consumer *consumer);
+/** Where an anonymous consumer begins; false: not known yet. Blocks for a second at most. */
+bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count);
+
+/* -- deliver.c ------------------------------------------------------------------------------------ */
+
+/** Hands on what is there; whether there was anything. */
+bool rv__kafka_feed(struct rv__kafka_consumer *consumer);
+/** Drops what the core had no room for. */
+void rv__kafka_drop_held(struct rv__kafka_partition *partition);
+
+/* -- commits.c ------------------------------------------------------------------------------------ */
+
+/** Stores positions when it is time; returns when to look again. */
+int64_t rv__kafka_tend_commits(struct rv__kafka_consumer *consumer, int64_t now_ms);
+/** Stores those of the partitions in `only` (NULL: all assigned) and waits; whether the broker has them. */
+bool rv__kafka_commit_now(
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only, int64_t timeout_ms);
+void rv__kafka_on_committed(struct rv__kafka_consumer *consumer, rd_kafka_event_t *event);
+
+/* -- shared ---------------------------------------------------------------------------------------- */
+
+static inline struct rv__kafka_partition *rv__kafka_slot(struct rv__kafka_consumer *consumer, uint32_t slot)
+{
+	return slot < atomic_load_explicit(&consumer->slot_count, memory_order_acquire)
+	    ? consumer->slots[slot]
+	    : NULL;
+}
+
+#endif

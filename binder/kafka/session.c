@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A consumer's client of librdkafka: made from the properties, and ended with a watchdog, since closing and
+ * destroying it may hang in librdkafka 2.0.2 (a topic deleted under way: its issue 4187; an incremental assignment
+ * while closing: 4527). What hangs is left behind, and said.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/numbers.h"
+#include "binder/kafka/config_keys.h"
+#include "binder/kafka/consumer.h"
+#include "binder/kafka/provision.h"
+
+enum { EVENT_MS = 20, DESTROY_MS = 5000, LEAST_CLOSE_MS = 2000, COMMIT_MS = 5000 };
+
+static const uint64_t wake_word = 1;
+
+/* -- references --------------------------------------------------------------------------------------- */
+
+void rv__kafka_session_ref(struct rv__kafka_session *session)
+{
+	atomic_fetch_add_explicit(&session->refs, 1, memory_order_relaxed);
+}
+
+/* Destroying joins librdkafka's threads, which may not be done by one that must not wait. */
+static void *destroy_client(void *argument)
+{
+	struct rv__kafka_session *session = argument;
+
+	rd_kafka_destroy_flags(session->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	free(session);
+	return NULL;
+}
+
+void rv__kafka_session_unref(struct rv__kafka_session *session)
+{
+	pthread_t thread;
+
+	if (!session || atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (pthread_create(&thread, NULL, destroy_client, session) == 0)
+		pthread_detach(thread);
+}
+
+/* -- making -------------------------------------------------------------------------------------------- */
+
+/* Java: earliest with a group, latest without; the properties over that, and startOffset over all. */
+static void choose_start(struct rv__kafka_consumer *consumer, struct rv__kafka_config *config)
+{
+	const char *reset;
+
+	rv__kafka_config_put(
+	    config, "auto.offset.reset", consumer->anonymous ? "latest" : "earliest", RV__KAFKA_BUILT_IN);
+	if (consumer->settings->start_offset != RV__KAFKA_START_DEFAULT)
+		rv__kafka_config_put(config, "auto.offset.reset",
+		    consumer->settings->start_offset == RV__KAFKA_START_LATEST ? "latest" : "earliest",
+		    RV__KAFKA_BINDING);
+	reset = rv__kafka_config_get(config, "auto.offset.reset");
+	consumer->from_end = strcasecmp(reset, "latest") == 0 || strcasecmp(reset, "largest") == 0 ||
+	    strcasecmp(reset, "end") == 0;
+	/* Its first position is always given; only what the broker deleted meanwhile is decided by this. */
+	if (consumer->anonymous && consumer->fixed &&
+	    rv__kafka_config_layer(config, "auto.offset.reset") == RV__KAFKA_BUILT_IN)
+		rv__kafka_config_put(config, "auto.offset.reset", "earliest", RV__KAFKA_BUILT_IN);
+}
+
+static void choose_commits(struct rv__kafka_consumer *consumer, const struct rv__kafka_config *config)
+{
+	const struct rv_pairs *listener = &consumer->kafka->settings->boot.listener;
+	int64_t poll_ms = rv__kafka_config_number(config, "max.poll.interval.ms", 300000);
+
+	consumer->commit_interval_ms = rv__kafka_config_number(config, "auto.commit.interval.ms", 100);
+	consumer->commit_count = 1;
+	for (size_t i = 0; i < listener->count; i++) {
+		const struct rv_pair *pair = &listener->items[i];
+
+		if (strcasecmp(pair->name, "ack-count") == 0)
+			consumer->commit_count = strtoll(pair->value, NULL, 10);
+		if (strcasecmp(pair->name, "ack-time") == 0 &&
+		    (consumer->ack_mode == RV__KAFKA_ACK_TIME ||
+		        consumer->ack_mode == RV__KAFKA_ACK_COUNT_TIME))
+			consumer->commit_interval_ms = rv__kafka_millis(pair->value, 5000);
+	}
+	if (consumer->commit_interval_ms < 1)
+		consumer->commit_interval_ms = 1;
+	consumer->revoke_ms = consumer->settings->revoke_timeout_ms;
+	if (consumer->revoke_ms > poll_ms / 2)
+		consumer->revoke_ms = poll_ms / 2;
+}
+
+static void choose_key(struct rv__kafka_consumer *consumer, const struct rv__kafka_config *config)
+{
+	const char *class_name = rv__kafka_config_get(config, "key.deserializer");
+
+	consumer->key_format = RV__KAFKA_FORMAT_BYTES;
+	if (class_name && !rv__kafka_format_of(class_name, &consumer->key_format))
+		consumer->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+		    "binding=%s: key.deserializer '%s' is a class that only Java has; keys stay bytes",
+		    consumer->binding, class_name);
+}
+
+static rv_err make_conf(struct rv__kafka_consumer *consumer, rd_kafka_conf_t **ret_conf, struct rv_error *err)
+{
+	struct rv__kafka *kafka = consumer->kafka;
+	struct rv__kafka_config config;
+	rd_kafka_conf_t *conf = NULL;
+	rv_err failed = rv__kafka_config_collect(&config, kafka->settings, RV__KAFKA_CONSUMER,
+	    consumer->binding, &consumer->settings->configuration, err);
+
+	if (failed == RV_OK) {
+		choose_start(consumer, &config);
+		choose_commits(consumer, &config);
+		choose_key(consumer, &config);
+		failed = rv__kafka_config_build(&config, kafka->env, &conf, err);
+	}
+	if (failed == RV_OK)
+		failed =
+		    rv__kafka_conf_set(conf, "group.id", consumer->group, "group.id", consumer->binding, err);
+	rv__kafka_config_finish(&config);
+	if (failed != RV_OK) {
+		if (conf)
+			rd_kafka_conf_destroy(conf);
+		return failed;
+	}
+	rd_kafka_conf_set_opaque(conf, kafka->watch);
+	rd_kafka_conf_set_log_cb(conf, rv__kafka_log);
+	rd_kafka_conf_set_events(
+	    conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT);
+	*ret_conf = conf;
+	return RV_OK;
+}
+
+rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_error *err)
+{
+	struct rv__kafka_session *session = calloc(1, sizeof *session);
+	rd_kafka_conf_t *conf = NULL;
+	char why[256];
+	rv_err failed;
+
+	if (!session)
+		return rv_error_set(err, RV_E_NOMEM, 0, RV__KAFKA_TOPIC, "no memory for a consumer");
+	failed = make_conf(consumer, &conf, err);
+	if (failed != RV_OK) {
+		free(session);
+		return failed;
+	}
+	session->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+	if (!session->rk) {
+		rd_kafka_conf_destroy(conf);
+		free(session);
+		return rv_error_set(err, RV_E_CONFIG, RV__N_KAFKA_CLIENT, RV__KAFKA_TOPIC,
+		    "binding '%s': the consumer's client could not be made: %s; correct its settings",
+		    consumer->binding, why);
+	}
+	atomic_init(&session->refs, 1);
+	rd_kafka_poll_set_consumer(session->rk);
+	consumer->session = session;
+	consumer->queue = rd_kafka_queue_get_consumer(session->rk);
+	rd_kafka_queue_io_event_enable(consumer->queue, consumer->wake_fd, &wake_word, sizeof wake_word);
+	consumer->subscribed = false;
+	consumer->committing = false;
+	return RV_OK;
+}
+
+/* -- ending ---------------------------------------------------------------------------------------------- */
+
+/* Serves what leaving the group asks for, until it is left or the time is over. */
+static bool leave(struct rv__kafka_consumer *consumer, int64_t deadline_ms)
+{
+	rd_kafka_t *rk = consumer->session->rk;
+	rd_kafka_error_t *error = rd_kafka_consumer_close_queue(rk, consumer->queue);
+
+	if (error) {
+		rd_kafka_error_destroy(error);
+		return false;
+	}
+	while (!rd_kafka_consumer_closed(rk) && rv__monotonic_ms() < deadline_ms) {
+		rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->queue, EVENT_MS);
+
+		if (!event)
+			continue;
+		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+			rv__kafka_on_rebalance(consumer, event);
+		rd_kafka_event_destroy(event);
+	}
+	return rd_kafka_consumer_closed(rk) != 0;
+}
+
+/* A cooperative member gives its partitions back first: closing before that may hang or crash. */
+static void give_back(struct rv__kafka_consumer *consumer, int64_t deadline_ms)
+{
+	rd_kafka_unsubscribe(consumer->session->rk);
+	while (atomic_load(&consumer->assigned) > 0 && rv__monotonic_ms() < deadline_ms) {
+		rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->queue, EVENT_MS);
+
+		if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+			rv__kafka_on_rebalance(consumer, event);
+		if (event)
+			rd_kafka_event_destroy(event);
+	}
+}
+
+/* The last reference's destroy runs on a thread of its own: whether it came to an end within the time. */
+struct reaper {
+	struct rv__kafka_session *session;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool over, left;
+};
+
+static void reaper_free(struct reaper *reaper)
+{
+	pthread_cond_destroy(&reaper->changed);
+	pthread_mutex_destroy(&reaper->lock);
+	free(reaper);
+}
+
+static void *reap(void *argument)
+{
+	struct reaper *reaper = argument;
+	bool left;
+
+	destroy_client(reaper->session);
+	pthread_mutex_lock(&reaper->lock);
+	reaper->over = true;
+	left = reaper->left;
+	pthread_cond_broadcast(&reaper->changed);
+	pthread_mutex_unlock(&reaper->lock);
+	if (left)
+		reaper_free(reaper);
+	return NULL;
+}
+
+/* False: it hangs, and is left to its thread. */
+static bool destroy_in_time(struct rv__kafka_session *session)
+{
+	struct reaper *reaper = calloc(1, sizeof *reaper);
+	struct timespec until;
+	pthread_t thread;
+	bool over;
+
+	if (!reaper)
+		return false;
+	reaper->session = session;
+	pthread_mutex_init(&reaper->lock, NULL);
+	pthread_cond_init(&reaper->changed, NULL);
+	if (pthread_create(&thread, NULL, reap, reaper) != 0) {
+		reaper_free(reaper);
+		return false;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += DESTROY_MS / 1000;
+	pthread_mutex_lock(&reaper->lock);
+	while (!reaper->over && pthread_cond_timedwait(&reaper->changed, &reaper->lock, &until) == 0)
+		;
+	over = reaper->over;
+	reaper->left = !over;
+	pthread_mutex_unlock(&reaper->lock);
+	if (!over) {
+		pthread_detach(thread);
+		return false;
+	}
+	pthread_join(thread, NULL);
+	reaper_free(reaper);
+	return true;
+}
+
+void rv__kafka_session_close(struct rv__kafka_consumer *consumer, int64_t deadline_ms)
+{
+	struct rv__kafka_session *session = consumer->session;
+	int64_t now = rv__monotonic_ms();
+	bool closed;
+
+	if (!session)
+		return;
+	if (deadline_ms < now + LEAST_CLOSE_MS)
+		deadline_ms = now + LEAST_CLOSE_MS;
+	rv__kafka_tend_revocation(consumer, true);
+	(void)rv__kafka_commit_now(consumer, NULL, COMMIT_MS);
+	if (session->cooperative)
+		give_back(consumer, deadline_ms);
+	closed = leave(consumer, deadline_ms);
+	rv__kafka_lose_all(consumer);
+	rd_kafka_queue_destroy(consumer->queue);
+	consumer->queue = NULL;
+	consumer->session = NULL;
+	/* A message that somebody keeps points into it: then it ends with that. */
+	if (atomic_fetch_sub_explicit(&session->refs, 1, memory_order_acq_rel) == 1)
+		closed &= destroy_in_time(session);
+	if (!closed)
+		consumer->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+		    "binding=%s group=%s: librdkafka did not leave the group in time; the broker notices by "
+		    "session.timeout.ms",
+		    consumer->binding, consumer->group);
+}
