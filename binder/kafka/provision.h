@@ -22,7 +22,7 @@ rv_err rv__kafka_add_partitions(
 rv_err rv__kafka_alter_topic(
     rd_kafka_t *rk, const struct rv__kafka *kafka, const struct rv__kafka_need *need, struct rv_error *err);
 
-/** librdkafka's log lines to the host's log, at debug. */
+/** librdkafka's log lines to the host's log, at debug. The client's opaque is the watch. */
 void rv__kafka_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
 
 #endif

@@ -80,12 +80,14 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 	rv__kafka_watch_heard(opaque, code, reason);
 }
 
+/* The binder tells in its own words what matters; this is for whoever looks closer. */
 void rv__kafka_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
+	const struct rv__kafka_watch *watch = rd_kafka_opaque(rk);
+
 	(void)level;
-	/* The binder tells in its own words what matters; this is for whoever looks closer. */
-	if (rv_log_enabled(RV_LOG_DEBUG, "librdkafka"))
-		rv_log(RV_LOG_DEBUG, "librdkafka", "%s: %s: %s", rd_kafka_name(rk), facility, text);
+	watch->kafka->env->log(
+	    RV_LOG_DEBUG, "librdkafka", "%s: %s: %s", rd_kafka_name(rk), facility, text);
 }
 
 /* Why the cluster cannot be reached. Locks: watch->lock held. */

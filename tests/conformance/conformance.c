@@ -16,8 +16,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Directories of modules from --rivulet.binder.path=a,b; they live as long as the program. */
+static struct rv_strings binder_path(int argc, char **argv)
+{
+	static const char option[] = "--rivulet.binder.path=";
+	static const char *items[16];
+	struct rv_strings path = {.items = items};
+
+	for (int i = 2; i < argc; i++) {
+		char *rest = strncmp(argv[i], option, sizeof option - 1) == 0
+		    ? strdup(argv[i] + sizeof option - 1)
+		    : NULL;
+
+		while (rest && path.count < sizeof items / sizeof *items)
+			items[path.count++] = strsep(&rest, ",");
+	}
+	return path;
+}
+
 int main(int argc, char **argv)
 {
+	struct rv_strings path = binder_path(argc, argv);
 	const struct rv_binder_ops *ops;
 	struct rv_error error;
 	Suite *suite;
@@ -30,7 +49,7 @@ int main(int argc, char **argv)
 	kit_type = argv[1];
 	kit_arguments = argv + 2;
 	kit_argument_count = argc - 2;
-	ops = rv__binder_find(kit_type, NULL, &error);
+	ops = rv__binder_find(kit_type, &path, &error);
 	if (!ops) {
 		fprintf(stderr, "rivulet-conformance: %s\n", error.text);
 		return 2;
