@@ -86,8 +86,7 @@ void rv__kafka_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	const struct rv__kafka_watch *watch = rd_kafka_opaque(rk);
 
 	(void)level;
-	watch->kafka->env->log(
-	    RV_LOG_DEBUG, "librdkafka", "%s: %s: %s", rd_kafka_name(rk), facility, text);
+	watch->kafka->env->log(RV_LOG_DEBUG, "librdkafka", "%s: %s: %s", rd_kafka_name(rk), facility, text);
 }
 
 /* Why the cluster cannot be reached. Locks: watch->lock held. */

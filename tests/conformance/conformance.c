@@ -54,6 +54,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "rivulet-conformance: %s\n", error.text);
 		return 2;
 	}
+	kit_ops = ops;
 	kit_caps = ops->caps;
 	suite = suite_create(kit_type);
 	group = tcase_create(kit_type);

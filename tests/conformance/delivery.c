@@ -116,7 +116,9 @@ END_TEST
 
 START_TEST(a_rejected_message_becomes_a_dead_letter_at_once)
 {
-	start(quick_retry, NULL);
+	const char *const with_dead_letters[] = {kit_dead_letters(), NULL};
+
+	start(with_dead_letters, NULL);
 	recorder.failure = RV_REJECT;
 	atomic_store(&recorder.fail_first, 1);
 	kit_send(output, "m", 0, 2);

@@ -10,6 +10,7 @@
 
 const char *kit_type;
 uint32_t kit_caps;
+const struct rv_binder_ops *kit_ops;
 char **kit_arguments;
 int kit_argument_count;
 
@@ -32,6 +33,20 @@ const char *kit_group(const char *group, const char *destination)
 
 	snprintf(name, sizeof names[0], "%s-%.*s", group, (int)strcspn(destination, ", "), destination);
 	return name;
+}
+
+const char *kit_dead_letters(void)
+{
+	static char property[128];
+	const struct rv_prop_desc *row = kit_ops->consumer_props.rows;
+
+	while (row && row->name && strcmp(row->name, "enable-dlq") != 0)
+		row++;
+	if (!row || !row->name)
+		return NULL;
+	snprintf(property, sizeof property, "spring.cloud.stream.%s.bindings.input.consumer.enable-dlq=true",
+	    kit_type);
+	return property;
 }
 
 /* -- recorders -------------------------------------------------------------------------------- */

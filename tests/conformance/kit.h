@@ -25,6 +25,7 @@ enum {
 /* Set by main(): the binder under test, what it can do, and the arguments for every service. */
 extern const char *kit_type;
 extern uint32_t kit_caps;
+extern const struct rv_binder_ops *kit_ops;
 extern char **kit_arguments;
 extern int kit_argument_count;
 
@@ -34,6 +35,9 @@ extern int kit_argument_count;
 const char *kit_destination(void);
 /** The full name of a group on a (first) destination: what an earlier case sent back to its own group comes to nobody else. */
 const char *kit_group(const char *group, const char *destination);
+
+/** The property that gives `input` dead letters, where the binder has one for it; NULL: it has them anyway. */
+const char *kit_dead_letters(void);
 
 /* -- recorders ------------------------------------------------------------------------------------ */
 
