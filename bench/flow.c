@@ -48,6 +48,8 @@ static rv_verdict receive(const rv_message *message, void *context)
 
 	if (length != FLOW_BYTES || run->received >= flow->count)
 		return RV_ACK; /* not one of this run */
+	if (flow->on_message)
+		flow->on_message(message, run->received);
 	if (run->received == 0)
 		run->first_ns = now_ns();
 	if (flow->took_ns) {
@@ -107,6 +109,8 @@ static bool send_one(struct run *run, rv_channel *output, long sent, int64_t due
 	struct rv_error error;
 	rv_err code;
 
+	if (run->flow->before_send)
+		run->flow->before_send();
 	while ((code = rv_channel_send_async(output, message, on_sent, run, &error)) == RV_E_FULL) {
 		long done = atomic_load(&run->done);
 

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rivulet/message.h>
+
 enum { FLOW_BYTES = 70 }; /* what a parking notice has */
 
 /* The two headers of each message beside contentType and messageId. */
@@ -20,8 +22,10 @@ enum { FLOW_BYTES = 70 }; /* what a parking notice has */
 struct flow {
 	bool sends, receives;
 	long count;
-	long rate;        /* messages a second at fixed moments; 0: as fast as it goes */
-	int64_t *took_ns; /* NULL, or from due moment to listener, of each message */
+	long rate;                 /* messages a second at fixed moments; 0: as fast as it goes */
+	int64_t *took_ns;          /* NULL, or from due moment to listener, of each message */
+	void (*before_send)(void); /* NULL, or called before each send on its thread */
+	void (*on_message)(const rv_message *message, long index); /* NULL, or called first by the listener */
 	/* Filled by flow_run(). */
 	int64_t sent_ns;     /* from the first send to the last completion */
 	int64_t received_ns; /* from the first listener call to the last */

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PREFIX_DIGITS = 20 };
+enum { PREFIX_DIGITS = 20, TIME_DIGITS = 8, COUNTER_DIGITS = 4 };
 
 static const char digits[] = "0123456789ABCDEF";
 
@@ -32,7 +32,7 @@ static struct {
 /* One per thread. */
 struct generator {
 	unsigned generation;
-	char prefix[PREFIX_DIGITS];
+	char prefix[PREFIX_DIGITS + TIME_DIGITS]; /* all but the counter, as of last_ms */
 	int64_t month_start_ms;
 	int64_t month_end_ms;
 	int64_t last_ms;
@@ -109,6 +109,15 @@ static int64_t coarse_wall_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Moves on to another millisecond, and to another month with it. */
+static void set_time(int64_t now_ms)
+{
+	generator.last_ms = now_ms;
+	if (now_ms >= generator.month_end_ms || now_ms < generator.month_start_ms)
+		start_month(now_ms);
+	put_hex(generator.prefix + PREFIX_DIGITS, (uint64_t)(now_ms - generator.month_start_ms), TIME_DIGITS);
+}
+
 void rv__message_id_next(char id[RV__MESSAGE_ID_SIZE], int64_t *ret_ms)
 {
 	int64_t now = coarse_wall_ms();
@@ -116,18 +125,15 @@ void rv__message_id_next(char id[RV__MESSAGE_ID_SIZE], int64_t *ret_ms)
 	if (generator.generation != atomic_load_explicit(&host.generation, memory_order_relaxed))
 		start_generator();
 	if (now > generator.last_ms) {
-		generator.last_ms = now;
+		set_time(now);
 		generator.first = generator.counter;
 	} else if (generator.counter == generator.first) {
 		/* All 65536 numbers of this millisecond are used (or the clock stands back): borrow the next.
 		 */
-		generator.last_ms++;
+		set_time(generator.last_ms + 1);
 	}
-	if (generator.last_ms >= generator.month_end_ms || generator.last_ms < generator.month_start_ms)
-		start_month(generator.last_ms);
-	memcpy(id, generator.prefix, PREFIX_DIGITS);
-	put_hex(id + PREFIX_DIGITS, (uint64_t)(generator.last_ms - generator.month_start_ms), 8);
-	put_hex(id + PREFIX_DIGITS + 8, generator.counter++, 4);
+	memcpy(id, generator.prefix, sizeof generator.prefix);
+	put_hex(id + sizeof generator.prefix, generator.counter++, COUNTER_DIGITS);
 	id[RV__MESSAGE_ID_SIZE - 1] = '\0';
 	*ret_ms = now;
 }

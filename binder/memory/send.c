@@ -2,6 +2,8 @@
 /* From the inboxes of producers to the logs. */
 #include "binder/memory/round.h"
 
+enum { AHEAD = 4 };
+
 static uint32_t hash_key(const char *key)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
@@ -84,8 +86,12 @@ static void drain(struct rv__round *round, struct rv__memory_producer *producer)
 		n = room;
 		round->more = true;
 	}
-	while (appended < n && append(round, producer, oldest(producer, appended)))
+	while (appended < n && append(round, producer, oldest(producer, appended))) {
 		appended++;
+		/* The sender's processor wrote them: fetched while others are worked on. */
+		if (appended + AHEAD < n)
+			__builtin_prefetch(oldest(producer, appended + AHEAD)->message, 1);
+	}
 	pop(round, producer, appended);
 	atomic_fetch_add_explicit(&producer->binder->sent, appended, memory_order_relaxed);
 }
