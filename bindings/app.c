@@ -175,6 +175,19 @@ void rv_app_listen(rv_app *app, const char *name, rv_listener_fn listener, void 
 	listeners[channel->listener_count++] = (struct rv__listener){.call = listener, .context = context};
 }
 
+void rv_app_on_send_error(rv_app *app, const char *name, rv_sent_fn failed, void *context)
+{
+	rv_channel *channel = app && name ? get_channel(app, name) : NULL;
+
+	if (channel) {
+		channel->failed = failed;
+		channel->failed_context = context;
+	} else if (app && !name) {
+		app->failed = failed;
+		app->failed_context = context;
+	}
+}
+
 rv_channel *rv_app_channel(rv_app *app, const char *name)
 {
 	return app ? get_channel(app, name ? name : "") : NULL;

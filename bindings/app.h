@@ -21,6 +21,8 @@ struct rv_channel {
 	rv_app *app;
 	struct rv__listener *listeners;
 	size_t listener_count;
+	rv_sent_fn failed; /* of sends nobody waits for; NULL: the application's */
+	void *failed_context;
 	struct rv__binding *input, *output; /* made when declared; NULL: not declared as such */
 	bool polled;                        /* the input is */
 };
@@ -56,6 +58,8 @@ struct rv_app {
 
 	void (*ready)(rv_app *app, void *context);
 	void *ready_context;
+	rv_sent_fn failed; /* of sends nobody waits for; NULL: none */
+	void *failed_context;
 
 	const struct rv__observer *observer; /* NULL: none; borrowed */
 

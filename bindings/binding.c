@@ -254,12 +254,14 @@ static rv_err bind_output(struct rv__binding *binding, struct rv_error *err)
 	    .sink_ops = &rv__output_sink,
 	    .sink = output,
 	    .send_timeout_ms = binding->own_producer.send_timeout_ms,
+	    .partitioned = output->partitioner != NULL,
 	};
 	void *producer = NULL;
 	rv_err code;
 
 	output->ops = binding->binder->ops;
 	forget_way(binding, &binding->way);
+	rv__output_forget_partitions(output);
 	code = output->ops->bind_producer(binding->binder->instance, &spec, &producer, &info, err);
 	if (code != RV_OK)
 		return code;
@@ -271,6 +273,7 @@ static rv_err bind_output(struct rv__binding *binding, struct rv_error *err)
 	if (info.send_timeout_ms > 0)
 		atomic_store(&output->send_timeout_ms, info.send_timeout_ms);
 	pthread_mutex_unlock(&binding->lock);
+	rv__output_learn_partitions(output, info.partition_count);
 	return RV_OK;
 }
 

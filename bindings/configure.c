@@ -135,17 +135,58 @@ static void settle_instance(rv_app *app, struct rv__binding *binding)
 static void check_capabilities(rv_app *app, const struct rv__binding *binding)
 {
 	char key[KEY_SIZE];
+	bool counts = binding->producer.partition_count > 1;
 
-	if (binding->producer.partition_count <= 1 || (binding->binder->ops->caps & RV_CAP_PARTITIONS))
+	if ((!counts && !binding->producer.partition_key_expression) ||
+	    (binding->binder->ops->caps & RV_CAP_PARTITIONS))
 		return;
-	snprintf(
-	    key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.producer.partition-count", binding->channel);
+	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.producer.%s", binding->channel,
+	    counts ? "partition-count" : "partition-key-expression");
 	rv__problems_add(&app->problems, true, RV__N_UNFIT, key,
 	    "%s: %s: the %s binder has no partitions; leave the key out, or use another binder",
 	    rv__config_origin(app->config, key), key, binding->binder->ops->label);
 }
 
-static void set_up_output(struct rv__binding *binding)
+static void complain(rv_app *app, const struct rv__binding *binding, const char *key_end, bool fatal,
+    uint16_t number, const char *what)
+{
+	char key[KEY_SIZE];
+
+	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.producer.%s", binding->channel, key_end);
+	if (!rv__config_get(app->config, key))
+		snprintf(key, sizeof key, RV__STREAM_PREFIX ".default.producer.%s", key_end);
+	rv__problems_add(
+	    &app->problems, fatal, number, key, "%s: %s: %s", rv__config_origin(app->config, key), key, what);
+}
+
+/* A partitioned output has its expressions compiled once, here. */
+static void set_up_partitions(rv_app *app, struct rv__binding *binding)
+{
+	const struct rv__producer_settings *producer = &binding->producer;
+	struct rv__output *output = &binding->output;
+	struct rv_error error;
+	bool in_selector;
+	rv_err code;
+
+	output->least_partitions = (int32_t)producer->partition_count;
+	output->dynamic_partitions = producer->dynamic_partitions;
+	if (!producer->partition_key_expression) {
+		if (producer->partition_selector_expression)
+			complain(app, binding, "partition-selector-expression", false, RV__N_LONE_SELECTOR,
+			    "there is no key to select by; set partition-key-expression, or leave it out");
+		return;
+	}
+	code = rv__partitioner_create(producer->partition_key_expression,
+	    producer->partition_selector_expression,
+	    (enum rv__partition_hash)binding->own_producer.partition_hash, &output->partitioner, &in_selector,
+	    &error);
+	if (code != RV_OK)
+		complain(app, binding,
+		    in_selector ? "partition-selector-expression" : "partition-key-expression", true,
+		    error.number, error.text);
+}
+
+static void set_up_output(struct rv__binding *binding, const rv_channel *channel)
 {
 	struct rv__output *output = &binding->output;
 
@@ -153,6 +194,13 @@ static void set_up_output(struct rv__binding *binding)
 	atomic_store(&output->send_timeout_ms, binding->own_producer.send_timeout_ms);
 	output->max_in_flight = binding->own_producer.max_in_flight;
 	output->max_in_flight_bytes = binding->own_producer.max_in_flight_bytes;
+	output->header_mode = (enum rv__header_mode)binding->producer.header_mode;
+	output->embedded_headers = &binding->own_producer.embedded_headers;
+	if (binding->producer.error_channel) {
+		output->failed = channel->failed ? channel->failed : binding->app->failed;
+		output->failed_context =
+		    channel->failed ? channel->failed_context : binding->app->failed_context;
+	}
 	rv__output_configured(output);
 }
 
@@ -174,7 +222,8 @@ static void configure_binding(rv_app *app, struct rv__binding *binding, const rv
 	if (!binding->is_input) {
 		check_capabilities(app, binding);
 		binding->desired_running = binding->producer.auto_startup;
-		set_up_output(binding);
+		set_up_partitions(app, binding);
+		set_up_output(binding, channel);
 		return;
 	}
 	check_back_off(app, binding);

@@ -138,7 +138,7 @@ void rv__message_set_static_header(rv_message *message, const char *name, const 
 	assert(body->header_count < body->header_room);
 	body->headers[body->header_count++] = (struct rv__header){
 	    .name = name, .value = value, .name_length = (uint32_t)name_length, .length = (uint32_t)length};
-	body->has_content_type |= rv__is_content_type(name, name_length);
+	rv__message_note_header(body, &body->headers[body->header_count - 1]);
 	body->header_bytes += (uint32_t)(name_length + length);
 }
 
@@ -360,6 +360,36 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 	if (envelope)
 		atomic_store_explicit(&envelope->content_type, content_type, memory_order_release);
 	return envelope;
+}
+
+const char *rv__message_placed(const rv_message *message)
+{
+	const char *placed = atomic_load_explicit(&message->placed, memory_order_acquire);
+
+	if (!placed && message->root != message)
+		placed = atomic_load_explicit(&message->root->placed, memory_order_acquire);
+	return placed && *placed ? placed : NULL;
+}
+
+rv_err rv__message_place(rv_message **slot, const char *text)
+{
+	rv_message *message = *slot;
+	const char *before = NULL;
+	struct rv_received same = {.partition = -1, .position = -1};
+	rv_message *envelope;
+
+	if (atomic_compare_exchange_strong_explicit(
+	        &message->placed, &before, text, memory_order_acq_rel, memory_order_acquire) ||
+	    before == text)
+		return RV_OK;
+	/* It went through another partitioned output before, and whoever has it from there shall not see it change. */
+	envelope = rv_message_create_envelope(message, &same);
+	if (!envelope)
+		return RV_E_NOMEM;
+	atomic_store_explicit(&envelope->placed, text, memory_order_release);
+	rv_message_unref(message);
+	*slot = envelope;
+	return RV_OK;
 }
 
 void rv__message_default_content_type(rv_message *message, const char *content_type)

@@ -56,6 +56,7 @@ struct rv__message_body {
 	uint16_t header_room;
 	bool headers_spilled;  /* `headers` has an allocation of its own */
 	bool has_content_type; /* one of them is contentType */
+	bool has_partition;    /* … scst_partition or scst_partitionOverride */
 	bool binary_headers;   /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
 	bool null;             /* a tombstone */
 	uint32_t header_bytes; /* of all names and values, against the limit */
@@ -72,7 +73,9 @@ struct rv_message {
 	uint8_t timestamp_type;    /* enum rv_timestamp_type */
 	bool content_type_assumed; /* by the binding that received it; no sender said so */
 	_Atomic(const char *)
-	    content_type;              /* filled in from a binding; interned; NULL: by header or not at all */
+	    content_type; /* filled in from a binding; interned; NULL: by header or not at all */
+	_Atomic(const char *)
+	    placed; /* text of the partition that a binding chose: scst_partition; RV__UNPLACED; NULL: none */
 	const struct rv_message *root; /* itself, or that of which this is an envelope */
 	struct rv__message_body *body; /* that of root */
 	rv_message *holds;             /* a reference that keeps root or payload alive; NULL: none */
@@ -102,6 +105,21 @@ const char *rv__intern(const char *text);
  */
 rv_message *rv__message_seal(rv_message *message, const char *content_type);
 
+/** Instead of a partition: hides one that another binding chose for this message. */
+#define RV__UNPLACED ""
+
+/* Names the partition of a message, against any choice; a partitioned output takes it off the message. */
+#define RV__HEADER_PARTITION_OVERRIDE "scst_partitionOverride"
+
+/**
+ * The message as it goes to a partition: its header scst_partition reads `text` (static; RV__UNPLACED: as if no
+ * output had chosen one). *slot is replaced when others see another choice. RV_E_NOMEM or RV_OK.
+ */
+rv_err rv__message_place(rv_message **slot, const char *text);
+
+/** The partition that a binding chose for it, as text; NULL: none. */
+const char *rv__message_placed(const rv_message *message);
+
 /** Fills in the content type of a received message that has none. */
 void rv__message_default_content_type(rv_message *message, const char *content_type);
 
@@ -114,9 +132,14 @@ size_t rv__message_size(const rv_message *message);
 /** A body with room for headers, strings and payload, in one block. NULL: no memory. */
 rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload, void **ret_payload);
 
+/** As rv_message_create_received(), with room for `length` payload bytes that the caller writes before the first share. */
+rv_message *rv__message_create_received_room(const struct rv_received *received, size_t length);
+
 /** The row of a header; NULL when absent. */
 struct rv__header *rv__message_find_header(const rv_message *message, const char *name);
 bool rv__is_content_type(const char *name, size_t length);
+/** Keeps what is asked of the headers of every message, of one that was added. */
+void rv__message_note_header(struct rv__message_body *body, const struct rv__header *row);
 
 /** Whether a text without zeros is what enum rv_header_type says of that type. */
 bool rv__header_value_fits(enum rv_header_type type, const char *text, size_t length);

@@ -35,6 +35,23 @@ bool rv__is_content_type(const char *name, size_t length)
 	return is(name, length, RV_HEADER_CONTENT_TYPE, sizeof RV_HEADER_CONTENT_TYPE - 1);
 }
 
+static bool is_partition(const char *name, size_t length)
+{
+	return is(name, length, RV_HEADER_PARTITION, sizeof RV_HEADER_PARTITION - 1);
+}
+
+static bool is_override(const char *name, size_t length)
+{
+	return is(name, length, RV__HEADER_PARTITION_OVERRIDE, sizeof RV__HEADER_PARTITION_OVERRIDE - 1);
+}
+
+void rv__message_note_header(struct rv__message_body *body, const struct rv__header *row)
+{
+	body->has_content_type |= rv__is_content_type(row->name, row->name_length);
+	body->has_partition |=
+	    is_partition(row->name, row->name_length) || is_override(row->name, row->name_length);
+}
+
 /* Room for a string in the message: in its first block, else in a chunk. NULL: no memory. */
 static char *string_room(struct rv__message_body *body, size_t size)
 {
@@ -125,7 +142,7 @@ static rv_err add_header(
 	row->name_length = (uint32_t)name_length;
 	row->value_room = (uint32_t)value->length + 1;
 	put_value(row, copy + name_length + 1, value);
-	body->has_content_type |= rv__is_content_type(name, name_length);
+	rv__message_note_header(body, row);
 	return RV_OK;
 }
 
@@ -243,47 +260,72 @@ const char *rv__message_filled_content_type(const rv_message *message)
 	return filled;
 }
 
-const char *rv_message_header(const rv_message *message, const char *name)
+static struct rv_header partition_header(const char *text)
 {
+	return (struct rv_header){RV_HEADER_PARTITION, text, strlen(text), RV_HEADER_INT};
+}
+
+bool rv_message_header_find(const rv_message *message, const char *name, struct rv_header *ret)
+{
+	size_t length = name ? strlen(name) : 0;
+	const char *filled = NULL;
 	const struct rv__header *row;
 
 	if (!message || !name)
-		return NULL;
-	row = rv__message_find_header(message, name);
+		return false;
+	if (is_partition(name, length) && (filled = rv__message_placed(message))) {
+		*ret = partition_header(filled);
+		return true;
+	}
+	row = message->body->header_count > 0 ? find(message->body, name, length) : NULL;
 	if (row)
-		return row->value;
-	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 ? rv__message_filled_content_type(message) : NULL;
+		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
+	else if (rv__is_content_type(name, length) && (filled = rv__message_filled_content_type(message)))
+		*ret = (struct rv_header){RV_HEADER_CONTENT_TYPE, filled, strlen(filled), RV_HEADER_TEXT};
+	return row || filled;
+}
+
+const char *rv_message_header(const rv_message *message, const char *name)
+{
+	struct rv_header header;
+
+	return rv_message_header_find(message, name, &header) ? header.value : NULL;
+}
+
+/* Number `index` of what bindings filled in, behind the headers that somebody set. */
+static bool filled_entry(const rv_message *message, size_t index, struct rv_header *ret)
+{
+	const char *content_type =
+	    message->body->has_content_type ? NULL : rv__message_filled_content_type(message);
+	const char *placed = rv__message_placed(message);
+
+	if (content_type && index == 0)
+		*ret = (struct rv_header){
+		    RV_HEADER_CONTENT_TYPE, content_type, strlen(content_type), RV_HEADER_TEXT};
+	else if (placed && !message->body->has_partition && index == (content_type != NULL))
+		*ret = partition_header(placed);
+	else
+		return false;
+	return true;
 }
 
 bool rv_message_header_entry(const rv_message *message, size_t index, struct rv_header *ret)
 {
 	const struct rv__message_body *body = message ? message->body : NULL;
-	const char *filled = NULL;
+	const struct rv__header *row;
+	const char *placed;
 
-	if (body && index < body->header_count) {
-		const struct rv__header *row = &body->headers[index];
-
-		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
-		return true;
-	}
-	if (body && index == body->header_count && !body->has_content_type)
-		filled = rv__message_filled_content_type(message);
-	if (!filled)
+	if (!body)
 		return false;
-	*ret = (struct rv_header){RV_HEADER_CONTENT_TYPE, filled, strlen(filled), RV_HEADER_TEXT};
+	if (index >= body->header_count)
+		return filled_entry(message, index - body->header_count, ret);
+	row = &body->headers[index];
+	*ret = (struct rv_header){row->name, row->value, row->length, row->type};
+	/* The choice of a binding stands in the place of an older one, or of the override that made it. */
+	if (body->has_partition && (placed = rv__message_placed(message)) &&
+	    (is_partition(row->name, row->name_length) || is_override(row->name, row->name_length)))
+		*ret = partition_header(placed);
 	return true;
-}
-
-bool rv_message_header_find(const rv_message *message, const char *name, struct rv_header *ret)
-{
-	const struct rv__header *row = message && name ? rv__message_find_header(message, name) : NULL;
-	const char *filled = row ? row->value : rv_message_header(message, name);
-
-	if (row)
-		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
-	else if (filled)
-		*ret = (struct rv_header){RV_HEADER_CONTENT_TYPE, filled, strlen(filled), RV_HEADER_TEXT};
-	return filled;
 }
 
 bool rv_message_header_at(

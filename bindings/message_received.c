@@ -91,7 +91,7 @@ static void put_headers(
 		to->value_room = 0;
 		to->length = (uint32_t)from->value.length;
 		to->type = from->type;
-		body->has_content_type |= rv__is_content_type(to->name, from->name.length);
+		rv__message_note_header(body, to);
 		body->binary_headers |= is_binary(from);
 		body->header_bytes += (uint32_t)(from->name.length + from->value.length);
 		body->header_count++;
@@ -117,21 +117,17 @@ static void put_id(rv_message *message, const struct rv_received *received, size
 	        (int)received->partition, (long long)received->position);
 }
 
-rv_message *rv_message_create_received(const struct rv_received *received)
+rv_message *rv__message_create_received_room(const struct rv_received *received, size_t length)
 {
 	size_t headers = received->header_count < RV__RECEIVED_HEADERS_MAX ? received->header_count
 	                                                                   : RV__RECEIVED_HEADERS_MAX;
 	const char *destination = received->destination ? received->destination : "";
 	size_t room = received_room(received, headers, strlen(destination));
-	rv_message *message =
-	    rv__message_new_body(headers, room, received->release ? 0 : received->length, NULL);
+	rv_message *message = rv__message_new_body(headers, room, length, NULL);
 	char *at;
 
-	if (!message) {
-		if (received->release)
-			received->release(received->owner);
+	if (!message)
 		return NULL;
-	}
 	at = message->body->strings;
 	message->destination = put_string(&at, destination, strlen(destination));
 	put_id(message, received, headers, &at);
@@ -140,6 +136,19 @@ rv_message *rv_message_create_received(const struct rv_received *received)
 	atomic_store_explicit(&message->sent, true, memory_order_relaxed);
 	fill_delivery(message, received);
 	message->body->null = received->null;
+	return message;
+}
+
+rv_message *rv_message_create_received(const struct rv_received *received)
+{
+	rv_message *message =
+	    rv__message_create_received_room(received, received->release ? 0 : received->length);
+
+	if (!message) {
+		if (received->release)
+			received->release(received->owner);
+		return NULL;
+	}
 	if (received->release) {
 		message->payload = received->payload ? received->payload : "";
 		message->length = received->length;
@@ -177,5 +186,6 @@ rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_r
 	fill_delivery(message, envelope);
 	/* What a binding filled in on the way out belongs to this message, not only to the body. */
 	atomic_init(&message->content_type, atomic_load_explicit(&body->content_type, memory_order_acquire));
+	atomic_init(&message->placed, atomic_load_explicit(&body->placed, memory_order_acquire));
 	return message;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "bindings/binding.h"
+#include "bindings/embedded.h"
 #include "bindings/message.h"
 #include "bindings/ticket.h"
 #include "bindings/wait.h"
@@ -28,6 +29,7 @@ rv_err rv__output_init(struct rv__output *output, struct rv__binding *binding)
 
 void rv__output_finish(struct rv__output *output)
 {
+	rv__partitioner_destroy(output->partitioner);
 	pthread_cond_destroy(&output->changed);
 	pthread_mutex_destroy(&output->lock);
 }
@@ -113,12 +115,76 @@ static void release(struct rv__output *output, long long count, long long bytes)
 
 /* -- handing over -------------------------------------------------------------------------- */
 
+void rv__output_forget_partitions(struct rv__output *output)
+{
+	atomic_store(&output->partition_count, 0);
+}
+
+void rv__output_learn_partitions(struct rv__output *output, int32_t count)
+{
+	int32_t known = atomic_load(&output->partition_count);
+
+	/* As Spring has it: the larger of both numbers, and the one at the time of binding unless told otherwise. */
+	if (count < output->least_partitions)
+		count = count > 0 ? output->least_partitions : 0;
+	if (count <= 0 || count == known || (known > 0 && !output->dynamic_partitions))
+		return;
+	atomic_store(&output->partition_count, count);
+	tell_progress(output);
+}
+
+/* Gives the message its partition. RV_E_UNAVAILABLE: their number is not known yet; RV_E_NOTFOUND: there is no such
+ * one. */
+static rv_err place(struct rv__output *output, struct rv__ticket *ticket, struct rv_outbound *outbound)
+{
+	int32_t count = atomic_load_explicit(&output->partition_count, memory_order_acquire);
+	const char *text;
+
+	if (count <= 0)
+		return RV_E_UNAVAILABLE;
+	outbound->partition = rv__spot_partition(ticket->spot, count);
+	if (outbound->partition < 0)
+		return RV_E_NOTFOUND;
+	text = rv__partition_text(outbound->partition);
+	if (!text || rv__message_place(&ticket->message, text) != RV_OK)
+		return RV_E_NOMEM;
+	outbound->message = ticket->message;
+	return RV_OK;
+}
+
+/* Makes the message that has its headers in its payload; once a ticket. */
+static rv_err embed(struct rv__output *output, struct rv__ticket *ticket, struct rv_outbound *outbound)
+{
+	rv_err code;
+
+	if (!ticket->wire)
+		ticket->wire = rv__embedded_encode(
+		    ticket->message, output->embedded_headers, output->info.embedded_headers);
+	outbound->message = ticket->wire;
+	code = rv_message_error(ticket->wire, NULL);
+	if (code != RV_OK)
+		return code;
+	ticket->bytes = (long long)rv__message_size(ticket->wire);
+	return output->info.max_message_size > 0 && ticket->wire->length > output->info.max_message_size
+	    ? RV_E_TOOBIG
+	    : RV_OK;
+}
+
 /* One try of who is inside the open gate. RV_E_FULL: no room. */
 static rv_err hand_over(struct rv__output *output, struct rv__ticket *ticket)
 {
-	struct rv_outbound outbound = {.message = ticket->message, .partition = -1, .arg = ticket};
-	long long bytes = ticket->bytes; /* an accepted ticket may be gone at once */
+	struct rv_outbound outbound = {.message = ticket->message,
+	    .partition = -1,
+	    .arg = ticket,
+	    .bare = output->header_mode != RV__HEADERS_NATIVE};
+	long long bytes;
+	rv_err code;
 
+	if (output->partitioner && (code = place(output, ticket, &outbound)) != RV_OK)
+		return code;
+	if (output->header_mode == RV__HEADERS_EMBEDDED && (code = embed(output, ticket, &outbound)) != RV_OK)
+		return code;
+	bytes = ticket->bytes; /* an accepted ticket may be gone at once */
 	if (!reserve(output, bytes))
 		return RV_E_FULL;
 	if (output->ops->send(output->producer, &outbound, 1) == 1)
@@ -186,6 +252,24 @@ static rv_err refuse(struct rv__output *output, rv_err code, struct rv_error *er
 		    "channel '%s' had no room for another message within %lld ms; send slower or raise "
 		    "rivulet.bindings.%s.producer.max-in-flight",
 		    channel, (long long)atomic_load(&output->send_timeout_ms), channel);
+	if (code == RV_E_TOOBIG)
+		return rv_error_set(err, code, RV__N_MESSAGE_TOOBIG, "channel",
+		    "with its headers in the payload the message is larger than the broker of channel '%s' "
+		    "takes "
+		    "(%zu bytes); send less, or raise the broker's limit",
+		    channel, output->info.max_message_size);
+	if (code == RV_E_NOTFOUND)
+		return rv_error_set(err, RV_E_INVALID, RV__N_NO_PARTITION, "channel",
+		    "channel '%s' is partitioned, and the header scst_partitionOverride of a message names "
+		    "none of "
+		    "its %d partitions; set one from 0 to %d",
+		    channel, (int)atomic_load(&output->partition_count),
+		    (int)atomic_load(&output->partition_count) - 1);
+	if (code == RV_E_UNAVAILABLE && output->partitioner && atomic_load(&output->gate) == RV__GATE_OPEN)
+		return rv_error_set(err, code, RV__N_PARTITIONS_UNKNOWN, "channel",
+		    "channel '%s' does not know yet how many partitions '%s' has; try again, or create it "
+		    "there",
+		    channel, output->binding->destination);
 	if (code == RV_E_UNAVAILABLE) {
 		char why[256];
 
@@ -206,7 +290,8 @@ static rv_err check_kind(const struct rv__output *output, const rv_message *mess
 		    "or "
 		    "bind the channel to a broker that does",
 		    output->ops->label, output->binding->channel);
-	if (message->body->binary_headers && !(output->ops->caps & RV_CAP_BINARY_HEADERS))
+	if (message->body->binary_headers && output->header_mode != RV__HEADERS_NONE &&
+	    (output->header_mode == RV__HEADERS_EMBEDDED || !(output->ops->caps & RV_CAP_BINARY_HEADERS)))
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_BINARY_HEADERS, "channel",
 		    "%s, to which channel '%s' is bound, carries text in headers, and one of this message's "
 		    "is "
@@ -241,27 +326,51 @@ static rv_err check_message(struct rv__output *output, rv_message *message, stru
 	    length, output->binding->channel, output->info.max_message_size);
 }
 
-/* A ticket for one message, with the binding's content type on it. NULL: no memory. */
-static struct rv__ticket *make_ticket(struct rv__output *output, rv_message *message)
-{
-	struct rv__ticket *ticket = rv__ticket_take();
-
-	if (!ticket)
-		return NULL;
-	ticket->message = rv__message_seal(message, output->content_type);
-	if (!ticket->message) {
-		rv__ticket_give(ticket);
-		return NULL;
-	}
-	ticket->output = output;
-	ticket->bytes = (long long)rv__message_size(ticket->message);
-	return ticket;
-}
-
 static void drop_ticket(struct rv__ticket *ticket)
 {
 	rv_message_unref(ticket->message);
+	rv_message_unref(ticket->wire);
 	rv__ticket_give(ticket);
+}
+
+/* What is decided of a message before its destination is known: from what its partition comes. */
+static rv_err prepare(struct rv__output *output, struct rv__ticket *ticket, struct rv_error *err)
+{
+	rv_err code = RV_OK;
+
+	if (output->partitioner)
+		code = rv__partitioner_choose(
+		    output->partitioner, ticket->message, output->binding->channel, &ticket->spot, err);
+	else if (rv__message_placed(ticket->message) && !*rv_message_source(ticket->message) &&
+	    rv__message_place(&ticket->message, RV__UNPLACED) != RV_OK)
+		code = rv_message_error(rv__message_failed(RV_E_NOMEM), err);
+	return code;
+}
+
+/* A ticket for one message, with the binding's content type on it; failures are counted. */
+static rv_err make_ticket(
+    struct rv__output *output, rv_message *message, struct rv__ticket **ret, struct rv_error *err)
+{
+	struct rv__ticket *ticket = rv__ticket_take();
+	rv_err code;
+
+	if (!ticket)
+		return refuse(output, RV_E_NOMEM, err);
+	ticket->message = rv__message_seal(message, output->content_type);
+	if (!ticket->message) {
+		rv__ticket_give(ticket);
+		return refuse(output, RV_E_NOMEM, err);
+	}
+	code = prepare(output, ticket, err);
+	if (code != RV_OK) {
+		atomic_fetch_add(&output->send_errors, 1);
+		drop_ticket(ticket);
+		return code;
+	}
+	ticket->output = output;
+	ticket->bytes = (long long)rv__message_size(ticket->message);
+	*ret = ticket;
+	return RV_OK;
 }
 
 static rv_err answer_timeout(struct rv__output *output, struct rv_error *err)
@@ -320,10 +429,11 @@ static rv_err send_and_wait(struct rv__output *output, rv_message *message, stru
 		code = check_way(output, deadline_ns, err);
 	if (code != RV_OK)
 		return code;
-	ticket = make_ticket(output, message);
-	if (!ticket || (waits && !(waiter = rv__waiter_take()))) {
-		if (ticket)
-			drop_ticket(ticket);
+	code = make_ticket(output, message, &ticket, err);
+	if (code != RV_OK)
+		return code;
+	if (waits && !(waiter = rv__waiter_take())) {
+		drop_ticket(ticket);
 		return refuse(output, RV_E_NOMEM, err);
 	}
 	ticket->waiter = waiter;
@@ -347,9 +457,9 @@ static rv_err send_only(
 
 	if (code != RV_OK)
 		return code;
-	ticket = make_ticket(output, message);
-	if (!ticket)
-		return refuse(output, RV_E_NOMEM, err);
+	code = make_ticket(output, message, &ticket, err);
+	if (code != RV_OK)
+		return code;
 	ticket->done = done;
 	ticket->context = context;
 	code = hand_over(output, ticket);
@@ -396,6 +506,14 @@ static void log_lost(
 	    output->binding->channel, rv_message_id(ticket->message), (unsigned)error->number, error->text);
 }
 
+static void call(
+    rv_sent_fn done, const struct rv__ticket *ticket, const struct rv_error *error, void *context)
+{
+	in_completion = true;
+	done(ticket->message, error, context);
+	in_completion = false;
+}
+
 /* Tells whoever sent it and gives the ticket back. Returns its bytes, which the caller releases last: once
  * nothing is in flight, a stopping application may go on. */
 static long long complete(
@@ -406,11 +524,11 @@ static long long complete(
 	if (ticket->waiter) {
 		rv__waiter_complete(ticket->waiter, error);
 	} else if (ticket->done) {
-		in_completion = true;
-		ticket->done(ticket->message, error, ticket->context);
-		in_completion = false;
+		call(ticket->done, ticket, error, ticket->context);
 	} else if (error) {
 		log_lost(output, ticket, error);
+		if (output->failed)
+			call(output->failed, ticket, error, output->failed_context);
 	}
 	drop_ticket(ticket);
 	return bytes;
@@ -465,9 +583,15 @@ static void on_state(void *sink, const struct rv_error *why)
 	rv__binding_tell_way(output->binding, NULL, why);
 }
 
+static void on_partitions(void *sink, int32_t count)
+{
+	rv__output_learn_partitions(sink, count);
+}
+
 const struct rv_producer_sink rv__output_sink = {
     .sent = on_sent,
     .writable = on_writable,
     .state = on_state,
+    .partitions = on_partitions,
     .sent_batch = on_sent_batch,
 };

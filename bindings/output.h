@@ -16,6 +16,9 @@
 #include <rivulet/binder.h>
 #include <rivulet/channel.h>
 
+#include "bindings/partition.h"
+#include "bindings/properties.h"
+
 struct rv__binding;
 
 enum rv__gate {
@@ -34,10 +37,18 @@ struct rv__output {
 	atomic_bool queued_is_sent; /* a property of the binder says so */
 	int64_t max_in_flight;
 	int64_t max_in_flight_bytes;
+	struct rv__partitioner *partitioner; /* owned; NULL: the binder chooses */
+	int32_t least_partitions;            /* what the configuration says; a destination may have more */
+	bool dynamic_partitions;             /* follow the destination while bound */
+	enum rv__header_mode header_mode;
+	const struct rv_strings *embedded_headers;
+	rv_sent_fn failed; /* the error channel; NULL: none */
+	void *failed_context;
 
-	atomic_bool configured; /* what stands above is valid */
-	atomic_int gate;        /* enum rv__gate; written under `lock` */
-	atomic_uint callers;    /* threads anywhere inside a send that waits */
+	atomic_int partition_count; /* 0: not known yet */
+	atomic_bool configured;     /* what stands above is valid */
+	atomic_int gate;            /* enum rv__gate; written under `lock` */
+	atomic_uint callers;        /* threads anywhere inside a send that waits */
 	atomic_uint
 	    users; /* between the look at the gate and the binder's return; all of one that does not wait */
 	atomic_llong in_flight;
@@ -58,6 +69,11 @@ void rv__output_finish(struct rv__output *output);
 
 /** Lets senders read the settings; before, they wait. */
 void rv__output_configured(struct rv__output *output);
+
+/** Before a bind: nothing is known of the destination. */
+void rv__output_forget_partitions(struct rv__output *output);
+/** The destination has so many partitions; 0 says nothing. Any thread. */
+void rv__output_learn_partitions(struct rv__output *output, int32_t count);
 
 /** Opens, closes or stops the gate; wakes who waits. */
 void rv__output_set_gate(struct rv__output *output, enum rv__gate gate);

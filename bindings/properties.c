@@ -6,6 +6,8 @@
  */
 #include "bindings/properties.h"
 
+#include "bindings/partition.h"
+
 /* The one enumeration among the keys without effect. */
 static const char *const header_modes[] = {"headers", "none", "embeddedHeaders", NULL};
 
@@ -168,29 +170,50 @@ static const struct rv_prop_desc producer_rows[] = {
         .type = RV_PROP_LIST,
         .doc = "Groups that exist before the first message is sent, so that none of them misses it.",
         AT(rv__producer_settings, required_groups)},
-    PRODUCER("partition-key-expression", RV_PROP_STRING, NULL, RV_PROP_REFUSED,
-        "leave it out: the binder spreads the messages", "Expression whose value chooses the partition."),
-    PRODUCER("partition-selector-expression", RV_PROP_STRING, NULL, RV_PROP_REFUSED,
-        "leave it out: the binder spreads the messages", "Expression from the key to the partition."),
+    {.name = "partition-key-expression",
+        .doc = "Expression whose value is the key that chooses the partition, as in headers['plate']; see "
+               "docs/expressions.md. Absent: the binder spreads the messages.",
+        AT(rv__producer_settings, partition_key_expression)},
+    {.name = "partition-selector-expression",
+        .doc =
+            "Expression from the key (#root) to a number; its remainder by the number of partitions is the "
+            "partition. Absent: the hash of the key.",
+        AT(rv__producer_settings, partition_selector_expression)},
+    {.name = "dynamic-partition-updates-enabled",
+        .type = RV_PROP_BOOL,
+        .def = "false",
+        .doc = "Whether a destination that gets more partitions while the binding runs is partitioned anew; "
+               "otherwise the number at the time of binding stands.",
+        AT(rv__producer_settings, dynamic_partitions)},
+    {.name = "header-mode",
+        .type = RV_PROP_ENUM,
+        .def = "headers",
+        .choices = header_modes,
+        .doc = "How headers travel: natively, not at all, or inside the payload as Spring's old releases and "
+               "brokers without headers have them (embeddedHeaders).",
+        AT(rv__producer_settings, header_mode)},
+    {.name = "use-native-encoding",
+        .type = RV_PROP_BOOL,
+        .def = "false",
+        .doc = "Whether the client library encodes. Payloads of a C service are bytes already and go out as "
+               "they "
+               "are, either way.",
+        AT(rv__producer_settings, native_encoding)},
+    {.name = "error-channel-enabled",
+        .type = RV_PROP_BOOL,
+        .def = "false",
+        .doc = "Whether a send that was queued and failed later goes to what rv_app_on_send_error() "
+               "registered; it "
+               "is logged either way.",
+        AT(rv__producer_settings, error_channel)},
     PRODUCER("partition-key-extractor-name", RV_PROP_STRING, NULL, RV_PROP_JAVA_ONLY,
-        "set the header rivulet_key on the message", "Name of a Java bean that takes the key out."),
+        "set partition-key-expression", "Name of a Java bean that takes the key out."),
     PRODUCER("partition-key-extractor-class", RV_PROP_STRING, NULL, RV_PROP_JAVA_ONLY,
-        "set the header rivulet_key on the message", "Java class that takes the key out; gone since 3.0."),
+        "set partition-key-expression", "Java class that takes the key out; gone since 3.0."),
     PRODUCER("partition-selector-name", RV_PROP_STRING, NULL, RV_PROP_JAVA_ONLY,
-        "set the header rivulet_key on the message", "Name of a Java bean that chooses the partition."),
+        "set partition-selector-expression", "Name of a Java bean that chooses the partition."),
     PRODUCER("partition-selector-class", RV_PROP_STRING, NULL, RV_PROP_JAVA_ONLY,
-        "set the header rivulet_key on the message",
-        "Java class that chooses the partition; gone since 3.0."),
-    PRODUCER("header-mode", RV_PROP_ENUM, "headers", RV_PROP_REFUSED, "leave it out: headers travel natively",
-        "How headers travel."),
-    PRODUCER("use-native-encoding", RV_PROP_BOOL, "false", RV_PROP_NO_EFFECT,
-        "nothing: payloads go out as they are", "Whether the client library encodes."),
-    PRODUCER("error-channel-enabled", RV_PROP_BOOL, "false", RV_PROP_NO_EFFECT,
-        "look at the result of rv_channel_send() or at the completion",
-        "Whether failed sends go to an error channel."),
-    PRODUCER("dynamic-partition-updates-enabled", RV_PROP_BOOL, "false", RV_PROP_NO_EFFECT,
-        "nothing: binders follow the number of partitions",
-        "Whether changes of the partition count are followed."),
+        "set partition-selector-expression", "Java class that chooses the partition; gone since 3.0."),
     PRODUCER("poller", RV_PROP_MAP, NULL, RV_PROP_JAVA_ONLY,
         "call rv_channel_send() from a thread of the service", "When a Java Supplier is polled."),
     {.name = NULL}};
@@ -269,6 +292,19 @@ static const struct rv_prop_desc own_producer_rows[] = {
         .unit = "bytes",
         .doc = "Bytes that may be on their way at once; above it senders wait.",
         AT(rv__own_producer_settings, max_in_flight_bytes)},
+    {.name = "partition-hash",
+        .type = RV_PROP_ENUM,
+        .def = "java",
+        .choices = rv__partition_hashes,
+        .doc =
+            "How a key becomes a number where no partition-selector-expression does: as Spring Cloud Stream "
+            "(java, hashCode()), as Kafka's own producers (murmur2), or as librdkafka (crc32, fnv1a).",
+        AT(rv__own_producer_settings, partition_hash)},
+    {.name = "embedded-headers",
+        .type = RV_PROP_LIST,
+        .doc = "With header-mode=embeddedHeaders, headers that go into the payload beside contentType, "
+               "correlationId, sequenceNumber and sequenceSize.",
+        AT(rv__own_producer_settings, embedded_headers)},
     {.name = NULL}};
 
 const struct rv_prop_table rv__own_producer_table = TABLE(rv__own_producer_settings, own_producer_rows);

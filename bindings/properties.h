@@ -47,12 +47,21 @@ struct rv__consumer_settings {
 	double back_off_multiplier;
 };
 
+/* The words of header-mode, in this order. */
+enum rv__header_mode { RV__HEADERS_NATIVE, RV__HEADERS_NONE, RV__HEADERS_EMBEDDED };
+
 /* spring.cloud.stream.bindings.<name>.producer */
 struct rv__producer_settings {
 	union rv__unused_value unused;
 	bool auto_startup;
 	int64_t partition_count;
 	struct rv_strings required_groups;
+	const char *partition_key_expression;
+	const char *partition_selector_expression;
+	bool dynamic_partitions;
+	int64_t header_mode; /* enum rv__header_mode */
+	bool native_encoding;
+	bool error_channel;
 };
 
 /* rivulet.bindings.<name> */
@@ -73,6 +82,8 @@ struct rv__own_producer_settings {
 	int64_t send_timeout_ms;
 	int64_t max_in_flight;
 	int64_t max_in_flight_bytes;
+	int64_t partition_hash; /* enum rv__partition_hash */
+	struct rv_strings embedded_headers;
 };
 
 /* spring.cloud.stream.binders.<name> */

@@ -11,6 +11,8 @@
 
 #include <rivulet/channel.h>
 
+#include "bindings/partition.h"
+
 struct rv__output;
 
 /* Meets the sender that waits with the completion that comes, or does not come in time. */
@@ -20,6 +22,8 @@ struct rv__ticket {
 	struct rv__ticket *next; /* in the pool */
 	struct rv__output *output;
 	rv_message *message; /* owned */
+	rv_message *wire; /* what goes out in its place: with embedded headers; owned; NULL: message itself */
+	struct rv__spot spot;
 	long long bytes;
 	struct rv__waiter *waiter; /* synchronous; NULL otherwise */
 	rv_sent_fn done;           /* asynchronous; NULL: a failure is logged */

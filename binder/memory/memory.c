@@ -104,6 +104,7 @@ static rv_err bind_producer(void *arg, const struct rv_producer_spec *spec, void
 	    rv__memory_topic_get(broker, binder->settings, spec->destination, spec->partition_count);
 	if (producer->topic && make_required_groups(broker, producer->topic, spec->required_groups)) {
 		info->partition_count = (int32_t)producer->topic->partition_count;
+		producer->told_partitions = producer->topic->partition_count;
 		producer->next = broker->producers;
 		broker->producers = producer;
 		made = true;
@@ -113,6 +114,7 @@ static rv_err bind_producer(void *arg, const struct rv_producer_spec *spec, void
 		free_producer(producer);
 		return out_of_memory(err);
 	}
+	rv__memory_wake(broker); /* other producers of the topic hear of its new partitions */
 	*ret_producer = producer;
 	return RV_OK;
 }
@@ -148,6 +150,47 @@ static bool push_sending(struct rv__memory_producer *producer, const struct rv__
 	return true;
 }
 
+static void unref(void *owner)
+{
+	rv_message_unref(owner);
+}
+
+/* The same payload and key, and nothing else: what a broker without headers would keep. A reference, owned. */
+static rv_message *strip(const rv_message *message)
+{
+	struct rv_header key;
+	struct rv_header_span headers[1];
+	struct rv_received bare = {.headers = headers,
+	    .id = {rv_message_id(message), strlen(rv_message_id(message))},
+	    .partition = -1,
+	    .position = -1,
+	    .timestamp_ms = rv_message_timestamp_ms(message),
+	    .null = rv_message_is_null(message),
+	    .release = unref,
+	    .owner = rv_message_ref(message)};
+
+	bare.payload = rv_message_payload(message, &bare.length);
+	if (rv_message_header_find(message, RV_HEADER_KEY, &key))
+		headers[bare.header_count++] = (struct rv_header_span){
+		    .name = {key.name, strlen(key.name)}, .value = {key.value, key.length}, .type = key.type};
+	return rv_message_create_received(&bare);
+}
+
+/* Takes one in; false: no room. Locks: producer->lock held. */
+static bool take_in(
+    struct rv__memory_producer *producer, const struct rv_outbound *from, struct rv__memory_topic *topic)
+{
+	struct rv__memory_sending sending = {from->message, from->arg, topic, from->partition};
+	bool taken;
+
+	if (from->bare && !(sending.message = strip(from->message)))
+		return false;
+	taken = push_sending(producer, &sending);
+	if (from->bare)
+		rv_message_unref(sending.message);
+	return taken;
+}
+
 static size_t send_batch(void *arg, const struct rv_outbound *batch, size_t n)
 {
 	struct rv__memory_producer *producer = arg;
@@ -163,11 +206,7 @@ static size_t send_batch(void *arg, const struct rv_outbound *batch, size_t n)
 			break;
 		pthread_mutex_lock(&producer->lock);
 		while (accepted < n && batch[accepted].destination == destination && !full) {
-			const struct rv_outbound *from = &batch[accepted];
-			struct rv__memory_sending sending = {
-			    from->message, from->arg, topic, from->partition};
-
-			full = !push_sending(producer, &sending);
+			full = !take_in(producer, &batch[accepted], topic);
 			accepted += !full;
 		}
 		pthread_mutex_unlock(&producer->lock);

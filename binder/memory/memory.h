@@ -146,11 +146,12 @@ struct rv__memory_producer {
 	struct rv__memory_topic *topic;
 	const struct rv_producer_sink *sink_ops;
 	void *sink;
-	uint32_t turn; /* round robin; the pump's */
-	bool leaving;  /* under broker.lock */
-	bool expired;  /* …: its deadline is over, the rest fails */
-	bool gone;     /* … */
-	size_t failed; /* … */
+	uint32_t turn;            /* round robin; the pump's */
+	uint32_t told_partitions; /* how many the core knows of; under broker.lock */
+	bool leaving;             /* under broker.lock */
+	bool expired;             /* …: its deadline is over, the rest fails */
+	bool gone;                /* … */
+	size_t failed;            /* … */
 
 	struct rv__memory_sending *inbox;  /* a ring of RV__MEMORY_SEND_ROOM; [head, tail) is the pump's */
 	_Alignas(64) pthread_mutex_t lock; /* among senders; the pump takes none */

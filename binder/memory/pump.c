@@ -47,6 +47,16 @@ static void tell_sent(struct rv__round *round)
 		round->writable[i]->sink_ops->writable(round->writable[i]->sink);
 }
 
+static void tell_partitions(struct rv__round *round)
+{
+	for (size_t i = 0; i < round->widened_count; i++) {
+		struct rv__memory_producer *producer = round->widened[i];
+
+		if (producer->sink_ops->partitions)
+			producer->sink_ops->partitions(producer->sink, (int32_t)round->widths[i]);
+	}
+}
+
 static void tell_changes(struct rv__round *round)
 {
 	enum { DRAIN_MS = 5000 };
@@ -86,6 +96,7 @@ static void begin(struct rv__round *round)
 {
 	round->sent_count = 0;
 	round->writable_count = 0;
+	round->widened_count = 0;
 	round->change_count = 0;
 	round->inbound_count = 0;
 	round->turn_count = 0;
@@ -118,6 +129,7 @@ static void turn(struct rv__round *round)
 	rv__round_balance(round);
 	rv__round_hand_out(round);
 	pthread_mutex_unlock(&round->broker->lock);
+	tell_partitions(round);
 	tell_changes(round);
 	tell_deliveries(round);
 	tell_sent(round);
@@ -127,7 +139,8 @@ static void turn(struct rv__round *round)
 
 static bool is_idle(const struct rv__round *round)
 {
-	return !round->more && round->sent_count == 0 && round->change_count == 0 && round->turn_count == 0;
+	return !round->more && round->sent_count == 0 && round->widened_count == 0 &&
+	    round->change_count == 0 && round->turn_count == 0;
 }
 
 void *rv__memory_pump(void *arg)

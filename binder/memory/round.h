@@ -36,6 +36,9 @@ struct rv__round {
 	size_t sent_count;
 	struct rv__memory_producer *writable[RV__ROUND_TURNS];
 	size_t writable_count;
+	struct rv__memory_producer *widened[RV__ROUND_TURNS]; /* whose topic has more partitions now */
+	uint32_t widths[RV__ROUND_TURNS];
+	size_t widened_count;
 	struct rv__round_change changes[RV__ROUND_TURNS];
 	size_t change_count;
 	struct rv_inbound inbound[RV__ROUND_DELIVERED];

@@ -109,9 +109,22 @@ static void fail_rest(struct rv__round *round, struct rv__memory_producer *produ
 	}
 }
 
+/* Another application asked for more partitions of the same topic. */
+static void note_width(struct rv__round *round, struct rv__memory_producer *producer)
+{
+	uint32_t width = producer->topic->partition_count;
+
+	if (width == producer->told_partitions || round->widened_count == RV__ROUND_TURNS)
+		return;
+	producer->told_partitions = width;
+	round->widened[round->widened_count] = producer;
+	round->widths[round->widened_count++] = width;
+}
+
 void rv__round_append(struct rv__round *round)
 {
 	for (struct rv__memory_producer *at = round->broker->producers; at; at = at->next) {
+		note_width(round, at);
 		drain(round, at);
 		if (at->expired)
 			fail_rest(round, at);

@@ -28,12 +28,16 @@ static void destroy(struct rv__rmq_producer *producer)
 
 /* -- judging: is the way to the broker open? -------------------------------------------------- */
 
+/* How many queues the topic has, or will have once the first message makes it. */
+static int32_t queue_count(const struct rv__rmq_producer *producer)
+{
+	return (int32_t)(producer->topic->known ? producer->topic->write_count
+	                                        : producer->template_topic->write_count);
+}
+
 static void fill_info(const struct rv__rmq_producer *producer, struct rv_producer_info *info)
 {
-	size_t queues =
-	    producer->topic->known ? producer->topic->write_count : producer->template_topic->write_count;
-
-	*info = (struct rv_producer_info){.partition_count = (int32_t)queues,
+	*info = (struct rv_producer_info){.partition_count = producer->up ? producer->told_queues : 0,
 	    .send_timeout_ms = producer->own_timeout ? producer->plan.timeout_ms : 0,
 	    .max_message_size = (size_t)producer->plan.max_message_size,
 	    .queued_is_sent = producer->plan.queued_is_sent,
@@ -47,10 +51,21 @@ static void finish_bind(struct rv__rmq_producer *producer, bool up)
 
 	producer->bind_call = NULL;
 	producer->up = up;
+	producer->told_queues = up ? queue_count(producer) : 0;
 	fill_info(producer, bind->info);
 	if (!up) /* the reason; that it waits is said by bind_producer() */
 		producer->sink_ops->state(producer->sink, &producer->trouble);
 	rv__rmq_call_done(&bind->call);
+}
+
+static void tell_queues(struct rv__rmq_producer *producer)
+{
+	int32_t queues = queue_count(producer);
+
+	if (queues == producer->told_queues || !producer->sink_ops->partitions)
+		return;
+	producer->told_queues = queues;
+	producer->sink_ops->partitions(producer->sink, queues);
 }
 
 static void tell(struct rv__rmq_producer *producer, bool up)
@@ -59,6 +74,8 @@ static void tell(struct rv__rmq_producer *producer, bool up)
 		finish_bind(producer, up);
 		return;
 	}
+	if (up)
+		tell_queues(producer);
 	if (producer->up == up)
 		return;
 	producer->up = up;
@@ -92,7 +109,7 @@ static bool provision(struct rv__rmq_producer *producer, struct rv__rmq_connecti
 {
 	struct rv__rmq_ask ask;
 
-	if (producer->topic->known || producer->partition_count <= 1 ||
+	if (producer->topic->known || (producer->partition_count <= 1 && !producer->partitioned) ||
 	    producer->provision == RV__RMQ_PROVISION_DONE)
 		return false;
 	if (producer->provision == RV__RMQ_PROVISION_ASKED)
@@ -270,6 +287,7 @@ rv_err rv__rmq_bind_producer(void *binder, const struct rv_producer_spec *spec, 
 	producer->sink_ops = spec->sink_ops;
 	producer->sink = spec->sink;
 	producer->partition_count = spec->partition_count;
+	producer->partitioned = spec->partitioned;
 	producer->pending_tail = &producer->pending;
 	producer->instance = space ? strdup(space) : NULL;
 	bind.topic = rv__rmq_qualify(space, spec->destination);

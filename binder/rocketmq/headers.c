@@ -113,6 +113,15 @@ static rv_err append_users(
 	return RV_OK;
 }
 
+static rv_err append_headers(
+    struct rv__buffer *out, size_t start, const rv_message *message, const char *tags, struct rv_error *err)
+{
+	append(out, start, "TAGS", tags);
+	if (!rv_message_header(message, RV_HEADER_CONTENT_TYPE))
+		append(out, start, RV_HEADER_CONTENT_TYPE, "text/plain");
+	return append_users(out, start, message, err);
+}
+
 rv_err rv__rmq_properties_encode(struct rv__buffer *out, const rv_message *message, const char *instance,
     struct rv__rmq_outgoing *ret_outgoing, struct rv_error *err)
 {
@@ -140,10 +149,7 @@ rv_err rv__rmq_properties_encode(struct rv__buffer *out, const rv_message *messa
 	if (ret_outgoing->delay_level > 0)
 		append(out, start, "DELAY", delay);
 	append(out, start, "INSTANCE_ID", instance);
-	append(out, start, "TAGS", tags);
-	if (!rv_message_header(message, RV_HEADER_CONTENT_TYPE))
-		append(out, start, RV_HEADER_CONTENT_TYPE, "text/plain");
-	failed = append_users(out, start, message, err);
+	failed = ret_outgoing->bare ? RV_OK : append_headers(out, start, message, tags, err);
 	if (failed == RV_OK && rv__buffer_error(out) != RV_OK)
 		failed =
 		    rv_error_set(err, RV_E_NOMEM, 0, "rocketmq", "no memory for the headers of a message");

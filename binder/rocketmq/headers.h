@@ -13,6 +13,7 @@
 
 /* What else of the headers goes into a send. */
 struct rv__rmq_outgoing {
+	bool bare; /* told by the caller: no header travels, but those that steer the send do their work */
 	int32_t flag;
 	int32_t delay_level; /* 0: none */
 };

@@ -152,7 +152,7 @@ static bool ask_resend(struct rv__rmq_move *move, struct rv__rmq_connection *con
 {
 	struct rv__rmq_consumer *consumer = move->consumer;
 	struct rv__buffer properties = RV__BUFFER_INIT(1 << 20);
-	struct rv__rmq_outgoing outgoing;
+	struct rv__rmq_outgoing outgoing = {0};
 	int limit = move->dead_letter ? 1 : rv__rmq_reconsume_limit(consumer), times = move->reconsumed + 1;
 	int level =
 	    consumer->plan.delay_level > 0 ? consumer->plan.delay_level : FIRST_LEVEL + move->reconsumed;

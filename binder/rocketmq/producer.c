@@ -76,6 +76,7 @@ static struct rv__rmq_send *build_send(struct rv__rmq_producer *producer, const 
 	send->body = rv_message_payload(outbound->message, &send->body_length);
 	send->partition = outbound->partition;
 	send->flag = outgoing->flag;
+	send->bare = outgoing->bare;
 	send->delay_level = outgoing->delay_level;
 	/* A moment before the sender gives up by itself: here it is known who did not answer. */
 	send->deadline_ms = rv__rmq_now_ms(producer->client) + producer->plan.timeout_ms -
@@ -101,7 +102,7 @@ static struct rv__rmq_send *prepare(struct rv__rmq_producer *producer, const str
 	/* The limit keeps the buffer from growing, for its bytes are not from the heap. */
 	struct rv__buffer properties = {.bytes = stack, .capacity = sizeof stack, .limit = sizeof stack - 1};
 	struct rv__buffer larger = RV__BUFFER_INIT(1 << 20);
-	struct rv__rmq_outgoing outgoing = {0};
+	struct rv__rmq_outgoing outgoing = {.bare = outbound->bare};
 	struct rv__rmq_send *send;
 	rv_err refused;
 
@@ -178,7 +179,7 @@ static void complete_refused(struct rv__rmq_send *send)
 {
 	struct rv__rmq_producer *producer = send->producer;
 	struct rv__buffer again = RV__BUFFER_INIT(1 << 20);
-	struct rv__rmq_outgoing outgoing;
+	struct rv__rmq_outgoing outgoing = {.bare = send->bare};
 	struct rv_error why;
 
 	/* The sentence is made here: send() has nowhere to put it. */

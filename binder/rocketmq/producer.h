@@ -24,6 +24,7 @@ struct rv__rmq_send {
 	const char *destination;     /* NULL: the producer's; stands behind the properties */
 	int64_t deadline_ms;
 	int32_t partition;
+	bool bare; /* no header travels */
 	int32_t flag;
 	int32_t delay_level;
 	int32_t batch;  /* messages under way with this one, itself included */
@@ -45,6 +46,8 @@ struct rv__rmq_producer {
 	struct rv__rmq_producer_plan plan;
 	bool own_timeout;        /* a property of ours says plan.timeout_ms, not the core */
 	int32_t partition_count; /* wanted */
+	bool partitioned;        /* the core chooses queues, and must know how many there are */
+	int32_t told_queues;     /* … what it knows; 0: nothing yet */
 	struct rv__rmq_send *pending, **pending_tail;
 	size_t pending_count;
 	uint32_t turn; /* of the round robin */

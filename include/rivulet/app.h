@@ -85,6 +85,15 @@ RV_API void rv_app_enable_binding(rv_app *app, const struct rv_interface *interf
  * registration; the first verdict that is not RV_ACK is that of the delivery. */
 RV_API void rv_app_listen(rv_app *app, const char *channel, rv_listener_fn listener, void *context);
 
+/**
+ * Registers what is told of a failed send that nobody waited for: one whose rv_channel_send() returned when queued, as an
+ * explicit property of the binder can have it. It needs producer.error-channel-enabled=true on the binding, and runs
+ * on a binder thread: it must not block. The failure is logged and counted too.
+ *
+ * @param channel  an output; NULL: all outputs that have none of their own
+ */
+RV_API void rv_app_on_send_error(rv_app *app, const char *channel, rv_sent_fn failed, void *context);
+
 /** The handle of a declared channel, valid until rv_app_run() returned; works before run. An
  *  undeclared name is a mistake that run reports; the handle then refuses to send. Never NULL unless `app`
  * is. */

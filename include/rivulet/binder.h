@@ -124,6 +124,9 @@ struct rv_producer_info {
 	size_t max_message_size; /* payload bytes; 0: no limit of its own */
 	bool queued_is_sent;     /* an explicit property says that a send returns when queued */
 	bool waiting;            /* bound, but the broker cannot be reached yet: state() will tell */
+	/* Headers that go into the payload with header-mode=embeddedHeaders, by a property of the binder; NULL:
+	 * none. Valid until unbind. */
+	const struct rv_strings *embedded_headers;
 };
 
 struct rv_outbound {

@@ -24,7 +24,7 @@ START_TEST(headers_become_properties)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text("x");
 	struct rv__buffer out = RV__BUFFER_INIT(0);
-	struct rv__rmq_outgoing outgoing;
+	struct rv__rmq_outgoing outgoing = {0};
 
 	rv_message_set_header(message, "TAGS", "TagA");
 	rv_message_set_header(message, RV_HEADER_KEY, "k1");
@@ -57,7 +57,7 @@ START_TEST(java_s_names_work_too)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create("x", 1);
 	struct rv__buffer out = RV__BUFFER_INIT(0);
-	struct rv__rmq_outgoing outgoing;
+	struct rv__rmq_outgoing outgoing = {0};
 
 	rv_message_set_header(message, "ROCKET_TAGS", "TagB");
 	rv_message_set_header(message, "ROCKET_KEYS", "k2");
@@ -77,7 +77,7 @@ START_TEST(what_would_break_the_string_is_refused)
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create("x", 1);
 	RV_CLEANUP(rv_message_unrefp) rv_message *large = rv_message_create("x", 1);
 	struct rv__buffer out = RV__BUFFER_INIT(0);
-	struct rv__rmq_outgoing outgoing;
+	struct rv__rmq_outgoing outgoing = {0};
 	struct rv_error why;
 	static char value[32001];
 
