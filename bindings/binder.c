@@ -56,6 +56,11 @@ static bool fill_settings(rv_app *app, struct rv__binder *binder)
 	if (binder->ops->binder_props.rows)
 		rv__config_fill(
 		    binder->config, &binder->ops->binder_props, prefixes, binder->settings, &app->problems);
+	if (binder->ops->boot_prefix) {
+		snprintf(prefix, sizeof prefix, "%s", binder->ops->boot_prefix);
+		rv__config_fill(
+		    binder->config, &binder->ops->boot_props, prefixes, binder->settings, &app->problems);
+	}
 	return true;
 }
 

@@ -56,8 +56,9 @@ struct collector {
 	size_t limit; /* one registered between the two walks is left out */
 };
 
-static void add(struct collector *collector, const struct rv_binder_ops *ops, const char *part,
-    const char *title, const struct rv_prop_table *table)
+/* `prefix` whole, or NULL for `part` below the binder's own. */
+static void add_at(struct collector *collector, const struct rv_binder_ops *ops, const char *prefix,
+    const char *part, const char *title, const struct rv_prop_table *table)
 {
 	struct made_section *made;
 
@@ -68,10 +69,19 @@ static void add(struct collector *collector, const struct rv_binder_ops *ops, co
 	if (collector->count == collector->limit)
 		return;
 	made = &collector->made[collector->count++];
-	snprintf(made->prefix, sizeof made->prefix, RV__STREAM_PREFIX ".%s.%s", ops->type, part);
+	if (prefix)
+		snprintf(made->prefix, sizeof made->prefix, "%s", prefix);
+	else
+		snprintf(made->prefix, sizeof made->prefix, RV__STREAM_PREFIX ".%s.%s", ops->type, part);
 	snprintf(made->title, sizeof made->title, "%s: %s", ops->label, title);
 	made->section = (struct rv__section){
 	    .prefix = made->prefix, .table = table, .title = made->title, .module = ops->type};
+}
+
+static void add(struct collector *collector, const struct rv_binder_ops *ops, const char *part,
+    const char *title, const struct rv_prop_table *table)
+{
+	add_at(collector, ops, NULL, part, title, table);
 }
 
 static void add_binder(void *arg, const struct rv_binder_ops *ops)
@@ -79,6 +89,8 @@ static void add_binder(void *arg, const struct rv_binder_ops *ops)
 	struct collector *collector = arg;
 
 	add(collector, ops, "binder", "the binder", &ops->binder_props);
+	if (ops->boot_prefix)
+		add_at(collector, ops, ops->boot_prefix, NULL, "Spring Boot's keys", &ops->boot_props);
 	add(collector, ops, "bindings.*.consumer", "inputs", &ops->consumer_props);
 	add(collector, ops, "default.consumer", "defaults of all inputs", &ops->consumer_props);
 	add(collector, ops, "bindings.*.producer", "outputs", &ops->producer_props);

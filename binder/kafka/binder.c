@@ -91,4 +91,6 @@ const struct rv_binder_ops rv__kafka_binder = {
     .unbind_consumer = rv__kafka_unbind_consumer,
     .health = health,
     .stats = stats,
+    .boot_prefix = "spring.kafka",
+    .boot_props = {rv__kafka_boot_rows, 0},
 };

@@ -305,6 +305,10 @@ struct rv_binder_ops {
 	/* Optional. As settle(RV_SETTLE_ACK) of n >= 1 deliveries of one slot and one epoch, in their order, and
 	 * cheaper: the core gathers those of a fast listener for some milliseconds. The code is that of all. */
 	rv_err (*acknowledge)(void *consumer, const struct rv_token *tokens, size_t n);
+	/* Optional. Keys that Spring Boot has for this broker beside the binder's own, such as `spring.kafka`: rows that
+	 * fill further members of the settings of binder_props (boot_props.size is 0). NULL: none. */
+	const char *boot_prefix;
+	struct rv_prop_table boot_props;
 };
 
 /**
