@@ -227,6 +227,7 @@ static void watch_topic(struct rv__kafka *kafka, struct rv__kafka_producer *prod
 static rv_err finish_bind(
     struct rv__kafka_producer *producer, struct rv_producer_info *info, struct rv_error *err)
 {
+	struct rv_error why;
 	rv_err failed = RV_OK;
 
 	pthread_mutex_lock(&producer->lock);
@@ -239,7 +240,10 @@ static rv_err finish_bind(
 	producer->bound = failed == RV_OK;
 	info->waiting = !producer->up;
 	info->partition_count = producer->partitions;
+	why = producer->judged && !producer->up ? producer->trouble : (struct rv_error){0};
 	pthread_mutex_unlock(&producer->lock);
+	if (failed == RV_OK && why.code != RV_OK) /* so that a send says what is wrong */
+		producer->sink_ops->state(producer->sink, &why);
 	return failed;
 }
 
