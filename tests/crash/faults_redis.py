@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 UNORDERED = functools.partial(Checker, order=False, gapless=False)
 CONSUMER = "spring.cloud.stream.redis.bindings.input.consumer."
 PRODUCER = "spring.cloud.stream.redis.bindings.output.producer."
-QUICK_CLAIMS = [CONSUMER + "claim-idle=2s", CONSUMER + "claim-interval=500ms"]
+QUICK_CLAIMS = [CONSUMER + "claim-min-idle=2s", CONSUMER + "claim-interval=500ms"]
 
 
 def fresh(what):

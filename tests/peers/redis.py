@@ -4,6 +4,7 @@
 import os
 import shutil
 import signal
+import time
 
 from . import ports, processes, resp, tap, tree
 
@@ -244,9 +245,9 @@ class Single(Peer):
         if self.password:
             options.append(BINDER + "password=" + self.password)
         if self.certificates:
-            options += [BINDER + "tls.enabled=true", BINDER + "tls.ca-file=" + self.certificates.authority,
-                        BINDER + "tls.certificate-file=" + self.certificates.client,
-                        BINDER + "tls.key-file=" + self.certificates.client_key]
+            options += [BINDER + "ssl.enabled=true", BINDER + "ssl.ca=" + self.certificates.authority,
+                        BINDER + "ssl.certificate=" + self.certificates.client,
+                        BINDER + "ssl.key=" + self.certificates.client_key]
         return options
 
 
@@ -292,8 +293,8 @@ class Sentinel(Peer):
         return True
 
     def where(self):
-        return [BINDER + "sentinel.master=" + self.master_name,
-                BINDER + "sentinel.nodes=" + ",".join(server.address for server in self.sentinels)]
+        return [BINDER + "mode=sentinel", BINDER + "sentinel.master=" + self.master_name,
+                BINDER + "nodes=" + ",".join(server.address for server in self.sentinels)]
 
     def owner(self, _key=None):
         """The master the Sentinels name; before there are any, the first server."""
@@ -313,15 +314,19 @@ class Sentinel(Peer):
     def failover(self, deadline=40):
         """Asks for a failover, again where a Sentinel gave it up, and waits until the new master serves."""
         old = self.owner()
+        again = 0.0
 
         def moved():
-            try:
-                self.sentinels[0].call("SENTINEL", "FAILOVER", self.master_name)
-            except resp.ReplyError:  # one is under way, or no replica is good enough yet
-                pass
+            nonlocal again
+            if time.monotonic() >= again:  # asked while one is under way, it would lead back
+                again = time.monotonic() + 4
+                try:
+                    self.sentinels[0].call("SENTINEL", "FAILOVER", self.master_name)
+                except resp.ReplyError:  # no replica is good enough yet
+                    again = time.monotonic() + 0.2
             return self._follow(old)
 
-        processes.wait_for(moved, deadline, "another master than %s" % old.address, every=0.1)
+        processes.wait_for(moved, deadline, "another master than %s" % old.address, every=0.05)
 
     def _follow(self, old):
         """Whether all Sentinels name one master, which is not `old` and says so itself."""
@@ -376,7 +381,7 @@ class Cluster(Peer):
         self.masters = masters
 
     def where(self):
-        return [BINDER + "cluster.nodes=" + ",".join(server.address for server in self.servers)]
+        return [BINDER + "mode=cluster", BINDER + "nodes=" + self.address]
 
     def start(self):
         for server in self.servers:

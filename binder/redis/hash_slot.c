@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "binder/redis/slot.h"
+#include "binder/redis/hash_slot.h"
 
 #include <stdint.h>
 #include <string.h>

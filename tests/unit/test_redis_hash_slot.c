@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys to slots of a Redis Cluster; expected numbers are answers of CLUSTER KEYSLOT of redis 7.0.15. */
-#include "binder/redis/slot.h"
+#include "binder/redis/hash_slot.h"
 
 #include <string.h>
 
@@ -44,5 +44,5 @@ int main(void)
 	    a_helper_key_lives_beside_its_stream, only_the_first_tag_counts_and_only_when_it_is_not_empty,
 	    NULL};
 
-	return unit_run("redis_slot", cases, NULL, NULL);
+	return unit_run("redis_hash_slot", cases, NULL, NULL);
 }

@@ -7,8 +7,8 @@
  * CRC16: CCITT polynomial 0x1021 from 0 (XMODEM). Sources: redis.io cluster specification, "Keys distribution model" and
  * "Hash tags"; redis 7.0 src/cluster.c keyHashSlot().
  */
-#ifndef BINDER_REDIS_SLOT_H
-#define BINDER_REDIS_SLOT_H
+#ifndef BINDER_REDIS_HASH_SLOT_H
+#define BINDER_REDIS_HASH_SLOT_H
 
 #include <stddef.h>
 
