@@ -319,6 +319,7 @@ static rv_err bind_source(struct rv__binding *binding, struct rv__source *source
 		return code;
 	source->consumer = opened;
 	source->info = info;
+	source->dead_letters = info.dead_letter_destination ? strdup(info.dead_letter_destination) : NULL;
 	pthread_mutex_lock(&binding->lock);
 	learn_way(&source->way, info.waiting);
 	pthread_mutex_unlock(&binding->lock);

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "bindings/app.h"
 
+#include <stdio.h>
+
 void rv__counters_add(struct rv__binding_counters *sum, const struct rv__input *input)
 {
 	sum->received += atomic_load(&input->received);
@@ -53,6 +55,18 @@ static void view_settings(const struct rv__binding *binding, struct rv__binding_
 		    binding->is_input ? &ops->consumer_props : &ops->producer_props, binding->extension};
 }
 
+/* Copied: the source may go before the visitor has read it. Locks: binding->lock held. */
+static void view_letters(const struct rv__binding *binding, struct rv__binding_view *view)
+{
+	const struct rv__input *input = binding->input;
+
+	if (!input || !binding->bound || input->source_count == 0)
+		return;
+	if (input->sources[0].dead_letters)
+		snprintf(view->dead_letters, sizeof view->dead_letters, "%s", input->sources[0].dead_letters);
+	view->core_dead_letters = input->sources[0].info.core_dead_letters;
+}
+
 void rv__binding_view(struct rv__binding *binding, struct rv__binding_view *ret_view, struct rv_error *why)
 {
 	struct rv__binding_view view = {
@@ -79,6 +93,7 @@ void rv__binding_view(struct rv__binding *binding, struct rv__binding_view *ret_
 	if (binding->state == RV__BINDING_WAITING && !binding->bound)
 		view.next_try_ms = rv__wall_ms() + (binding->next_try_ns - rv__monotonic_ns()) / 1000000;
 	view_traffic(binding, &view, why);
+	view_letters(binding, &view);
 	pthread_mutex_unlock(&binding->lock);
 	view.why = why->text;
 	*ret_view = view;

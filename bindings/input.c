@@ -121,6 +121,7 @@ static void free_source(struct rv__input *input, struct rv__source *source)
 	free(source->slots);
 	free(source->destination);
 	rv__letters_free(source->letters);
+	free(source->dead_letters);
 }
 
 void rv__input_unref(struct rv__input *input)

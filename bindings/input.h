@@ -101,9 +101,10 @@ struct rv__source {
 	void *consumer;    /* the binder's; NULL: not bound */
 	struct rv_consumer_info info;
 	struct rv__letters *letters; /* NULL: none that the core makes */
-	int32_t max_deliveries;      /* 0: no limit */
-	struct rv__way way;          /* under the binding's lock */
-	struct rv__slot **slots;     /* by id */
+	char *dead_letters;      /* owned copy of info.dead_letter_destination, from bind on; NULL: none */
+	int32_t max_deliveries;  /* 0: no limit */
+	struct rv__way way;      /* under the binding's lock */
+	struct rv__slot **slots; /* by id */
 	size_t slot_room;
 };
 

@@ -73,6 +73,8 @@ struct rv__binding_view {
 	const char *why;               /* why it waits or failed, or what holds a partition; "" otherwise */
 	int64_t queued;                /* deliveries waiting for a worker */
 	int64_t concurrency;           /* workers; 0 on outputs */
+	char dead_letters[256];        /* their destination, of the first source; "": none, or not known */
+	bool core_dead_letters;        /* made here, with x-original-* and x-exception-* */
 	struct rv__settings_view core; /* consumer.* or producer.* */
 	struct rv__settings_view own;  /* rivulet.bindings.<name>.consumer.* or .producer.* */
 	struct rv__settings_view extension; /* spring.cloud.stream.<type>.bindings.<name>… */

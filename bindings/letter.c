@@ -117,8 +117,8 @@ static void describe(const struct rv__letter_facts *facts, char *text, size_t si
 	else if (facts->cause == RV__CAUSE_REJECT)
 		snprintf(text, size, "the listener of '%s' rejected the message", input->channel);
 	else if (facts->cause == RV__CAUSE_RETRIES)
-		snprintf(text, size, "the listener of '%s' gave up after %d attempts", input->channel,
-		    (int)facts->item->attempts);
+		snprintf(text, size, "the listener of '%s' gave up after %d attempt%s", input->channel,
+		    (int)facts->item->attempts, facts->item->attempts == 1 ? "" : "s");
 	else
 		snprintf(text, size, "the broker delivered the message to '%s' more than %d times",
 		    input->channel, (int)facts->source->max_deliveries);

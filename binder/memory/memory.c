@@ -498,7 +498,7 @@ const struct rv_binder_ops rv__memory_binder = {
     .abi = RV_BINDER_ABI,
     .caps = RV_CAP_PARTITIONS | RV_CAP_HEADERS | RV_CAP_BINARY_HEADERS | RV_CAP_TOMBSTONE | RV_CAP_KEY_ORDER |
         RV_CAP_REQUEUE | RV_CAP_REQUEUE_DELAY | RV_CAP_DEAD_LETTER | RV_CAP_DELIVERY_COUNT |
-        RV_CAP_GROUP_RESUME,
+        RV_CAP_COUNT_UNSETTLED | RV_CAP_GROUP_RESUME,
     .type = "memory",
     .label = "Memory",
     .binder_props = {.rows = rv__memory_rows, .size = sizeof(struct rv__memory_settings)},

@@ -54,7 +54,10 @@ enum rv_cap {
 	RV_CAP_LAG = 1u << 12,
 	RV_CAP_SHARED_PARTITIONS = 1u << 13, /* members of a group share one partition message by message */
 	RV_CAP_BINARY_HEADERS = 1u << 14,    /* a header's value may be any bytes; its type travels with it */
-	RV_CAP_TOMBSTONE = 1u << 15 /* a message without a payload arrives as one; else the core refuses it */
+	RV_CAP_TOMBSTONE =
+	    1u << 15, /* a message without a payload arrives as one; else the core refuses it */
+	RV_CAP_COUNT_UNSETTLED =
+	    1u << 16 /* delivery_count knows of deliveries whose owner ended without a word */
 };
 
 /* -- injected services ---------------------------------------------------------------- */

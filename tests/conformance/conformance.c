@@ -62,7 +62,11 @@ int main(int argc, char **argv)
 	kit_add_messages(group);
 	kit_add_groups(group);
 	kit_add_delivery(group);
+	kit_add_dead_letters(group);
+	kit_add_errors(group);
+	kit_add_late(group);
 	kit_add_lifecycle(group);
+	kit_add_polled(group);
 	suite_add_tcase(suite, group);
 	return unit_run_suite(suite);
 }

@@ -116,9 +116,7 @@ END_TEST
 
 START_TEST(a_rejected_message_becomes_a_dead_letter_at_once)
 {
-	const char *const with_dead_letters[] = {kit_dead_letters(), NULL};
-
-	start(with_dead_letters, NULL);
+	start(kit_letters(true, quick_retry), NULL);
 	recorder.failure = RV_REJECT;
 	atomic_store(&recorder.fail_first, 1);
 	kit_send(output, "m", 0, 2);
@@ -165,17 +163,6 @@ END_TEST
 
 /* -- deferred ------------------------------------------------------------------------------------------ */
 
-static rv_delivery *taken(void)
-{
-	rv_delivery *delivery;
-
-	pthread_mutex_lock(&recorder.lock);
-	delivery = recorder.taken;
-	recorder.taken = NULL;
-	pthread_mutex_unlock(&recorder.lock);
-	return delivery;
-}
-
 START_TEST(a_deferred_delivery_is_settled_from_another_thread)
 {
 	rv_delivery *delivery = NULL;
@@ -183,7 +170,7 @@ START_TEST(a_deferred_delivery_is_settled_from_another_thread)
 	start(quick_retry, NULL);
 	recorder.defer = true;
 	kit_send(output, "m", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, (delivery = taken()) != NULL);
+	WAIT_UNTIL(KIT_SOON_MS, (delivery = kit_taken(&recorder)) != NULL);
 	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 0);
 	ck_assert_str_eq(rv_message_text(rv_delivery_message(delivery)), "m0");
 	ck_assert_int_eq(rv_delivery_settle(delivery, RV_DEFER, NULL), RV_E_INVALID);
@@ -200,9 +187,9 @@ START_TEST(a_deferred_delivery_may_ask_for_another_attempt)
 	start(quick_retry, NULL);
 	recorder.defer = true;
 	kit_send(output, "m", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, (delivery = taken()) != NULL);
+	WAIT_UNTIL(KIT_SOON_MS, (delivery = kit_taken(&recorder)) != NULL);
 	ck_assert_int_eq(rv_delivery_settle(delivery, RV_RETRY, "not yet"), RV_OK);
-	WAIT_UNTIL(KIT_SOON_MS, (delivery = taken()) != NULL);
+	WAIT_UNTIL(KIT_SOON_MS, (delivery = kit_taken(&recorder)) != NULL);
 	ck_assert_int_eq(rv_message_attempt(rv_delivery_message(delivery)), 2);
 	ck_assert_int_eq(rv_delivery_settle(delivery, RV_REJECT, "never"), RV_OK);
 	WAIT_UNTIL(KIT_SOON_MS,
@@ -219,7 +206,7 @@ START_TEST(a_settlement_after_the_stop_is_stale)
 	start(hasty, NULL);
 	recorder.defer = true;
 	kit_send(output, "m", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, (delivery = taken()) != NULL);
+	WAIT_UNTIL(KIT_SOON_MS, (delivery = kit_taken(&recorder)) != NULL);
 	/* Work was left at the deadline, and the service says so. */
 	ck_assert_int_eq(kit_service_stop(&consumer), 1);
 	ck_assert_int_eq(rv_delivery_settle(delivery, RV_ACK, NULL), RV_E_STALE);

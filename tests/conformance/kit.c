@@ -35,20 +35,6 @@ const char *kit_group(const char *group, const char *destination)
 	return name;
 }
 
-const char *kit_dead_letters(void)
-{
-	static char property[128];
-	const struct rv_prop_desc *row = kit_ops->consumer_props.rows;
-
-	while (row && row->name && strcmp(row->name, "enable-dlq") != 0)
-		row++;
-	if (!row || !row->name)
-		return NULL;
-	snprintf(property, sizeof property, "spring.cloud.stream.%s.bindings.input.consumer.enable-dlq=true",
-	    kit_type);
-	return property;
-}
-
 /* -- recorders -------------------------------------------------------------------------------- */
 
 void kit_recorder_init(struct kit_recorder *recorder)
@@ -109,7 +95,9 @@ rv_verdict kit_listen(const rv_message *message, void *context)
 		nanosleep(&busy, NULL);
 	for (unsigned turn = 0; atomic_load(&recorder->blocked); turn++)
 		wait_pause(turn);
-	if (verdict == RV_ACK && atomic_load(&recorder->fail_first) > 0) {
+	if (verdict == RV_ACK && recorder->fail_text) {
+		verdict = strstr(rv_message_text(message), recorder->fail_text) ? recorder->failure : RV_ACK;
+	} else if (verdict == RV_ACK && atomic_load(&recorder->fail_first) > 0) {
 		atomic_fetch_sub(&recorder->fail_first, 1);
 		verdict = recorder->failure;
 	}
@@ -158,6 +146,17 @@ bool kit_has(struct kit_recorder *recorder, const char *text)
 		found = strcmp(recorder->records[i].text, text) == 0;
 	pthread_mutex_unlock(&recorder->lock);
 	return found;
+}
+
+rv_delivery *kit_taken(struct kit_recorder *recorder)
+{
+	rv_delivery *delivery;
+
+	pthread_mutex_lock(&recorder->lock);
+	delivery = recorder->taken;
+	recorder->taken = NULL;
+	pthread_mutex_unlock(&recorder->lock);
+	return delivery;
 }
 
 /* -- services ------------------------------------------------------------------------------------- */
@@ -281,6 +280,8 @@ void kit_send(rv_channel *output, const char *prefix, int from, int to)
 
 struct glance {
 	char state[16];
+	char dead_letters[256];
+	bool core_dead_letters;
 	struct rv__binding_counters counters;
 };
 
@@ -289,6 +290,8 @@ static void look(void *arg, const struct rv__binding_view *view)
 	struct glance *glance = arg;
 
 	snprintf(glance->state, sizeof glance->state, "%s", view->true_state);
+	snprintf(glance->dead_letters, sizeof glance->dead_letters, "%s", view->dead_letters);
+	glance->core_dead_letters = view->core_dead_letters;
 	glance->counters = view->counters;
 }
 
@@ -314,6 +317,48 @@ void kit_change(struct kit_service *service, const char *channel, const char *co
 struct rv__binding_counters kit_counters(struct kit_service *service, const char *channel)
 {
 	return glance_at(service, channel).counters;
+}
+
+/* -- dead letters --------------------------------------------------------------------------------------- */
+
+/* The key that switches them, by what binders call it; NULL: the binder has none. */
+static const char *letters_key(void)
+{
+	static const char *const names[] = {"enable-dlq", "dead-letter", NULL};
+
+	for (const struct rv_prop_desc *row = kit_ops->consumer_props.rows; row && row->name; row++)
+		for (size_t i = 0; names[i]; i++)
+			if (strcmp(row->name, names[i]) == 0)
+				return names[i];
+	return NULL;
+}
+
+const char *const *kit_letters(bool on, const char *const *more)
+{
+	static const char *properties[16];
+	static char text[160];
+	const char *key = letters_key();
+	size_t count = 0;
+
+	while (more && more[count] && count < 14) {
+		properties[count] = more[count];
+		count++;
+	}
+	if (key) {
+		snprintf(text, sizeof text, "spring.cloud.stream.%s.bindings.input.consumer.%s=%s", kit_type,
+		    key, on ? "true" : "false");
+		properties[count++] = text;
+	}
+	properties[count] = NULL;
+	return properties;
+}
+
+bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size)
+{
+	struct glance glance = glance_at(service, channel);
+
+	snprintf(destination, size, "%s", glance.dead_letters);
+	return glance.core_dead_letters && *glance.dead_letters;
 }
 
 void kit_add(TCase *group, uint32_t needs, const TTest *test, const char *name)

@@ -36,9 +36,6 @@ const char *kit_destination(void);
 /** The full name of a group on a (first) destination: what an earlier case sent back to its own group comes to nobody else. */
 const char *kit_group(const char *group, const char *destination);
 
-/** The property that gives `input` dead letters, where the binder has one for it; NULL: it has them anyway. */
-const char *kit_dead_letters(void);
-
 /* -- recorders ------------------------------------------------------------------------------------ */
 
 struct kit_record {
@@ -62,6 +59,8 @@ struct kit_recorder {
 	bool defer;
 	int busy_us;      /* how long a call takes */
 	rv_message *kept; /* under the lock: the last message, a reference */
+	const char
+	    *fail_text; /* only calls for texts that contain it answer `failure`; NULL: see fail_first */
 };
 
 void kit_recorder_init(struct kit_recorder *recorder);
@@ -72,6 +71,8 @@ size_t kit_count(struct kit_recorder *recorder);
 /** How many different texts were recorded. */
 size_t kit_distinct(struct kit_recorder *recorder);
 bool kit_has(struct kit_recorder *recorder, const char *text);
+/** The delivery that the listener took with `defer`; NULL: none yet. */
+rv_delivery *kit_taken(struct kit_recorder *recorder);
 
 /* -- services ----------------------------------------------------------------------------------------- */
 
@@ -109,12 +110,26 @@ void kit_change(
     struct kit_service *service, const char *channel, const char *command, const char *true_state);
 struct rv__binding_counters kit_counters(struct kit_service *service, const char *channel);
 
+/* -- dead letters ------------------------------------------------------------------------------------- */
+
+/**
+ * The properties `more` (may be NULL) and what switches dead letters of `input` on or off on this binder, where
+ * it has such a key; static memory of the case, until the next call.
+ */
+const char *const *kit_letters(bool on, const char *const *more);
+/** Whether the core makes the dead letters of a running input, and where; "" when nobody knows. */
+bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size);
+
 /* -- cases; each file adds its own to the suite -------------------------------------------------------------- */
 
 void kit_add_messages(TCase *group);
 void kit_add_groups(TCase *group);
 void kit_add_delivery(TCase *group);
 void kit_add_lifecycle(TCase *group);
+void kit_add_dead_letters(TCase *group);
+void kit_add_errors(TCase *group);
+void kit_add_late(TCase *group);
+void kit_add_polled(TCase *group);
 
 /** Adds the case if the binder has all these capabilities, else says what is left out. */
 void kit_add(TCase *group, uint32_t needs, const TTest *test, const char *name);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who comes late, leaves and comes back: nothing is missed, and what was done is not done again. */
+#include "tests/conformance/kit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct kit_service consumer, producer;
+static struct kit_recorder recorder;
+static rv_channel *output;
+static const char *destination;
+
+static void begin(void)
+{
+	destination = kit_destination();
+	kit_recorder_init(&recorder);
+	output = kit_producer(&producer, destination, NULL);
+}
+
+static void come(void)
+{
+	kit_consumer(&consumer, destination, "g", &recorder, NULL);
+}
+
+static void end(void)
+{
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+
+START_TEST(a_late_group_gets_what_was_sent_before_and_what_comes)
+{
+	begin();
+	kit_send(output, "before", 0, 20);
+	come();
+	kit_send(output, "after", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 40);
+	end();
+}
+END_TEST
+
+START_TEST(a_group_that_returns_gets_only_what_is_new)
+{
+	begin();
+	come();
+	kit_send(output, "m", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&consumer, "input").acked == 20);
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	kit_send(output, "n", 0, 5);
+	come();
+	WAIT_UNTIL(KIT_SOON_MS, kit_has(&recorder, "n4"));
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&recorder) > 25));
+	ck_assert_uint_eq(kit_distinct(&recorder), 25);
+	end();
+}
+END_TEST
+
+START_TEST(a_producer_that_returns_goes_on)
+{
+	begin();
+	come();
+	kit_send(output, "m", 0, 5);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	output = kit_producer(&producer, destination, NULL);
+	kit_send(output, "n", 0, 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	end();
+}
+END_TEST
+
+START_TEST(an_owner_that_comes_and_goes_under_traffic_misses_nothing)
+{
+	enum { ROUNDS = 4, EACH = 50 };
+
+	begin();
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t before = kit_count(&recorder);
+
+		come();
+		kit_send(output, "m", round * EACH, (round + 1) * EACH);
+		WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) > before);
+		ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	}
+	come();
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == ROUNDS * EACH);
+	end();
+}
+END_TEST
+
+START_TEST(the_second_binding_of_a_service_may_start_later)
+{
+	struct kit_service service;
+	struct kit_recorder second;
+	const char *other = kit_destination();
+	struct kit_service feeder;
+	rv_channel *feed;
+
+	begin();
+	kit_recorder_init(&second);
+	feed = kit_producer(&feeder, other, NULL);
+	kit_service_init(&service);
+	kit_property(&service, "spring.cloud.stream.bindings.input1.destination=%s", destination);
+	kit_property(&service, "spring.cloud.stream.bindings.input1.group=%s", kit_group("g", destination));
+	kit_property(&service, "spring.cloud.stream.bindings.input2.destination=%s", other);
+	kit_property(&service, "spring.cloud.stream.bindings.input2.group=%s", kit_group("g", other));
+	kit_property(&service, "spring.cloud.stream.bindings.input2.consumer.auto-startup=false");
+	kit_service_create(&service);
+	rv_app_enable_binding(service.app, RV_INPUTS("input1", "input2"));
+	rv_app_listen(service.app, "input1", kit_listen, &recorder);
+	rv_app_listen(service.app, "input2", kit_listen, &second);
+	kit_service_start(&service);
+	kit_send(output, "m", 0, 3);
+	kit_send(feed, "n", 0, 3);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 3);
+	ck_assert_uint_eq(kit_count(&second), 0);
+	kit_change(&service, "input2", "STARTED", "running");
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&second) == 3);
+	ck_assert_int_eq(kit_service_stop(&service), 0);
+	ck_assert_int_eq(kit_service_stop(&feeder), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+	kit_recorder_finish(&second);
+}
+END_TEST
+
+START_TEST(bindings_of_one_service_stop_and_start_apart)
+{
+	struct kit_service service;
+
+	begin();
+	kit_service_init(&service);
+	kit_property(&service, "spring.cloud.stream.bindings.input.destination=%s", destination);
+	kit_property(&service, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", destination));
+	kit_property(&service, "spring.cloud.stream.bindings.output.destination=%s", destination);
+	kit_service_create(&service);
+	rv_app_enable_binding(service.app, RV_PROCESSOR);
+	rv_app_listen(service.app, RV_PROCESSOR_INPUT, kit_listen, &recorder);
+	kit_service_start(&service);
+	kit_change(&service, "input", "STOPPED", "stopped");
+	kit_send(rv_app_channel(service.app, "output"), "m", 0, 5);
+	ck_assert_uint_eq(kit_count(&recorder), 0);
+	kit_change(&service, "input", "STARTED", "running");
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 5);
+	kit_change(&service, "output", "STOPPED", "stopped");
+	kit_send(output, "n", 0, 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	ck_assert_int_eq(kit_service_stop(&service), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+END_TEST
+
+START_TEST(two_required_groups_both_miss_nothing)
+{
+	struct kit_recorder others;
+	struct kit_service other;
+	char required[256];
+	const char *const more[] = {required, NULL};
+
+	destination = kit_destination();
+	kit_recorder_init(&recorder);
+	kit_recorder_init(&others);
+	snprintf(required, sizeof required,
+	    "spring.cloud.stream.bindings.output.producer.required-groups=%s,%s", kit_group("g", destination),
+	    kit_group("other", destination));
+	output = kit_producer(&producer, destination, more);
+	kit_send(output, "m", 0, 5);
+	come();
+	kit_consumer(&other, destination, "other", &others, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 5 && kit_distinct(&others) == 5);
+	ck_assert_int_eq(kit_service_stop(&other), 0);
+	kit_recorder_finish(&others);
+	end();
+}
+END_TEST
+
+void kit_add_late(TCase *group)
+{
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_late_group_gets_what_was_sent_before_and_what_comes);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_group_that_returns_gets_only_what_is_new);
+	KIT_ADD(group, 0, a_producer_that_returns_goes_on);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, an_owner_that_comes_and_goes_under_traffic_misses_nothing);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, the_second_binding_of_a_service_may_start_later);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, bindings_of_one_service_stop_and_start_apart);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, two_required_groups_both_miss_nothing);
+}
