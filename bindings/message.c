@@ -197,6 +197,25 @@ rv_message *rv_message_wrap(const void *payload, size_t length, rv_release_fn re
 	return message;
 }
 
+/* What a binding of ours filled in on the way out belongs to that way; of a received message it is what its sender
+ * said, and goes on, but for a content type that only we assumed. */
+static rv_err copy_headers(rv_message *copy, const rv_message *message)
+{
+	bool received = *message->source;
+	struct rv_header header;
+	rv_err code = RV_OK;
+
+	for (size_t i = 0; code == RV_OK && (received || i < message->body->header_count) &&
+	     rv_message_header_entry(message, i, &header);
+	     i++) {
+		if (i >= message->body->header_count && message->content_type_assumed &&
+		    rv__is_content_type(header.name, strlen(header.name)))
+			continue;
+		code = rv__message_copy_header(copy, &header);
+	}
+	return code;
+}
+
 rv_message *rv_message_dup(const rv_message *message)
 {
 	const rv_message *root;
@@ -212,13 +231,10 @@ rv_message *rv_message_dup(const rv_message *message)
 	copy->length = root->length;
 	copy->holds = rv_message_ref(root);
 	copy->body->null = root->body->null;
-	for (size_t i = 0; i < root->body->header_count; i++) {
-		if (rv__message_copy_header(copy, &root->body->headers[i]) != RV_OK) {
-			rv_message_unref(copy);
-			return rv__message_failed(RV_E_NOMEM);
-		}
-	}
-	return copy;
+	if (copy_headers(copy, message) == RV_OK)
+		return copy;
+	rv_message_unref(copy);
+	return rv__message_failed(RV_E_NOMEM);
 }
 
 /* -- sharing ------------------------------------------------------------------------- */

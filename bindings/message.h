@@ -145,7 +145,7 @@ void rv__message_note_header(struct rv__message_body *body, const struct rv__hea
 bool rv__header_value_fits(enum rv_header_type type, const char *text, size_t length);
 
 /** Copies a header of another message, whose value was judged when it was set. */
-rv_err rv__message_copy_header(rv_message *message, const struct rv__header *header);
+rv_err rv__message_copy_header(rv_message *message, const struct rv_header *header);
 
 /** The content type that a binding filled in, on this message or on its body; NULL: none. */
 const char *rv__message_filled_content_type(const rv_message *message);

@@ -241,14 +241,14 @@ rv_err rv_message_set_header(rv_message *message, const char *name, const char *
 	return store(message->body, name, name_length, &text);
 }
 
-rv_err rv__message_copy_header(rv_message *message, const struct rv__header *header)
+rv_err rv__message_copy_header(rv_message *message, const struct rv_header *header)
 {
 	struct value value = {header->value, header->length, header->type};
 
 	if (header->type == RV_HEADER_BYTES)
 		message->body->binary_headers |= memchr(header->value, 0, header->length) ||
 		    !rv__utf8_valid(header->value, header->length);
-	return store(message->body, header->name, header->name_length, &value);
+	return store(message->body, header->name, strlen(header->name), &value);
 }
 
 const char *rv__message_filled_content_type(const rv_message *message)
@@ -265,6 +265,12 @@ static struct rv_header partition_header(const char *text)
 	return (struct rv_header){RV_HEADER_PARTITION, text, strlen(text), RV_HEADER_INT};
 }
 
+/* The override did its work when the message was sent, and is gone from what arrived. */
+static bool is_past(const rv_message *message)
+{
+	return *message->source && rv__message_placed(message);
+}
+
 bool rv_message_header_find(const rv_message *message, const char *name, struct rv_header *ret)
 {
 	size_t length = name ? strlen(name) : 0;
@@ -277,6 +283,8 @@ bool rv_message_header_find(const rv_message *message, const char *name, struct 
 		*ret = partition_header(filled);
 		return true;
 	}
+	if (is_override(name, length) && is_past(message))
+		return false;
 	row = message->body->header_count > 0 ? find(message->body, name, length) : NULL;
 	if (row)
 		*ret = (struct rv_header){row->name, row->value, row->length, row->type};

@@ -60,6 +60,8 @@ int main(int argc, char **argv)
 	group = tcase_create(kit_type);
 	tcase_set_timeout(group, 120);
 	kit_add_messages(group);
+	kit_add_headers(group);
+	kit_add_partitions(group);
 	kit_add_groups(group);
 	kit_add_delivery(group);
 	kit_add_dead_letters(group);

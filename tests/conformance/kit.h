@@ -123,6 +123,8 @@ bool kit_letters_are_ours(struct kit_service *service, const char *channel, char
 /* -- cases; each file adds its own to the suite -------------------------------------------------------------- */
 
 void kit_add_messages(TCase *group);
+void kit_add_headers(TCase *group);
+void kit_add_partitions(TCase *group);
 void kit_add_groups(TCase *group);
 void kit_add_delivery(TCase *group);
 void kit_add_lifecycle(TCase *group);

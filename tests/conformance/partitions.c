@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which partition a message goes to, when the sender says by what; and groups that a sender asks for. */
+#include "tests/conformance/kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct kit_service consumer, producer;
+static struct kit_recorder recorder;
+static rv_channel *output;
+
+#define PRODUCER "spring.cloud.stream.bindings.output.producer."
+
+static void start(const char *const *more)
+{
+	static const char *const partitioned[] = {
+	    "spring.cloud.stream.bindings.input.consumer.concurrency=3", NULL};
+	const char *destination = kit_destination();
+
+	kit_recorder_init(&recorder);
+	output = kit_producer(&producer, destination, more);
+	kit_consumer(&consumer, destination, "g", &recorder, partitioned);
+}
+
+static void stop(void)
+{
+	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&recorder);
+}
+
+/* A text with the header `name` (NULL: none); the code of the send. */
+static rv_err try_send(const char *text, const char *name, const char *value, struct rv_error *error)
+{
+	rv_message *message = rv_message_create_text(text);
+	rv_err code;
+
+	if (name)
+		ck_assert_int_eq(rv_message_set_header(message, name, value), RV_OK);
+	code = rv_channel_send(output, message, error);
+	rv_message_unref(message);
+	return code;
+}
+
+static void send(const char *text, const char *name, const char *value)
+{
+	struct rv_error error = {0};
+
+	ck_assert_msg(try_send(text, name, value, &error) == RV_OK, "%s", error.text);
+}
+
+/* The partition in which a text arrived, which it does within the deadline; -1: it did not. */
+static int partition_of(const char *text)
+{
+	int partition = -1;
+
+	WAIT_UNTIL(KIT_SOON_MS, kit_has(&recorder, text));
+	pthread_mutex_lock(&recorder.lock);
+	for (size_t i = 0; i < recorder.count; i++)
+		if (strcmp(recorder.records[i].text, text) == 0)
+			partition = recorder.records[i].partition;
+	pthread_mutex_unlock(&recorder.lock);
+	return partition;
+}
+
+struct placed {
+	const char *key;
+	int partition;
+};
+
+static void expect_places(const struct placed *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		send(rows[i].key, NULL, NULL);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_msg(partition_of(rows[i].key) == rows[i].partition, "'%s' is in %d, not in %d",
+		    rows[i].key, partition_of(rows[i].key), rows[i].partition);
+}
+
+/* The numbers stand in Spring Cloud Stream's tests of StreamBridge, and the last were printed by OpenJDK 17. */
+START_TEST(a_key_has_the_partition_that_java_gives_it)
+{
+	static const char *const more[] = {
+	    PRODUCER "partition-count=5", PRODUCER "partition-key-expression=payload", NULL};
+	static const struct placed rows[] = {
+	    {"a", 2}, {"c", 4}, {"d", 0}, {"f", 2}, {"粤B12345", 0}, {"-42", 2}};
+
+	start(more);
+	expect_places(rows, sizeof rows / sizeof *rows);
+	stop();
+}
+END_TEST
+
+/* As org.apache.kafka.common.utils.Utils.murmur2 places them. */
+START_TEST(a_key_has_the_partition_of_kafkas_own_producers_on_wish)
+{
+	static const char *const more[] = {PRODUCER "partition-count=5",
+	    PRODUCER "partition-key-expression=payload",
+	    "rivulet.bindings.output.producer.partition-hash=murmur2", NULL};
+	static const struct placed rows[] = {
+	    {"a", 4}, {"c", 4}, {"d", 3}, {"f", 0}, {"polygenelubricants", 1}, {"粤B12345", 3}};
+
+	start(more);
+	expect_places(rows, sizeof rows / sizeof *rows);
+	stop();
+}
+END_TEST
+
+START_TEST(one_key_stays_in_one_partition)
+{
+	enum { KEYS = 7, MESSAGES = 210 };
+	static const char *const more[] = {
+	    PRODUCER "partition-count=4", PRODUCER "partition-key-expression=headers['plate']", NULL};
+	int partitions[KEYS], used = 0;
+	char text[32], key[32];
+
+	start(more);
+	for (int i = 0; i < MESSAGES; i++) {
+		snprintf(text, sizeof text, "%d:%d", i % KEYS, i);
+		snprintf(key, sizeof key, "粤B%05d", i % KEYS * 7919);
+		send(text, "plate", key);
+	}
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == MESSAGES);
+	for (int i = 0; i < KEYS; i++)
+		partitions[i] = -1;
+	pthread_mutex_lock(&recorder.lock);
+	for (size_t i = 0; i < recorder.count; i++) {
+		int which = recorder.records[i].text[0] - '0', partition = recorder.records[i].partition;
+
+		ck_assert_int_ge(partition, 0);
+		ck_assert_int_lt(partition, 4);
+		if (partitions[which] < 0)
+			used |= 1 << partition;
+		else
+			ck_assert_int_eq(partitions[which], partition);
+		partitions[which] = partition;
+	}
+	pthread_mutex_unlock(&recorder.lock);
+	ck_assert_int_ne(used & (used - 1), 0); /* and not all keys in the same one */
+	stop();
+}
+END_TEST
+
+START_TEST(a_selector_and_members_of_the_payload_choose)
+{
+	static const char *const more[] = {PRODUCER "partition-count=3",
+	    PRODUCER "partition-key-expression=payload.place.level",
+	    PRODUCER "partition-selector-expression=#root + 1", NULL};
+	static const char *const texts[] = {"{\"place\":{\"level\":0}}", "{\"place\":{\"level\":1}}",
+	    "{\"place\":{\"level\":2}}", "{\"place\":{\"level\":-3}}"};
+	static const int places[] = {1, 2, 0, 2};
+
+	start(more);
+	for (int i = 0; i < 4; i++)
+		send(texts[i], NULL, NULL);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(partition_of(texts[i]), places[i]);
+	stop();
+}
+END_TEST
+
+START_TEST(the_choice_travels_in_a_header)
+{
+	static const char *const more[] = {
+	    PRODUCER "partition-count=5", PRODUCER "partition-key-expression=payload", NULL};
+	struct rv_header header;
+
+	start(more);
+	send("c", NULL, NULL);
+	ck_assert_int_eq(partition_of("c"), 4);
+	ck_assert(rv_message_header_find(recorder.kept, RV_HEADER_PARTITION, &header));
+	ck_assert_str_eq(header.value, "4");
+	if (kit_caps & RV_CAP_BINARY_HEADERS)
+		ck_assert_int_eq(header.type, RV_HEADER_INT);
+	stop();
+}
+END_TEST
+
+START_TEST(an_override_names_the_partition)
+{
+	static const char *const more[] = {
+	    PRODUCER "partition-count=5", PRODUCER "partition-key-expression=payload", NULL};
+	struct rv_error error = {0};
+
+	start(more);
+	send("c", "scst_partitionOverride", "1");
+	ck_assert_int_eq(partition_of("c"), 1);
+	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_PARTITION), "1");
+	ck_assert_ptr_null(rv_message_header(recorder.kept, "scst_partitionOverride"));
+	ck_assert_int_eq(try_send("d", "scst_partitionOverride", "5000", &error), RV_E_INVALID);
+	ck_assert_ptr_nonnull(strstr(error.text, "scst_partitionOverride"));
+	stop();
+}
+END_TEST
+
+START_TEST(a_message_without_its_key_is_refused)
+{
+	static const char *const more[] = {
+	    PRODUCER "partition-count=2", PRODUCER "partition-key-expression=headers['plate']", NULL};
+	struct rv_error error = {0};
+
+	start(more);
+	ck_assert_int_eq(try_send("lost", NULL, NULL, &error), RV_E_INVALID);
+	ck_assert_ptr_nonnull(strstr(error.text, "partition-key-expression"));
+	ck_assert(!error.retriable);
+	send("kept", "plate", "粤B12345");
+	ck_assert_int_ge(partition_of("kept"), 0);
+	ck_assert(!kit_has(&recorder, "lost"));
+	stop();
+}
+END_TEST
+
+/* Spring's testOneRequiredGroup and testTwoRequiredGroups: the groups come after the message. */
+START_TEST(required_groups_miss_nothing)
+{
+	const char *destination = kit_destination();
+	struct kit_service first, second;
+	struct kit_recorder at_first, at_second;
+	char groups[256];
+	const char *const more[] = {groups, NULL};
+
+	snprintf(groups, sizeof groups, PRODUCER "required-groups=%s,%s", kit_group("g1", destination),
+	    kit_group("g2", destination));
+	kit_recorder_init(&at_first);
+	kit_recorder_init(&at_second);
+	output = kit_producer(&producer, destination, more);
+	kit_send(output, "early", 0, 3);
+	kit_consumer(&first, destination, "g1", &at_first, NULL);
+	kit_consumer(&second, destination, "g2", &at_second, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&at_first) == 3 && kit_distinct(&at_second) == 3);
+	ck_assert(kit_has(&at_first, "early0") && kit_has(&at_second, "early2"));
+	ck_assert_int_eq(kit_service_stop(&first), 0);
+	ck_assert_int_eq(kit_service_stop(&second), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&at_first);
+	kit_recorder_finish(&at_second);
+}
+END_TEST
+
+void kit_add_partitions(TCase *group)
+{
+	KIT_ADD(group, RV_CAP_PARTITIONS, a_key_has_the_partition_that_java_gives_it);
+	KIT_ADD(group, RV_CAP_PARTITIONS, a_key_has_the_partition_of_kafkas_own_producers_on_wish);
+	KIT_ADD(group, RV_CAP_PARTITIONS, one_key_stays_in_one_partition);
+	KIT_ADD(group, RV_CAP_PARTITIONS, a_selector_and_members_of_the_payload_choose);
+	KIT_ADD(group, RV_CAP_PARTITIONS | RV_CAP_HEADERS, the_choice_travels_in_a_header);
+	KIT_ADD(group, RV_CAP_PARTITIONS, an_override_names_the_partition);
+	KIT_ADD(group, RV_CAP_PARTITIONS, a_message_without_its_key_is_refused);
+	KIT_ADD(group, RV_CAP_GROUP_RESUME, required_groups_miss_nothing);
+}
