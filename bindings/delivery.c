@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "bindings/app.h"
+#include "bindings/embedded.h"
 #include "bindings/message.h"
 #include "bindings/slots.h"
 
@@ -216,7 +217,7 @@ static enum rv__outcome conclude(struct rv__input *input, struct rv__slot *slot,
 		return RV__AGAIN;
 	}
 	if (*ret_code != RV_OK && *ret_code != RV_E_STALE) {
-		item->pending = (int32_t)verdict + 1;
+		item->pending = (int16_t)(verdict + 1);
 		*ret_delay_ms = SETTLE_AGAIN_MS;
 		*ret_code = RV_OK;
 		return RV__AGAIN;
@@ -311,7 +312,7 @@ static enum rv__outcome bury_running(struct rv__input *input, struct rv__slot *s
 	rv_delivery *delivery = list_taken(input, slot, item);
 
 	if (!delivery) {
-		item->pending = (int32_t)verdict + 1;
+		item->pending = (int16_t)(verdict + 1);
 		*ret_delay_ms = SETTLE_AGAIN_MS;
 		return RV__AGAIN;
 	}
@@ -352,6 +353,16 @@ static rv_verdict judge(
 	return RV_RETRY;
 }
 
+/* Takes embedded headers out of the payload; what has none is a payload like any other. */
+static void unwrap(struct rv__input *input, const struct rv__slot *slot, struct rv__item *item)
+{
+	if (rv__embedded_decode(&item->message) == RV_E_NOMEM)
+		log_settled(
+		    input, slot, item, RV_LOG_WARN, "no memory to take the headers out of the payload", NULL);
+	rv__message_default_content_type(item->message, input->content_type);
+	item->unwrapped = true;
+}
+
 /* One more attempt: what the listeners say. `*ret_taken`: one of them took it. */
 static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
     const struct rv__listener *poller, rv_delivery **ret_taken)
@@ -381,6 +392,8 @@ enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot
 	rv_verdict verdict;
 	rv_err code;
 
+	if (input->embedded && !item->unwrapped)
+		unwrap(input, slot, item);
 	if (item->pending) {
 		verdict = (rv_verdict)(item->pending - 1);
 	} else if (is_over_delivered(slot, item)) {

@@ -93,7 +93,8 @@ struct rv__input *rv__input_create(
 	input->channel = strdup(binding->channel);
 	input->binder = strdup(binding->binder->name);
 	input->group = binding->group ? strdup(binding->group) : NULL;
-	input->letter_headers = true;
+	input->letter_headers = binding->consumer.header_mode != RV__HEADERS_NONE;
+	input->embedded = binding->consumer.header_mode == RV__HEADERS_EMBEDDED;
 	input->polled = binding->polled;
 	if (!input->channel || !input->binder || (binding->group && !input->group) ||
 	    !copy_listeners(input, listeners, listener_count) || !make_sources(input, binding->destination)) {
@@ -298,7 +299,8 @@ static bool take_delivery(
 			rv__binding_wake(input->binding);
 		}
 	}
-	rv__message_default_content_type(item.message, input->content_type);
+	if (!input->embedded) /* else once its own was looked for, in the payload */
+		rv__message_default_content_type(item.message, input->content_type);
 	slot->unsettled++;
 	slot->unsettled_bytes += item.bytes;
 	input->queued++;

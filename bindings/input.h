@@ -54,7 +54,8 @@ struct rv__item {
 	int32_t attempts;   /* in-place attempts of this delivery so far */
 	int32_t lease_ms;   /* 0: none */
 	int32_t deliveries; /* earlier ones, as the broker counted them */
-	int32_t pending;    /* the verdict + 1 whose settlement failed and is tried again; 0: none */
+	int16_t pending;    /* the verdict + 1 whose settlement failed and is tried again; 0: none */
+	bool unwrapped;     /* embedded headers were looked for */
 };
 
 enum rv__slot_place { RV__SLOT_IDLE, RV__SLOT_READY, RV__SLOT_RUNNING, RV__SLOT_PARKED };
@@ -120,6 +121,7 @@ struct rv__input {
 	const char *group;        /* NULL: anonymous */
 	const char *content_type; /* interned */
 	bool polled;              /* no workers, but callers of rv__input_poll() */
+	bool embedded;            /* headers come inside the payload */
 	bool letter_headers;      /* dead letters say where they come from, and why */
 	int32_t max_attempts;
 	int64_t back_off_initial_ms, back_off_max_ms;

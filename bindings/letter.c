@@ -7,6 +7,7 @@
 #include "bindings/letters.h"
 
 #include "base/utf8.h"
+#include "bindings/embedded.h"
 #include "bindings/message.h"
 
 #include <inttypes.h>
@@ -140,13 +141,29 @@ static void unref(void *owner)
 	rv_message_unref(owner);
 }
 
+/* With all headers inside the payload, as the original had them. Takes the letter's reference; NULL: no memory. */
+static rv_message *embed(rv_message *letter)
+{
+	const char *names[RV__RECEIVED_HEADERS_MAX];
+	struct rv_strings all = {names, 0};
+	struct rv_header header;
+	rv_message *wire;
+
+	while (all.count < RV__RECEIVED_HEADERS_MAX && rv_message_header_entry(letter, all.count, &header))
+		names[all.count++] = header.name;
+	wire = rv__embedded_encode(letter, &all, NULL);
+	rv_message_unref(letter);
+	return rv_message_error(wire, NULL) == RV_OK ? wire : NULL;
+}
+
 rv_message *rv__letter_make(const struct rv__letter_facts *facts)
 {
-	struct draft draft = {
-	    .facts = facts, .binary = (facts->input->ops->caps & RV_CAP_BINARY_HEADERS) != 0};
+	struct draft draft = {.facts = facts,
+	    .binary = (facts->input->ops->caps & RV_CAP_BINARY_HEADERS) && !facts->input->embedded};
 	const rv_message *message = facts->item->message;
 	char said[SAID_SIZE];
 	char traced[TRACE_SIZE];
+	rv_message *made;
 	struct rv_received letter = {
 	    .headers = draft.headers,
 	    .id = span_of(rv_message_id(message)),
@@ -170,5 +187,6 @@ rv_message *rv__letter_make(const struct rv__letter_facts *facts)
 	letter.header_count = draft.count;
 	letter.payload = rv_message_payload(message, &letter.length);
 	letter.owner = rv_message_ref(message);
-	return rv_message_create_received(&letter);
+	made = rv_message_create_received(&letter);
+	return made && facts->input->embedded ? embed(made) : made;
 }

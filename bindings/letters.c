@@ -169,6 +169,7 @@ static void move(rv_delivery *delivery)
 		return;
 	}
 	outbound.message = delivery->letter;
+	outbound.bare = input->embedded;
 	outbound.partition = choose_partition(letters, delivery->line.item.message);
 	accepted = input->ops->send(letters->producer, &outbound, 1) == 1;
 	rv__input_leave(input);

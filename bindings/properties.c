@@ -120,6 +120,15 @@ static const struct rv_prop_desc consumer_rows[] = {
             "its part by instance-index and instance-count; binders whose groups share partitions by "
             "themselves do that either way.",
         AT(rv__consumer_settings, partitioned)},
+    {.name = "header-mode",
+        .type = RV_PROP_ENUM,
+        .def = "headers",
+        .choices = header_modes,
+        .doc =
+            "How headers come: natively, or inside the payload (embeddedHeaders: what has no such block is a "
+            "payload like any other). With none, too, native ones are read, but dead letters carry no "
+            "x-original-* and x-exception-*.",
+        AT(rv__consumer_settings, header_mode)},
     {.name = "default-retryable",
         .type = RV_PROP_BOOL,
         .def = "true",
@@ -127,8 +136,6 @@ static const struct rv_prop_desc consumer_rows[] = {
         AT(rv__consumer_settings, default_retryable)},
     CONSUMER("instance-index-list", RV_PROP_LIST, NULL, RV_PROP_REFUSED, "start one instance for each index",
         "Partitions of this instance."),
-    CONSUMER("header-mode", RV_PROP_ENUM, "headers", RV_PROP_REFUSED, "leave it out: headers travel natively",
-        "How headers travel."),
     CONSUMER("retryable-exceptions", RV_PROP_MAP, NULL, RV_PROP_JAVA_ONLY,
         "return RV_RETRY or RV_REJECT from the listener",
         "Java exception classes that are tried again or not."),

@@ -32,12 +32,15 @@ struct rv__binding_settings {
 	const char *binder;
 };
 
+enum rv__header_mode { RV__HEADERS_NATIVE, RV__HEADERS_NONE, RV__HEADERS_EMBEDDED };
+
 /* spring.cloud.stream.bindings.<name>.consumer */
 struct rv__consumer_settings {
 	union rv__unused_value unused;
 	bool auto_startup;
 	int64_t concurrency;
 	bool partitioned;
+	int64_t header_mode; /* enum rv__header_mode */
 	bool default_retryable;
 	int64_t instance_count;
 	int64_t instance_index;
@@ -48,8 +51,6 @@ struct rv__consumer_settings {
 };
 
 /* The words of header-mode, in this order. */
-enum rv__header_mode { RV__HEADERS_NATIVE, RV__HEADERS_NONE, RV__HEADERS_EMBEDDED };
-
 /* spring.cloud.stream.bindings.<name>.producer */
 struct rv__producer_settings {
 	union rv__unused_value unused;

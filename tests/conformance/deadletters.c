@@ -170,6 +170,28 @@ START_TEST(a_tombstone_stays_one_among_the_dead_letters)
 }
 END_TEST
 
+START_TEST(dead_letters_of_embedded_headers_embed_theirs)
+{
+	static const char *const embedded[] = {
+	    CONSUMER "max-attempts=1", CONSUMER "header-mode=embeddedHeaders", NULL};
+
+	start(embedded);
+	if (ours) {
+		ck_assert_int_eq(kit_service_stop(&reader), 0);
+		kit_consumer(&reader, place, "readers", &letters, embedded);
+	}
+	recorder.failure = RV_REJECT;
+	atomic_store(&recorder.fail_first, 1);
+	kit_send(output, "m", 0, 1);
+	wait_for_letters(1);
+	if (ours) {
+		ck_assert_str_eq(rv_message_text(letters.kept), "m0");
+		ck_assert_str_eq(rv_message_header(letters.kept, "x-exception-fqcn"), "rivulet.Reject");
+	}
+	stop();
+}
+END_TEST
+
 START_TEST(attempts_come_before_the_dead_letter)
 {
 	start(quick_retry);
@@ -285,6 +307,7 @@ void kit_add_dead_letters(TCase *group)
 	KIT_ADD(group, RV_CAP_DEAD_LETTER, a_dead_letter_says_where_it_was_and_why_it_failed);
 	KIT_ADD(group, RV_CAP_DEAD_LETTER | RV_CAP_BINARY_HEADERS, typed_headers_survive_the_move);
 	KIT_ADD(group, RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE, a_tombstone_stays_one_among_the_dead_letters);
+	KIT_ADD(group, RV_CAP_DEAD_LETTER, dead_letters_of_embedded_headers_embed_theirs);
 	KIT_ADD(group, RV_CAP_DEAD_LETTER, attempts_come_before_the_dead_letter);
 	KIT_ADD(group, RV_CAP_DEAD_LETTER, the_messages_behind_a_dead_letter_arrive);
 	KIT_ADD(group, RV_CAP_DEAD_LETTER, many_dead_letters_all_arrive);

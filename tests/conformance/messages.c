@@ -104,6 +104,46 @@ START_TEST(the_content_type_of_the_output_fills_a_missing_header)
 }
 END_TEST
 
+START_TEST(headers_inside_the_payload_arrive_as_headers)
+{
+	static const char *const out[] = {
+	    "spring.cloud.stream.bindings.output.producer.header-mode=embeddedHeaders", NULL};
+	static const char *const in[] = {
+	    "spring.cloud.stream.bindings.input.consumer.header-mode=embeddedHeaders", NULL};
+	rv_message *message = rv_message_create_text("粤B12345");
+
+	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
+	start(in, out);
+	send(message);
+	ck_assert_str_eq(rv_message_text(recorder.kept), "粤B12345");
+	ck_assert_str_eq(rv_message_header(recorder.kept, "correlationId"), "c-17");
+	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "text/plain");
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
+START_TEST(a_payload_without_headers_inside_stays_as_it_is)
+{
+	static const char *const out[] = {
+	    "spring.cloud.stream.bindings.output.producer.header-mode=none", NULL};
+	static const char *const in[] = {
+	    "spring.cloud.stream.bindings.input.consumer.header-mode=embeddedHeaders", NULL};
+	static const char bytes[] = "\xff\x07 this is no block";
+	rv_message *message = rv_message_create(bytes, sizeof bytes);
+	const void *payload;
+	size_t length;
+
+	start(in, out);
+	send(message);
+	payload = rv_message_payload(recorder.kept, &length);
+	ck_assert_uint_eq(length, sizeof bytes);
+	ck_assert_mem_eq(payload, bytes, sizeof bytes);
+	rv_message_unref(message);
+	stop();
+}
+END_TEST
+
 START_TEST(a_large_message_arrives_whole)
 {
 	enum { LENGTH = 1000000 }; /* below what brokers take unless they are told */
@@ -160,6 +200,8 @@ void kit_add_messages(TCase *group)
 	KIT_ADD(group, RV_CAP_HEADERS, headers_arrive_as_they_were_sent);
 	KIT_ADD(group, 0, a_message_keeps_its_id_and_knows_its_delivery);
 	KIT_ADD(group, RV_CAP_HEADERS, the_content_type_of_the_output_fills_a_missing_header);
+	KIT_ADD(group, 0, headers_inside_the_payload_arrive_as_headers);
+	KIT_ADD(group, 0, a_payload_without_headers_inside_stays_as_it_is);
 	KIT_ADD(group, 0, a_large_message_arrives_whole);
 	KIT_ADD(group, 0, the_same_message_may_be_sent_again);
 	KIT_ADD(group, 0, a_message_that_could_not_be_made_is_refused);
