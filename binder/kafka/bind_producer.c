@@ -79,6 +79,7 @@ static void put_settings(struct rv__kafka_config *config, const struct rv__kafka
     int64_t message_timeout_ms)
 {
 	int64_t compression = settings->compression ? settings->compression : settings->compression_old;
+	int64_t linger_ms;
 
 	if (settings->buffer_size > 0)
 		put_number(config, "batch.size", settings->buffer_size);
@@ -89,7 +90,10 @@ static void put_settings(struct rv__kafka_config *config, const struct rv__kafka
 		    config, "linger.ms", "1", RV__KAFKA_BUILT_IN); /* a sender waits for it */
 	if (compression > 0)
 		put_unset(config, "compression.type", rv__kafka_compressions[compression]);
-	put_number(config, "delivery.timeout.ms", message_timeout_ms);
+	/* librdkafka wants time behind what lingers. */
+	linger_ms = rv__kafka_config_number(config, "linger.ms", 0);
+	put_number(config, "delivery.timeout.ms",
+	    message_timeout_ms > 2 * linger_ms ? message_timeout_ms : 2 * linger_ms);
 	if (!rv__kafka_config_get(config, "max.request.size"))
 		rv__kafka_config_put(config, "max.request.size", "1048576", RV__KAFKA_BUILT_IN);
 }

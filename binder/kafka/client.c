@@ -122,7 +122,7 @@ static void serve_error(struct rv__kafka_client *client, rd_kafka_event_t *event
 {
 	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
 
-	if (code == RD_KAFKA_RESP_ERR__FATAL)
+	if (rd_kafka_event_error_is_fatal(event) || code == RD_KAFKA_RESP_ERR__FATAL)
 		rv__kafka_renewal_begin(client);
 	else
 		rv__kafka_watch_heard(client->kafka->watch, code, rd_kafka_event_error_string(event));
@@ -316,8 +316,11 @@ static char *identity_of(rd_kafka_conf_t *conf)
 		    : topic_conf               ? rd_kafka_topic_conf_dump(topic_conf, &count)
 		                               : NULL;
 
-		for (size_t i = 0; words && i < count; i++)
-			ok = ok && append(&text, &length, words[i] ? words[i] : "");
+		for (size_t i = 0; words && i + 1 < count; i += 2)
+			/* Addresses differ without a difference in meaning. */
+			if (strncmp(words[i + 1], "0x", 2) != 0)
+				ok = ok && append(&text, &length, words[i]) &&
+				    append(&text, &length, words[i + 1]);
 		if (words)
 			rd_kafka_conf_dump_free(words, count);
 	}

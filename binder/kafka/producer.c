@@ -37,6 +37,7 @@ static rd_kafka_resp_err_t produce(struct rv__kafka_producer *producer, const st
 	rd_kafka_resp_err_t code;
 	const void *payload;
 	size_t length;
+	int flags;
 
 	if (!rkt)
 		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
@@ -45,9 +46,9 @@ static rd_kafka_resp_err_t produce(struct rv__kafka_producer *producer, const st
 		payload = NULL;
 	/* Before the call: the report may come before it returns. */
 	place->message = length > COPIED_MAX ? rv_message_ref(outbound->message) : NULL;
+	flags = place->message ? 0 : RD_KAFKA_MSG_F_COPY;
 	code = rd_kafka_producev(producer->client->rk, RD_KAFKA_V_RKT(rkt),
-	    RD_KAFKA_V_PARTITION(partition_of(outbound, outgoing)),
-	    RD_KAFKA_V_MSGFLAGS(place->message ? 0 : RD_KAFKA_MSG_F_COPY),
+	    RD_KAFKA_V_PARTITION(partition_of(outbound, outgoing)), RD_KAFKA_V_MSGFLAGS(flags),
 	    RD_KAFKA_V_VALUE((void *)payload, length), RD_KAFKA_V_KEY(key->bytes, key->length),
 	    RD_KAFKA_V_TIMESTAMP(outgoing->timestamp_ms), RD_KAFKA_V_HEADERS(outgoing->headers),
 	    RD_KAFKA_V_OPAQUE(place), RD_KAFKA_V_END);

@@ -179,12 +179,12 @@ static void send_again(
 	rd_kafka_topic_t *rkt = rd_kafka_topic_new(client->rk, rd_kafka_topic_name(record->rkt), NULL);
 	rd_kafka_headers_t *headers = NULL;
 	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+	int flags = place->message ? 0 : RD_KAFKA_MSG_F_COPY;
 
 	(void)rd_kafka_message_detach_headers((rd_kafka_message_t *)record, &headers);
 	if (rkt)
 		code = rd_kafka_producev(client->rk, RD_KAFKA_V_RKT(rkt),
-		    RD_KAFKA_V_PARTITION(record->partition),
-		    RD_KAFKA_V_MSGFLAGS(place->message ? 0 : RD_KAFKA_MSG_F_COPY),
+		    RD_KAFKA_V_PARTITION(record->partition), RD_KAFKA_V_MSGFLAGS(flags),
 		    RD_KAFKA_V_VALUE(record->payload, record->len),
 		    RD_KAFKA_V_KEY(record->key, record->key_len),
 		    RD_KAFKA_V_TIMESTAMP(rd_kafka_message_timestamp(record, NULL)),
