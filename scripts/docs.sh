@@ -14,8 +14,22 @@ trap 'rm -rf "$fresh"' EXIT
 python3 scripts/errors.py >"$fresh/errors.md"
 build/cli/rivulet config reference >"$fresh/properties.md"
 
+# What binders claim can only be told where all of them are built.
+pages="errors.md properties.md"
+missing=
+for type in kafka redis; do
+	[ -e "build/binder/$type/rivulet-binder-$type.so" ] || missing="$missing $type"
+done
+if [ -n "$missing" ]; then
+	say "docs/binders.md stays as it is: not built:$missing"
+else
+	build/tests/conformance/rivulet-conformance --capabilities memory rocketmq kafka redis \
+		"--rivulet.binder.path=build/binder/kafka,build/binder/redis" >"$fresh/binders.md"
+	pages="$pages binders.md"
+fi
+
 status=0
-for page in errors.md properties.md; do
+for page in $pages; do
 	if [ $check = no ]; then
 		cp "$fresh/$page" "docs/$page"
 	elif ! diff -u "docs/$page" "$fresh/$page"; then

@@ -2,31 +2,74 @@
 /*
  * Every binder does the same:
  *
- *     rivulet-conformance TYPE [--key=value …]
+ *     rivulet-conformance [--case=PATTERN] TYPE [--key=value …]   runs the suite, as TAP
+ *     rivulet-conformance --list                                  names the cases
+ *     rivulet-conformance --capabilities TYPE… [--key=value …]    writes what the binders claim, as Markdown
  *
- * The properties go to every service of every case: where the broker is, and the like. Cases that
- * a binder cannot do, by its capabilities, are left out, and the output says so.
+ * The properties go to every service of every case: where the broker is, where the binder's module lies
+ * (rivulet.binder.path), and the like. Cases that a binder cannot do, by its capabilities, are skipped.
  */
-#include "tests/conformance/kit.h"
+#include "tests/conformance/suite.h"
 
 #include "binder/registry.h"
-#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Directories of modules from --rivulet.binder.path=a,b; they live as long as the program. */
-static struct rv_strings binder_path(int argc, char **argv)
+enum { TYPES_MAX = 16 };
+
+const char *kit_type;
+const struct rv_binder_ops *kit_ops;
+uint32_t kit_caps;
+char **kit_arguments;
+int kit_argument_count;
+
+static struct command {
+	bool lists, tells;
+	const char *pattern;
+	const char *types[TYPES_MAX];
+	size_t type_count;
+} command;
+
+/* The value of --name=VALUE, or NULL. */
+static char *value_of(char *argument, const char *name)
 {
-	static const char option[] = "--rivulet.binder.path=";
-	static const char *items[16];
+	size_t length = strlen(name);
+
+	return strncmp(argument, name, length) == 0 && argument[length] == '=' ? argument + length + 1 : NULL;
+}
+
+/* Our own options go; properties stay, in argv's place. */
+static bool read_arguments(int argc, char **argv)
+{
+	kit_arguments = argv + 1;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--list") == 0)
+			command.lists = true;
+		else if (strcmp(argv[i], "--capabilities") == 0)
+			command.tells = true;
+		else if (value_of(argv[i], "--case"))
+			command.pattern = value_of(argv[i], "--case");
+		else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '='))
+			kit_arguments[kit_argument_count++] = argv[i];
+		else if (argv[i][0] != '-' && command.type_count < TYPES_MAX)
+			command.types[command.type_count++] = argv[i];
+		else
+			return false;
+	}
+	return command.lists || (command.tells && command.type_count > 0) || command.type_count == 1;
+}
+
+/* Directories of modules from --rivulet.binder.path=a,b; they live as long as the program. */
+static struct rv_strings binder_path(void)
+{
+	static const char *items[TYPES_MAX];
 	struct rv_strings path = {.items = items};
 
-	for (int i = 2; i < argc; i++) {
-		char *rest = strncmp(argv[i], option, sizeof option - 1) == 0
-		    ? strdup(argv[i] + sizeof option - 1)
-		    : NULL;
+	for (int i = 0; i < kit_argument_count; i++) {
+		const char *value = value_of(kit_arguments[i], "--rivulet.binder.path");
+		char *rest = value ? strdup(value) : NULL;
 
 		while (rest && path.count < sizeof items / sizeof *items)
 			items[path.count++] = strsep(&rest, ",");
@@ -34,41 +77,53 @@ static struct rv_strings binder_path(int argc, char **argv)
 	return path;
 }
 
+static const struct rv_binder_ops *find(const char *type)
+{
+	struct rv_strings path = binder_path();
+	struct rv_error error;
+	const struct rv_binder_ops *ops = rv__binder_find(type, &path, &error);
+
+	if (!ops)
+		fprintf(stderr, "rivulet-conformance: %s\n", error.text);
+	return ops;
+}
+
+static int tell_capabilities(void)
+{
+	const struct rv_binder_ops *binders[TYPES_MAX];
+
+	for (size_t i = 0; i < command.type_count; i++)
+		if (!(binders[i] = find(command.types[i])))
+			return 2;
+	kit_print_capabilities(binders, command.type_count);
+	return 0;
+}
+
+static int list_cases(void)
+{
+	for (size_t i = 0; i < kit_case_count; i++)
+		printf("%s\n", kit_cases[i].name);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	struct rv_strings path = binder_path(argc, argv);
-	const struct rv_binder_ops *ops;
-	struct rv_error error;
-	Suite *suite;
-	TCase *group;
-
-	if (argc < 2 || argv[1][0] == '-') {
-		fprintf(stderr, "usage: rivulet-conformance TYPE [--key=value ...]\n");
+	if (!read_arguments(argc, argv)) {
+		fprintf(stderr,
+		    "usage: rivulet-conformance [--case=PATTERN] TYPE [--key=value ...]\n"
+		    "       rivulet-conformance --list\n"
+		    "       rivulet-conformance --capabilities TYPE... [--key=value ...]\n");
 		return 2;
 	}
-	kit_type = argv[1];
-	kit_arguments = argv + 2;
-	kit_argument_count = argc - 2;
-	ops = rv__binder_find(kit_type, &path, &error);
-	if (!ops) {
-		fprintf(stderr, "rivulet-conformance: %s\n", error.text);
+	kit_collect();
+	if (command.lists)
+		return list_cases();
+	if (command.tells)
+		return tell_capabilities();
+	kit_type = command.types[0];
+	kit_ops = find(kit_type);
+	if (!kit_ops)
 		return 2;
-	}
-	kit_ops = ops;
-	kit_caps = ops->caps;
-	suite = suite_create(kit_type);
-	group = tcase_create(kit_type);
-	tcase_set_timeout(group, 120);
-	kit_add_messages(group);
-	kit_add_headers(group);
-	kit_add_partitions(group);
-	kit_add_groups(group);
-	kit_add_delivery(group);
-	kit_add_dead_letters(group);
-	kit_add_errors(group);
-	kit_add_late(group);
-	kit_add_lifecycle(group);
-	kit_add_polled(group);
-	suite_add_tcase(suite, group);
-	return unit_run_suite(suite);
+	kit_caps = kit_ops->caps;
+	return kit_run(command.pattern);
 }

@@ -301,17 +301,17 @@ START_TEST(each_group_has_dead_letters_of_its_own)
 }
 END_TEST
 
-void kit_add_dead_letters(TCase *group)
+void kit_add_dead_letters(void)
 {
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, a_dead_letter_is_the_whole_message);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, a_dead_letter_says_where_it_was_and_why_it_failed);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER | RV_CAP_BINARY_HEADERS, typed_headers_survive_the_move);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE, a_tombstone_stays_one_among_the_dead_letters);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, dead_letters_of_embedded_headers_embed_theirs);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, attempts_come_before_the_dead_letter);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, the_messages_behind_a_dead_letter_arrive);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, many_dead_letters_all_arrive);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, a_deferred_delivery_becomes_a_dead_letter);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER | RV_CAP_GROUP_RESUME, a_stop_among_dead_letters_loses_none);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, each_group_has_dead_letters_of_its_own);
+	KIT_ADD(RV_CAP_DEAD_LETTER, a_dead_letter_is_the_whole_message);
+	KIT_ADD(RV_CAP_DEAD_LETTER, a_dead_letter_says_where_it_was_and_why_it_failed);
+	KIT_ADD(RV_CAP_DEAD_LETTER | RV_CAP_BINARY_HEADERS, typed_headers_survive_the_move);
+	KIT_ADD(RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE, a_tombstone_stays_one_among_the_dead_letters);
+	KIT_ADD(RV_CAP_DEAD_LETTER, dead_letters_of_embedded_headers_embed_theirs);
+	KIT_ADD(RV_CAP_DEAD_LETTER, attempts_come_before_the_dead_letter);
+	KIT_ADD(RV_CAP_DEAD_LETTER, the_messages_behind_a_dead_letter_arrive);
+	KIT_ADD(RV_CAP_DEAD_LETTER, many_dead_letters_all_arrive);
+	KIT_ADD(RV_CAP_DEAD_LETTER, a_deferred_delivery_becomes_a_dead_letter);
+	KIT_ADD(RV_CAP_DEAD_LETTER | RV_CAP_GROUP_RESUME, a_stop_among_dead_letters_loses_none);
+	KIT_ADD(RV_CAP_DEAD_LETTER, each_group_has_dead_letters_of_its_own);
 }

@@ -215,17 +215,16 @@ START_TEST(a_settlement_after_the_stop_is_stale)
 }
 END_TEST
 
-void kit_add_delivery(TCase *group)
+void kit_add_delivery(void)
 {
-	KIT_ADD(
-	    group, RV_CAP_PARTITIONS | RV_CAP_KEY_ORDER, order_within_a_partition_holds_at_any_concurrency);
-	KIT_ADD(group, 0, listener_calls_are_bounded_by_concurrency);
-	KIT_ADD(group, 0, a_retried_delivery_is_tried_in_place_with_its_number);
-	KIT_ADD(group, 0, what_follows_the_last_attempt_is_one_settlement);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, a_rejected_message_becomes_a_dead_letter_at_once);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, what_was_not_settled_comes_again_to_the_next_owner);
-	KIT_ADD(group, 0, a_slow_listener_stops_the_fetching);
-	KIT_ADD(group, 0, a_deferred_delivery_is_settled_from_another_thread);
-	KIT_ADD(group, 0, a_deferred_delivery_may_ask_for_another_attempt);
-	KIT_ADD(group, 0, a_settlement_after_the_stop_is_stale);
+	KIT_ADD(RV_CAP_PARTITIONS | RV_CAP_KEY_ORDER, order_within_a_partition_holds_at_any_concurrency);
+	KIT_ADD(0, listener_calls_are_bounded_by_concurrency);
+	KIT_ADD(0, a_retried_delivery_is_tried_in_place_with_its_number);
+	KIT_ADD(0, what_follows_the_last_attempt_is_one_settlement);
+	KIT_ADD(RV_CAP_DEAD_LETTER, a_rejected_message_becomes_a_dead_letter_at_once);
+	KIT_ADD(RV_CAP_GROUP_RESUME, what_was_not_settled_comes_again_to_the_next_owner);
+	KIT_ADD(0, a_slow_listener_stops_the_fetching);
+	KIT_ADD(0, a_deferred_delivery_is_settled_from_another_thread);
+	KIT_ADD(0, a_deferred_delivery_may_ask_for_another_attempt);
+	KIT_ADD(0, a_settlement_after_the_stop_is_stale);
 }

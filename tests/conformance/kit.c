@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *kit_type;
-uint32_t kit_caps;
-const struct rv_binder_ops *kit_ops;
-char **kit_arguments;
-int kit_argument_count;
-
 const char *kit_destination(void)
 {
 	static char names[16][64];
@@ -359,12 +353,4 @@ bool kit_letters_are_ours(struct kit_service *service, const char *channel, char
 
 	snprintf(destination, size, "%s", glance.dead_letters);
 	return glance.core_dead_letters && *glance.dead_letters;
-}
-
-void kit_add(TCase *group, uint32_t needs, const TTest *test, const char *name)
-{
-	if ((kit_caps & needs) == needs)
-		tcase_add_test(group, test);
-	else
-		fprintf(stderr, "# left out, the %s binder cannot do it: %s\n", kit_type, name);
 }

@@ -122,19 +122,19 @@ bool kit_letters_are_ours(struct kit_service *service, const char *channel, char
 
 /* -- cases; each file adds its own to the suite -------------------------------------------------------------- */
 
-void kit_add_messages(TCase *group);
-void kit_add_headers(TCase *group);
-void kit_add_partitions(TCase *group);
-void kit_add_groups(TCase *group);
-void kit_add_delivery(TCase *group);
-void kit_add_lifecycle(TCase *group);
-void kit_add_dead_letters(TCase *group);
-void kit_add_errors(TCase *group);
-void kit_add_late(TCase *group);
-void kit_add_polled(TCase *group);
+void kit_add_messages(void);
+void kit_add_headers(void);
+void kit_add_partitions(void);
+void kit_add_groups(void);
+void kit_add_delivery(void);
+void kit_add_lifecycle(void);
+void kit_add_dead_letters(void);
+void kit_add_errors(void);
+void kit_add_late(void);
+void kit_add_polled(void);
 
-/** Adds the case if the binder has all these capabilities, else says what is left out. */
-void kit_add(TCase *group, uint32_t needs, const TTest *test, const char *name);
-#define KIT_ADD(group, needs, name) kit_add(group, needs, name, #name)
+/** Adds a case that needs all these capabilities (RV_CAP_*). */
+void kit_add(uint32_t needs, const TTest *test, const char *name);
+#define KIT_ADD(needs, name) kit_add(needs, name, #name)
 
 #endif

@@ -175,13 +175,13 @@ START_TEST(two_required_groups_both_miss_nothing)
 }
 END_TEST
 
-void kit_add_late(TCase *group)
+void kit_add_late(void)
 {
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_late_group_gets_what_was_sent_before_and_what_comes);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_group_that_returns_gets_only_what_is_new);
-	KIT_ADD(group, 0, a_producer_that_returns_goes_on);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, an_owner_that_comes_and_goes_under_traffic_misses_nothing);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, the_second_binding_of_a_service_may_start_later);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, bindings_of_one_service_stop_and_start_apart);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, two_required_groups_both_miss_nothing);
+	KIT_ADD(RV_CAP_GROUP_RESUME, a_late_group_gets_what_was_sent_before_and_what_comes);
+	KIT_ADD(RV_CAP_GROUP_RESUME, a_group_that_returns_gets_only_what_is_new);
+	KIT_ADD(0, a_producer_that_returns_goes_on);
+	KIT_ADD(RV_CAP_GROUP_RESUME, an_owner_that_comes_and_goes_under_traffic_misses_nothing);
+	KIT_ADD(RV_CAP_GROUP_RESUME, the_second_binding_of_a_service_may_start_later);
+	KIT_ADD(RV_CAP_GROUP_RESUME, bindings_of_one_service_stop_and_start_apart);
+	KIT_ADD(RV_CAP_GROUP_RESUME, two_required_groups_both_miss_nothing);
 }

@@ -252,15 +252,15 @@ START_TEST(a_listener_may_send)
 }
 END_TEST
 
-void kit_add_lifecycle(TCase *group)
+void kit_add_lifecycle(void)
 {
-	KIT_ADD(group, 0, a_paused_input_gets_nothing_until_it_is_resumed);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_stopped_input_gets_nothing_until_it_is_started);
-	KIT_ADD(group, 0, a_stopped_output_refuses_until_it_is_started);
-	KIT_ADD(group, 0, commands_for_what_is_not_there_say_so);
-	KIT_ADD(group, 0, an_input_without_auto_startup_waits_for_the_command);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, a_stop_under_traffic_loses_nothing);
-	KIT_ADD(group, 0, asynchronous_sends_complete_exactly_once);
-	KIT_ADD(group, 0, a_stop_completes_every_accepted_send);
-	KIT_ADD(group, 0, a_listener_may_send);
+	KIT_ADD(0, a_paused_input_gets_nothing_until_it_is_resumed);
+	KIT_ADD(RV_CAP_GROUP_RESUME, a_stopped_input_gets_nothing_until_it_is_started);
+	KIT_ADD(0, a_stopped_output_refuses_until_it_is_started);
+	KIT_ADD(0, commands_for_what_is_not_there_say_so);
+	KIT_ADD(0, an_input_without_auto_startup_waits_for_the_command);
+	KIT_ADD(RV_CAP_GROUP_RESUME, a_stop_under_traffic_loses_nothing);
+	KIT_ADD(0, asynchronous_sends_complete_exactly_once);
+	KIT_ADD(0, a_stop_completes_every_accepted_send);
+	KIT_ADD(0, a_listener_may_send);
 }

@@ -238,14 +238,14 @@ START_TEST(required_groups_miss_nothing)
 }
 END_TEST
 
-void kit_add_partitions(TCase *group)
+void kit_add_partitions(void)
 {
-	KIT_ADD(group, RV_CAP_PARTITIONS, a_key_has_the_partition_that_java_gives_it);
-	KIT_ADD(group, RV_CAP_PARTITIONS, a_key_has_the_partition_of_kafkas_own_producers_on_wish);
-	KIT_ADD(group, RV_CAP_PARTITIONS, one_key_stays_in_one_partition);
-	KIT_ADD(group, RV_CAP_PARTITIONS, a_selector_and_members_of_the_payload_choose);
-	KIT_ADD(group, RV_CAP_PARTITIONS | RV_CAP_HEADERS, the_choice_travels_in_a_header);
-	KIT_ADD(group, RV_CAP_PARTITIONS, an_override_names_the_partition);
-	KIT_ADD(group, RV_CAP_PARTITIONS, a_message_without_its_key_is_refused);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, required_groups_miss_nothing);
+	KIT_ADD(RV_CAP_PARTITIONS, a_key_has_the_partition_that_java_gives_it);
+	KIT_ADD(RV_CAP_PARTITIONS, a_key_has_the_partition_of_kafkas_own_producers_on_wish);
+	KIT_ADD(RV_CAP_PARTITIONS, one_key_stays_in_one_partition);
+	KIT_ADD(RV_CAP_PARTITIONS, a_selector_and_members_of_the_payload_choose);
+	KIT_ADD(RV_CAP_PARTITIONS | RV_CAP_HEADERS, the_choice_travels_in_a_header);
+	KIT_ADD(RV_CAP_PARTITIONS, an_override_names_the_partition);
+	KIT_ADD(RV_CAP_PARTITIONS, a_message_without_its_key_is_refused);
+	KIT_ADD(RV_CAP_GROUP_RESUME, required_groups_miss_nothing);
 }

@@ -145,13 +145,13 @@ START_TEST(a_paused_input_has_nothing_to_poll)
 }
 END_TEST
 
-void kit_add_polled(TCase *group)
+void kit_add_polled(void)
 {
-	KIT_ADD(group, 0, each_poll_takes_one_message);
-	KIT_ADD(group, 0, a_poll_tries_again_in_place);
-	KIT_ADD(group, RV_CAP_DEAD_LETTER, a_polled_message_that_is_rejected_becomes_a_dead_letter);
-	KIT_ADD(group, 0, a_polled_message_may_be_deferred);
-	KIT_ADD(group, RV_CAP_GROUP_RESUME, what_was_not_polled_stays_with_the_broker);
-	KIT_ADD(group, 0, a_polled_input_that_is_not_polled_holds_back_the_broker);
-	KIT_ADD(group, 0, a_paused_input_has_nothing_to_poll);
+	KIT_ADD(0, each_poll_takes_one_message);
+	KIT_ADD(0, a_poll_tries_again_in_place);
+	KIT_ADD(RV_CAP_DEAD_LETTER, a_polled_message_that_is_rejected_becomes_a_dead_letter);
+	KIT_ADD(0, a_polled_message_may_be_deferred);
+	KIT_ADD(RV_CAP_GROUP_RESUME, what_was_not_polled_stays_with_the_broker);
+	KIT_ADD(0, a_polled_input_that_is_not_polled_holds_back_the_broker);
+	KIT_ADD(0, a_paused_input_has_nothing_to_poll);
 }
