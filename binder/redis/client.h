@@ -47,6 +47,7 @@ struct rv__redis_node {
 	bool full;                     /* refused for lack of memory (OOM) … */
 	int64_t full_until_ms;         /* … and nothing is sent to it before */
 	unsigned users;                /* routes that lead here */
+	bool doomed;                   /* freed at the end of the turn */
 };
 
 /* The way to one key. Zeroed with key and length set: nothing is known. */
@@ -134,6 +135,11 @@ void rv__redis_route_refused(
 void rv__redis_client_rerouted(struct rv__redis_client *client);
 /** Tells producers and consumers to look at their way to the broker again. */
 void rv__redis_client_judge(struct rv__redis_client *client);
+
+/* node.c, for client.c. */
+void rv__redis_node_destroy(struct rv__redis_node *node);
+/** Copies what health() shows. */
+void rv__redis_nodes_view(struct rv__redis_client *client);
 
 /** Jittered back-off after so many failures in a row: from 20 ms, at most 1 s. */
 int64_t rv__redis_back_off_ms(struct rv__redis_client *client, unsigned failures);

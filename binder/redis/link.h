@@ -109,15 +109,15 @@ struct rv__redis_link {
 	redisReader *reader;
 	struct rv__redis_request *first, **last; /* under way, in order */
 	struct rv__redis_greeting greeting;
-	bool in_reply; /* an answer is being given: destruction waits */
-	bool doomed;
+	bool doomed; /* freed at the end of the turn */
 };
 
 /** A link that begins to connect at once. NULL: no memory. */
 struct rv__redis_link *rv__redis_link_create(struct rv__redis_client *client,
     const struct rv__redis_endpoint *endpoint, const char *role, const struct rv__redis_link_events *events,
     void *owner);
-/** Answers what is under way as lost and closes; `lost` is not called. Also from its own upcalls. */
+/** Answers what is under way as lost and closes; `lost` is not called. Also from its own upcalls: the memory stays
+ * until the end of the turn. */
 void rv__redis_link_destroy(struct rv__redis_link *link);
 
 static inline bool rv__redis_link_is_open(const struct rv__redis_link *link)
@@ -137,6 +137,7 @@ void rv__redis_link_drop(struct rv__redis_link *link, const struct rv_error *why
 void rv__redis_link_redirect(struct rv__redis_link *link, const struct rv__redis_endpoint *endpoint);
 
 /* For client.c. */
+void rv__redis_link_free(struct rv__redis_link *link);
 void rv__redis_link_handle(struct rv__redis_link *link, unsigned events);
 void rv__redis_link_flush(struct rv__redis_link *link);
 /** Deadlines, back-off; when to call again. */
