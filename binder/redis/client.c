@@ -29,7 +29,8 @@ void rv__redis_post(struct rv__redis_client *client, struct rv__redis_op *op)
 	    &client->inbox, &head, op, memory_order_acq_rel, memory_order_relaxed));
 	/* Whoever filled the empty inbox rings, once for all that follow. */
 	if (!head && write(client->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-		client->env->log(RV_LOG_ERROR, RV__REDIS_TOPIC, "cannot wake the I/O thread: %s", strerror(errno));
+		client->env->log(
+		    RV_LOG_ERROR, RV__REDIS_TOPIC, "cannot wake the I/O thread: %s", strerror(errno));
 }
 
 static void run_inbox(struct rv__redis_client *client)
@@ -270,7 +271,8 @@ static rv_err start(struct rv__redis_client *client, struct rv_error *err)
 	if (client->epoll_fd < 0 || client->wake_fd < 0 ||
 	    epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, client->wake_fd, &wake) != 0)
 		return rv_error_set(err, RV_E_IO, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC,
-		    "the Redis binder gets no descriptors: %s; raise the limit of open files", strerror(errno));
+		    "the Redis binder gets no descriptors: %s; raise the limit of open files",
+		    strerror(errno));
 	sigfillset(&all); /* signals are the application's */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&client->thread, NULL, run, client);
@@ -300,7 +302,8 @@ rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv_
 	code = rv__redis_resolver_choose(settings->mode, &client->resolver, err);
 	if (code == RV_OK)
 		code = rv__redis_transport_choose(settings, &client->transport, err);
-	if (code == RV_OK && (code = client->transport->open(settings, &client->transport_state, err)) != RV_OK)
+	if (code == RV_OK &&
+	    (code = client->transport->open(settings, &client->transport_state, err)) != RV_OK)
 		client->transport = NULL;
 	if (code == RV_OK)
 		code = client->resolver->open(client, &client->resolver_state, err);

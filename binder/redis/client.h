@@ -58,6 +58,17 @@ struct rv__redis_route {
 	uint64_t generation;         /* of client->generation when it was asked for */
 };
 
+enum { RV__REDIS_COMPLETING = 128 };
+
+/* Good completions that are still to be told, all of one producer; see complete.c. */
+struct rv__redis_completing {
+	struct rv__redis_producer *producer;
+	size_t count;
+	long bytes;
+	struct rv_sent sent[RV__REDIS_COMPLETING];
+	rv_message *messages[RV__REDIS_COMPLETING];
+};
+
 struct rv__redis_client {
 	const struct rv_binder_env *env;
 	const struct rv__redis_settings *settings;
@@ -72,6 +83,7 @@ struct rv__redis_client {
 	atomic_bool stop_posted;
 	struct rv__redis_op stop_op, end_op;
 	bool ending;         /* I/O thread: the loop is over after this turn */
+	bool has_doomed;     /* …: links or nodes to be freed */
 	int64_t now_ms;      /* of this turn, monotonic */
 	int64_t tend_ms;     /* the next look at everything */
 	uint64_t generation; /* routes of an earlier one are asked for anew */
@@ -80,6 +92,7 @@ struct rv__redis_client {
 	struct rv__redis_link *to_flush;
 	struct rv__redis_producer *producers;
 	struct rv__redis_consumer *consumers;
+	struct rv__redis_completing completing;
 
 	/* Read by any thread under view_lock: the lists of producers and consumers, `view`, and what a resolver caches. */
 	pthread_mutex_t view_lock;

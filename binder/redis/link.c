@@ -54,7 +54,8 @@ static void watch(struct rv__redis_link *link, unsigned events)
 
 	if (link->watched == events || link->fd < 0)
 		return;
-	if (epoll_ctl(link->client->epoll_fd, link->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, link->fd, &event) == 0)
+	if (epoll_ctl(
+	        link->client->epoll_fd, link->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, link->fd, &event) == 0)
 		link->watched = events;
 }
 
@@ -191,9 +192,11 @@ void rv__redis_link_drop(struct rv__redis_link *link, const struct rv_error *why
 	link->failures++;
 	link->why = kept;
 	link->denied = kept.code == RV_E_DENIED;
+	if (link->events->answered)
+		link->events->answered(link);
 	close_socket(link);
-	link->retry_ms = client->now_ms +
-	    (link->denied ? DENIED_RETRY_MS : rv__redis_back_off_ms(client, link->failures));
+	link->retry_ms =
+	    client->now_ms + (link->denied ? DENIED_RETRY_MS : rv__redis_back_off_ms(client, link->failures));
 	enter(link, RV__REDIS_LINK_DOWN);
 	rv__redis_client_tend_at(client, link->retry_ms);
 	atomic_fetch_add_explicit(&client->reconnects, 1, memory_order_relaxed);
@@ -208,8 +211,8 @@ static void lose(struct rv__redis_link *link, const char *what, const char *why)
 	char address[RV__REDIS_HOST_MAX + 8];
 
 	say_address(link, address, sizeof address);
-	rv_error_set(&error, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC, "redis %s %s: %s", address, what,
-	    why);
+	rv_error_set(&error, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC, "redis %s %s: %s", address,
+	    what, why);
 	rv__redis_link_drop(link, &error);
 }
 
@@ -259,8 +262,8 @@ static void on_connected(struct rv__redis_link *link)
 	}
 	(void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	(void)setsockopt(link->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	link->session =
-	    link->client->transport->begin(link->client->transport_state, link->fd, link->endpoint.host, &why);
+	link->session = link->client->transport->begin(
+	    link->client->transport_state, link->fd, link->endpoint.host, &why);
 	if (!link->session) {
 		lose(link, "did not begin a connection", why.text);
 		return;
@@ -382,6 +385,8 @@ static void answer_all(struct rv__redis_link *link)
 		link->in_at += length;
 		answer(link, bytes, length);
 	}
+	if (link->events->answered && !link->doomed)
+		link->events->answered(link);
 	if (link->in_at == link->in.length) {
 		link->in.length = link->in_at = 0;
 	} else if (link->in_at > READ_BYTES) {
@@ -399,7 +404,8 @@ static void receive(struct rv__redis_link *link)
 		ssize_t n;
 
 		if (!room) {
-			lose(link, "answered too much", "the reply is beyond all bounds, or there is no memory");
+			lose(link, "answered too much",
+			    "the reply is beyond all bounds, or there is no memory");
 			return;
 		}
 		n = link->client->transport->read(link->session, room, READ_BYTES, &why);
@@ -472,7 +478,8 @@ int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms)
 	case RV__REDIS_LINK_OPEN:
 		if (!link->first)
 			return INT64_MAX;
-		deadline_ms = (link->heard_ms > link->asked_ms ? link->heard_ms : link->asked_ms) + link->silence_ms;
+		deadline_ms =
+		    (link->heard_ms > link->asked_ms ? link->heard_ms : link->asked_ms) + link->silence_ms;
 		break;
 	default:
 		deadline_ms = link->since_ms + link->client->settings->connect_timeout_ms;
@@ -480,7 +487,8 @@ int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms)
 	}
 	if (now_ms < deadline_ms)
 		return deadline_ms;
-	lose(link, link->state == RV__REDIS_LINK_OPEN ? "is silent" : "cannot be reached", "no answer in time");
+	lose(link, link->state == RV__REDIS_LINK_OPEN ? "is silent" : "cannot be reached",
+	    "no answer in time");
 	return now_ms;
 }
 
@@ -522,6 +530,8 @@ void rv__redis_link_destroy(struct rv__redis_link *link)
 	link->doomed = true;
 	link->wanted = false;
 	link->state = RV__REDIS_LINK_DOWN;
+	if (link->events->answered)
+		link->events->answered(link);
 	close_socket(link);
 	rv_error_set(&why, RV_E_CLOSED, 0, RV__REDIS_TOPIC, "the connection is closed");
 	fail_requests(link, &why);
@@ -547,7 +557,8 @@ void rv__redis_link_redirect(struct rv__redis_link *link, const struct rv__redis
 	if (rv__redis_endpoint_equal(&link->endpoint, endpoint))
 		return;
 	link->endpoint = *endpoint;
-	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC, "the key moved to another server");
+	rv_error_set(
+	    &why, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC, "the key moved to another server");
 	rv__redis_link_drop(link, &why);
 	link->retry_ms = 0;
 	link->failures = 0;

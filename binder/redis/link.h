@@ -66,6 +66,8 @@ struct rv__redis_link_events {
 	void (*opened)(struct rv__redis_link *link);
 	/* After the requests were answered. It may be tried again by then: by itself while link->wanted. */
 	void (*lost)(struct rv__redis_link *link, const struct rv_error *why);
+	/* Optional. A burst of replies was answered; what points into them ends now. Runs before `lost`, too. */
+	void (*answered)(struct rv__redis_link *link);
 };
 
 struct rv__redis_greeting {

@@ -81,7 +81,8 @@ static void *look_up(void *arg)
 	pthread_mutex_lock(&lookup->lock);
 	forgotten = !lookup->client;
 	if (!forgotten)
-		rv__redis_post(lookup->client, &lookup->op); /* under the lock: the client waits for it to forget */
+		rv__redis_post(
+		    lookup->client, &lookup->op); /* under the lock: the client waits for it to forget */
 	pthread_mutex_unlock(&lookup->lock);
 	if (forgotten)
 		free_lookup(lookup);

@@ -23,7 +23,8 @@ bool rv__redis_addresses_of_number(
     const struct rv__redis_endpoint *endpoint, struct rv__redis_addresses *ret_addresses);
 
 /** `error` "": found. */
-typedef void (*rv__redis_found_fn)(void *owner, const struct rv__redis_addresses *addresses, const char *error);
+typedef void (*rv__redis_found_fn)(
+    void *owner, const struct rv__redis_addresses *addresses, const char *error);
 
 /** Begins; NULL: no thread or memory. found() runs once on the I/O thread unless it is forgotten. */
 struct rv__redis_lookup *rv__redis_lookup_start(struct rv__redis_client *client,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/numbers.h"
-#include "binder/redis/client.h"
+#include "binder/redis/producer.h"
 
 /* -- what a server says of itself --------------------------------------------------------------- */
 
@@ -68,7 +68,8 @@ static void on_config(struct rv__redis_request *request, const struct rv__redis_
 	if (node->server.persists)
 		return;
 	client->env->log(RV_LOG_WARN, RV__REDIS_TOPIC,
-	    "RV%04d redis %s:%u does not persist (appendonly no, no save points): a restart loses every message; "
+	    "RV%04d redis %s:%u does not persist (appendonly no, no save points): a restart loses every "
+	    "message; "
 	    "set appendonly yes",
 	    RV__N_REDIS_NOT_PERSISTENT, node->link->endpoint.host, (unsigned)node->link->endpoint.port);
 	pthread_mutex_lock(&client->view_lock);
@@ -146,7 +147,13 @@ static void on_lost(struct rv__redis_link *link, const struct rv_error *why)
 	rv__redis_client_judge(client);
 }
 
-static const struct rv__redis_link_events node_events = {.opened = on_opened, .lost = on_lost};
+static void on_answered(struct rv__redis_link *link)
+{
+	rv__redis_complete_flush(link->client);
+}
+
+static const struct rv__redis_link_events node_events = {
+    .opened = on_opened, .lost = on_lost, .answered = on_answered};
 
 struct rv__redis_node *rv__redis_node_get(
     struct rv__redis_client *client, const struct rv__redis_endpoint *endpoint)

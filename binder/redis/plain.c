@@ -75,7 +75,8 @@ static ssize_t read_plain(void *arg, void *bytes, size_t room, struct rv_error *
 	if (n < 0)
 		return lost(err);
 	if (n == 0) {
-		rv_error_set(err, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, TOPIC, "the server closed the connection");
+		rv_error_set(
+		    err, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, TOPIC, "the server closed the connection");
 		return RV__TRANSPORT_LOST;
 	}
 	session->drained = (size_t)n < room;

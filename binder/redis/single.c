@@ -14,7 +14,9 @@ static rv_err open_single(struct rv__redis_client *client, void **ret_state, str
 	const struct rv__redis_settings *settings = client->settings;
 	struct rv__redis_endpoint *endpoint = calloc(1, sizeof *endpoint);
 	bool own_host = settings->host && *settings->host;
-	const char *text = own_host ? settings->host : settings->nodes.count ? settings->nodes.items[0] : "127.0.0.1";
+	const char *text = own_host ? settings->host
+	    : settings->nodes.count ? settings->nodes.items[0]
+	                            : "127.0.0.1";
 	uint16_t port = settings->port ? (uint16_t)settings->port : DEFAULT_PORT;
 
 	if (!endpoint)
@@ -23,7 +25,8 @@ static rv_err open_single(struct rv__redis_client *client, void **ret_state, str
 	if (!rv__redis_endpoint_parse(text, strlen(text), port, endpoint)) {
 		free(endpoint);
 		return rv_error_set(err, RV_E_CONFIG, RV__N_REDIS_ADDRESS, RV__REDIS_TOPIC,
-		    "'%s' is no address of a Redis server; write host:port in spring.cloud.stream.redis.binder.%s",
+		    "'%s' is no address of a Redis server; write host:port in "
+		    "spring.cloud.stream.redis.binder.%s",
 		    text, own_host ? "host" : "nodes");
 	}
 	*ret_state = endpoint;

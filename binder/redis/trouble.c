@@ -71,18 +71,18 @@ enum rv__redis_trouble rv__redis_trouble_of(struct rv_span text, const char *end
 			found = &words[i];
 	if (!found && is_about_auth(text)) {
 		rv_error_set(err, RV_E_DENIED, RV__N_REDIS_DENIED, RV__REDIS_TOPIC,
-		    "redis %s answers '%.*s'; the server knows no such account: correct " BINDER "username and " BINDER
-		    "password",
+		    "redis %s answers '%.*s'; the server knows no such account: correct " BINDER
+		    "username and " BINDER "password",
 		    endpoint, shown, text.bytes);
 		return RV__REDIS_DENIED;
 	}
 	if (!found) {
-		rv_error_set(err, RV_E_PROTOCOL, RV__N_REDIS_REFUSED, RV__REDIS_TOPIC, "redis %s answers '%.*s'",
-		    endpoint, shown, text.bytes);
+		rv_error_set(err, RV_E_PROTOCOL, RV__N_REDIS_REFUSED, RV__REDIS_TOPIC,
+		    "redis %s answers '%.*s'", endpoint, shown, text.bytes);
 		return RV__REDIS_REFUSED;
 	}
-	rv_error_set(err, found->code, found->number, RV__REDIS_TOPIC, "redis %s answers '%.*s'; %s", endpoint,
-	    shown, text.bytes, found->cure);
+	rv_error_set(err, found->code, found->number, RV__REDIS_TOPIC, "redis %s answers '%.*s'; %s",
+	    endpoint, shown, text.bytes, found->cure);
 	return found->trouble;
 }
 
@@ -101,7 +101,8 @@ bool rv__redis_redirection(
 		return false;
 	address++;
 	if (address < end && *address != ':')
-		return rv__redis_endpoint_parse(address, (size_t)(end - address), 0, ret_to) && ret_to->port != 0;
+		return rv__redis_endpoint_parse(address, (size_t)(end - address), 0, ret_to) &&
+		    ret_to->port != 0;
 	length = snprintf(whole, sizeof whole, "h%.*s", (int)(end - address), address);
 	if (length < 0 || !rv__redis_endpoint_parse(whole, strlen(whole), 0, &to) || to.port == 0)
 		return false;

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One bound input. Each stream that it reads is a slot; readers block in XREADGROUP (anonymous: XREAD), one connection
+ * for all slots of a binding on one node. What is delivered stays held until its XACK was answered: in the core's
+ * queue, on a worker, or in the slot's backlog when the core had no room.
+ *
+ *     stream --reader--> held [ backlog -> core -> settled ] --XACK--> gone
+ *                          ^------------------ claims: left behind by others, due again, own from before
+ *
+ * Locks: slot->lock alone, never with another. Upcalls are made without it.
+ */
+#ifndef BINDER_REDIS_CONSUMER_H
+#define BINDER_REDIS_CONSUMER_H
+
+#include "binder/redis/client.h"
+#include "binder/redis/layout.h"
+
+enum { RV__REDIS_SLOTS_MAX = 4097, RV__REDIS_DELIVER_MAX = 256 };
+
+enum rv__redis_held_state {
+	RV__REDIS_FREE,
+	RV__REDIS_OUT,      /* with the core, or in the backlog */
+	RV__REDIS_SETTLED,  /* its XACK is to be written, or under way */
+	RV__REDIS_REQUEUED, /* to be given back for a later delivery, or under way */
+};
+
+/* One entry that is pending in our name. */
+struct rv__redis_held {
+	struct rv__redis_id id;
+	uint32_t generation; /* of this place; names the entry in a token */
+	uint32_t next_free;
+	uint8_t state;
+};
+
+struct rv__redis_indexes {
+	uint32_t *items;
+	size_t count, room;
+};
+
+/* What came and the core had no room for, in order: a ring. */
+struct rv__redis_backlog {
+	struct rv_inbound *items;
+	size_t head, count, room;
+};
+
+enum rv__redis_slot_state {
+	RV__REDIS_SLOT_NEW,   /* the group, or the end of the stream, is still to be asked for */
+	RV__REDIS_SLOT_ASKED, /* … under way */
+	RV__REDIS_SLOT_DRAIN, /* what is pending in our own name comes first */
+	RV__REDIS_SLOT_READY
+};
+
+struct rv__redis_claim {
+	struct rv__redis_request request;
+	bool asked;             /* under way */
+	bool own;               /* in our own name, whatever its age; else what is idle for long enough */
+	struct rv__redis_id at; /* looked at up to here, inclusive */
+	bool begun;
+	bool last;      /* the list was shorter than asked for */
+	int64_t due_ms; /* the next scan */
+	size_t count;   /* of what is being claimed: */
+	struct rv__redis_id *ids;
+	int32_t *deliveries;
+	uint64_t suspect_cookie; /* the one entry that may be dangerous; 0: none out */
+};
+
+struct rv__redis_slot {
+	struct rv__redis_op op; /* posted while there is something for the I/O thread */
+	struct rv__redis_consumer *consumer;
+	uint32_t id;
+	int32_t partition;
+	char *key; /* owned */
+	struct rv__redis_route route;
+
+	pthread_mutex_t lock; /* protects the following */
+	uint32_t epoch;       /* 0: not ours now */
+	struct rv__redis_held *held;
+	uint32_t held_room, free_head; /* UINT32_MAX: none free */
+	size_t held_count;
+	struct rv__redis_indexes settled, requeued, extended; /* to be told to Redis; room for all held */
+	uint32_t credit;                                      /* room that the core told since */
+	bool credited, posted;
+
+	/* The I/O thread. */
+	enum rv__redis_slot_state state;
+	struct rv__redis_request request;
+	int64_t retry_ms;         /* NEW: not before */
+	struct rv__redis_id last; /* anonymous: read up to here; else the newest seen */
+	struct rv__redis_backlog backlog;
+	bool refused;    /* the core waits to tell of room */
+	int64_t room;    /* that the core told, less what it took since; -1: never refused */
+	int64_t ack_ms;  /* what is settled is told at that time; INT64_MAX: nothing is */
+	size_t telling;  /* requests under way that tell of settlements */
+	int64_t keep_ms; /* the backlog's leases are extended next */
+	struct rv__redis_claim claim;
+	int64_t lag;
+	bool announced;                /* assigned() was called */
+	bool reset;                    /* reset-offsets was done */
+	bool late;                     /* its stream came after the binding: read from its first entry */
+	bool regroup;                  /* NEW: the group was there and is gone */
+	bool left;                     /* the group knows that we go */
+	struct rv__redis_lease *lease; /* orderly; NULL: shared */
+	struct rv__redis_reader *reader;
+};
+
+/* One blocking connection. */
+struct rv__redis_reader {
+	struct rv__redis_reader *next;
+	struct rv__redis_consumer *consumer;
+	struct rv__redis_link *link;
+	struct rv__redis_request request;
+	bool reading;    /* a read is under way … */
+	bool unblocking; /* … and was asked to end */
+	size_t asked_count;
+	struct rv__redis_slot **asked; /* … of these slots */
+	size_t asked_room;
+};
+
+struct rv__redis_consumer {
+	struct rv__redis_consumer *next;
+	struct rv__redis_client *client;
+	const struct rv__redis_consumer_settings *settings;
+	const struct rv_consumer_sink *sink_ops;
+	void *sink;
+	char *binding, *destination, *group, *name, *dead_letters; /* owned; group NULL: anonymous */
+	int32_t instance_index, instance_count;
+	bool partitioned;
+
+	atomic_uint slot_count;
+	struct rv__redis_slot **slots; /* room for RV__REDIS_SLOTS_MAX */
+	atomic_bool paused, stopped;
+	_Atomic uint64_t received, settled, requeued, claimed;
+	atomic_llong lag;
+
+	/* The I/O thread. */
+	struct rv__redis_reader *readers;
+	struct rv__redis_discovery *discovery; /* of partitions */
+	bool discovered;
+	bool started;
+	bool up, told, tried;
+	struct rv_error trouble;
+	struct rv__redis_call *bind_call; /* waits for the first judgement; what it was: */
+	bool bound_up;
+	struct rv_error bound_why;
+	int64_t bind_deadline_ms;
+	struct rv__redis_call *close_call;
+	int64_t close_deadline_ms;
+	int64_t clean_ms, measure_ms;
+	size_t left_over;
+	struct rv__redis_decoded decoded; /* of the entry at hand */
+};
+
+/* bind_consumer.c: the control thread, or any where the contract says so */
+rv_err rv__redis_bind_consumer(void *binder, const struct rv_consumer_spec *spec, void **ret_consumer,
+    struct rv_consumer_info *info, struct rv_error *err);
+rv_err rv__redis_start_consumer(void *consumer, struct rv_error *err);
+void rv__redis_pause(void *consumer);
+void rv__redis_resume(void *consumer);
+void rv__redis_stop_consumer(void *consumer);
+size_t rv__redis_unbind_consumer(void *consumer, int64_t deadline_ms);
+
+/* settle.c: any thread */
+rv_err rv__redis_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
+void rv__redis_extend(void *consumer, const struct rv_token *tokens, size_t n);
+void rv__redis_credit(void *consumer, uint32_t slot, uint32_t room);
+void rv__redis_released(void *consumer, uint32_t slot, uint32_t epoch);
+
+/* From here on: the I/O thread. */
+
+int64_t rv__redis_consumer_tend(struct rv__redis_consumer *consumer, int64_t now_ms);
+void rv__redis_consumer_judge(struct rv__redis_consumer *consumer);
+/** An answer stands in the way of the binding, as long as the next one is no better. */
+void rv__redis_consumer_troubled(struct rv__redis_consumer *consumer, const struct rv_error *why);
+
+/* discover.c */
+/** Asks how many partitions there are, now and then; makes slots for the new ones. */
+int64_t rv__redis_discover(struct rv__redis_consumer *consumer, int64_t now_ms);
+void rv__redis_discovery_destroy(struct rv__redis_consumer *consumer);
+
+/* stream.c */
+/** A slot for a stream; takes `key` over, also on failure. NULL: no memory. */
+struct rv__redis_slot *rv__redis_slot_create(
+    struct rv__redis_consumer *consumer, uint32_t id, int32_t partition, char *key);
+void rv__redis_slot_destroy(struct rv__redis_slot *slot);
+/** What the slot needs at this time: its group, its claims, its leases. */
+int64_t rv__redis_slot_tend(struct rv__redis_slot *slot, int64_t now_ms);
+/** NOGROUP: the group is made again, and said so. */
+void rv__redis_slot_lost_group(struct rv__redis_slot *slot);
+/** Whether new messages may be asked for. */
+bool rv__redis_slot_reads(const struct rv__redis_slot *slot);
+/** An answer that stands in the way; the slot begins anew when it is about the route. */
+void rv__redis_slot_refused(struct rv__redis_slot *slot, const struct rv__redis_answer *answer);
+
+/* deliver.c */
+/** Takes an array of entries of a reply. `deliveries` (NULL: all 0) are those before, by id as in `ids`. Returns how many
+ * had fields. */
+size_t rv__redis_take_entries(struct rv__redis_slot *slot, struct rv__resp_cursor *cursor,
+    const struct rv__redis_id *ids, const int32_t *deliveries, size_t id_count);
+/** Offers the backlog to the core. */
+void rv__redis_deliver_backlog(struct rv__redis_slot *slot);
+void rv__redis_backlog_drop(struct rv__redis_slot *slot);
+
+/* held.c */
+/** Room for so many more; false: no memory. Takes slot->lock. */
+bool rv__redis_held_reserve(struct rv__redis_slot *slot, size_t count);
+/** Locks: slot->lock held. One place; room must have been reserved. */
+uint32_t rv__redis_held_take(struct rv__redis_slot *slot, struct rv__redis_id id);
+/** Locks: slot->lock held. */
+void rv__redis_held_free(struct rv__redis_slot *slot, uint32_t index);
+/** Locks: slot->lock held. The place that a token names, if it is still out; else NULL. */
+struct rv__redis_held *rv__redis_held_find(struct rv__redis_slot *slot, const struct rv_token *token);
+bool rv__redis_held_has(struct rv__redis_slot *slot, struct rv__redis_id id);
+
+/* tell.c */
+/** Writes XACK and the like for what is due. */
+void rv__redis_tell(struct rv__redis_slot *slot, bool all);
+/** Resets the idle time of these held entries (XCLAIM … JUSTID). */
+void rv__redis_keep(struct rv__redis_slot *slot, const uint32_t *indexes, size_t count);
+/** Gives back what is pending in our name, and removes the consumer when nothing is; sets slot->left in the end. */
+void rv__redis_leave(struct rv__redis_slot *slot);
+/** Removes consumers that are gone for long and have nothing pending. */
+void rv__redis_clean(struct rv__redis_slot *slot);
+
+/* claim.c */
+/** Goes on with a scan of the pending entries when its time has come; when to look again. */
+int64_t rv__redis_claim_tend(struct rv__redis_slot *slot, int64_t now_ms);
+/** What is pending in our own name is looked for (again). */
+void rv__redis_claim_own(struct rv__redis_slot *slot);
+
+/* read.c */
+/** Begins reads where there is something to ask for and no read under way. */
+void rv__redis_read(struct rv__redis_consumer *consumer);
+/** Ends blocking reads early. */
+void rv__redis_unblock(struct rv__redis_consumer *consumer);
+bool rv__redis_is_reading(const struct rv__redis_consumer *consumer);
+void rv__redis_readers_destroy(struct rv__redis_consumer *consumer);
+
+/* names.c */
+/** A request whose replies nobody needs; false: no memory, and nothing is asked. Write the command afterwards. */
+bool rv__redis_ask_and_forget(struct rv__redis_link *link, size_t replies);
+
+#endif

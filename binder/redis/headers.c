@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The `headers` field: one flat JSON object, written and read in one pass without a tree. Values are JSON by their type;
+ * bytes are {"$b64":"…"}. What nests stays the JSON text that it is.
+ */
+#include <string.h>
+
+#include "binder/redis/layout.h"
+
+/* -- writing ------------------------------------------------------------------------------ */
+
+static const char hex[] = "0123456789abcdef";
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static bool plain(unsigned char c)
+{
+	return c >= 0x20 && c != '"' && c != '\\';
+}
+
+void rv__redis_json_string(struct rv__buffer *out, const char *bytes, size_t length)
+{
+	/* A character becomes six at most: \u001f. */
+	char *start = (char *)rv__buffer_reserve(out, length * 6 + 2), *at = start;
+
+	if (!at)
+		return;
+	*at++ = '"';
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		if (plain(c)) {
+			*at++ = (char)c;
+			continue;
+		}
+		*at++ = '\\';
+		if (c == '"' || c == '\\') {
+			*at++ = (char)c;
+			continue;
+		}
+		memcpy(at, "u00", 3);
+		at[3] = hex[c >> 4];
+		at[4] = hex[c & 15];
+		at += 5;
+	}
+	*at++ = '"';
+	out->length += (size_t)(at - start);
+}
+
+static void add_base64(struct rv__buffer *out, const unsigned char *bytes, size_t length)
+{
+	char *start = (char *)rv__buffer_reserve(out, (length + 2) / 3 * 4), *at = start;
+
+	for (size_t i = 0; at && i < length; i += 3) {
+		size_t n = length - i < 3 ? length - i : 3;
+		uint32_t bits = (uint32_t)bytes[i] << 16 | (n > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+		    (n > 2 ? bytes[i + 2] : 0);
+
+		*at++ = base64_digits[bits >> 18];
+		*at++ = base64_digits[bits >> 12 & 63];
+		*at++ = n > 1 ? base64_digits[bits >> 6 & 63] : '=';
+		*at++ = n > 2 ? base64_digits[bits & 63] : '=';
+	}
+	if (at)
+		out->length += (size_t)(at - start);
+}
+
+static void add_value(struct rv__buffer *out, const struct rv_header *header)
+{
+	switch (header->type) {
+	case RV_HEADER_BOOLEAN:
+	case RV_HEADER_INT:
+	case RV_HEADER_LONG:
+	case RV_HEADER_DOUBLE:
+	case RV_HEADER_JSON:
+		rv__buffer_add(out, header->value, header->length); /* checked when it was set */
+		break;
+	case RV_HEADER_BYTES:
+		rv__buffer_add(out, "{\"$b64\":\"", 9);
+		add_base64(out, (const unsigned char *)header->value, header->length);
+		rv__buffer_add(out, "\"}", 2);
+		break;
+	default:
+		rv__redis_json_string(out, header->value, header->length);
+		break;
+	}
+}
+
+/* Those that have a field of their own. */
+static bool stands_apart(const char *name)
+{
+	return strcmp(name, RV_HEADER_CONTENT_TYPE) == 0 || strcmp(name, RV_HEADER_KEY) == 0 ||
+	    strcmp(name, RV_HEADER_MESSAGE_ID) == 0;
+}
+
+void rv__redis_headers_encode(struct rv__buffer *out, const rv_message *message)
+{
+	const char *id = rv_message_id(message);
+	struct rv_header header;
+
+	rv__buffer_add(out, "{\"" RV_HEADER_MESSAGE_ID "\":", sizeof RV_HEADER_MESSAGE_ID + 3);
+	rv__redis_json_string(out, id, strlen(id));
+	for (size_t i = 0; rv_message_header_entry(message, i, &header); i++) {
+		if (stands_apart(header.name))
+			continue;
+		rv__buffer_add(out, ",", 1);
+		rv__redis_json_string(out, header.name, strlen(header.name));
+		rv__buffer_add(out, ":", 1);
+		add_value(out, &header);
+	}
+	rv__buffer_add(out, "}", 1);
+}
+
+/* -- reading ------------------------------------------------------------------------------ */
+
+struct reader {
+	const char *at, *end;
+	struct rv__buffer *scratch; /* as large as the whole object from the start: it does not move */
+	bool failed;
+};
+
+static char look(struct reader *reader)
+{
+	while (reader->at < reader->end &&
+	    (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\n' || *reader->at == '\r'))
+		reader->at++;
+	return reader->at < reader->end && !reader->failed ? *reader->at : 0;
+}
+
+static bool pass(struct reader *reader, char c)
+{
+	if (look(reader) != c)
+		return false;
+	reader->at++;
+	return true;
+}
+
+static bool read_hex4(struct reader *reader, unsigned *ret_value)
+{
+	unsigned value = 0;
+
+	if (reader->end - reader->at < 4)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		char c = *reader->at++;
+		const char *digit = memchr(hex, c >= 'A' && c <= 'F' ? c + 32 : c, 16);
+
+		if (!digit)
+			return false;
+		value = value << 4 | (unsigned)(digit - hex);
+	}
+	*ret_value = value;
+	return true;
+}
+
+static char *put_utf8(char *at, unsigned c)
+{
+	if (c < 0x80) {
+		*at++ = (char)c;
+	} else if (c < 0x800) {
+		*at++ = (char)(0xc0 | c >> 6);
+		*at++ = (char)(0x80 | (c & 63));
+	} else if (c < 0x10000) {
+		*at++ = (char)(0xe0 | c >> 12);
+		*at++ = (char)(0x80 | (c >> 6 & 63));
+		*at++ = (char)(0x80 | (c & 63));
+	} else {
+		*at++ = (char)(0xf0 | c >> 18);
+		*at++ = (char)(0x80 | (c >> 12 & 63));
+		*at++ = (char)(0x80 | (c >> 6 & 63));
+		*at++ = (char)(0x80 | (c & 63));
+	}
+	return at;
+}
+
+/* The code point behind "\u", with the second half of a surrogate pair. */
+static bool read_escape_u(struct reader *reader, unsigned *ret_code)
+{
+	unsigned low;
+
+	if (!read_hex4(reader, ret_code))
+		return false;
+	if (*ret_code < 0xd800 || *ret_code > 0xdfff)
+		return true;
+	if (*ret_code > 0xdbff || reader->end - reader->at < 6 || reader->at[0] != '\\' ||
+	    reader->at[1] != 'u')
+		return false;
+	reader->at += 2;
+	if (!read_hex4(reader, &low) || low < 0xdc00 || low > 0xdfff)
+		return false;
+	*ret_code = 0x10000 + ((*ret_code - 0xd800) << 10) + (low - 0xdc00);
+	return true;
+}
+
+/* One escape, the backslash passed; where the next byte goes, NULL when it is none. */
+static char *read_escape(struct reader *reader, char *at)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	char c = reader->at < reader->end ? *reader->at++ : 0;
+	const char *simple = c ? strchr(from, c) : NULL;
+	unsigned code;
+
+	if (simple) {
+		*at++ = to[simple - from];
+		return at;
+	}
+	if (c != 'u' || !read_escape_u(reader, &code))
+		return NULL;
+	return put_utf8(at, code);
+}
+
+/* A string: where it lies, or unescaped in scratch. */
+static struct rv_span read_string(struct reader *reader)
+{
+	const char *start, *quote;
+	char *copy, *at;
+
+	if (!pass(reader, '"')) {
+		reader->failed = true;
+		return (struct rv_span){NULL, 0};
+	}
+	start = reader->at;
+	quote = memchr(start, '"', (size_t)(reader->end - start));
+	if (quote && !memchr(start, '\\', (size_t)(quote - start))) {
+		reader->at = quote + 1;
+		return (struct rv_span){start, (size_t)(quote - start)};
+	}
+	copy = at = (char *)reader->scratch->bytes + reader->scratch->length;
+	while (at && reader->at < reader->end && *reader->at != '"') {
+		if (*reader->at != '\\') {
+			*at++ = *reader->at++;
+			continue;
+		}
+		reader->at++;
+		at = read_escape(reader, at);
+	}
+	if (!at || !pass(reader, '"')) {
+		reader->failed = true;
+		return (struct rv_span){NULL, 0};
+	}
+	reader->scratch->length += (size_t)(at - copy);
+	return (struct rv_span){copy, (size_t)(at - copy)};
+}
+
+/* Passes over an object or array. */
+static struct rv_span read_nested(struct reader *reader)
+{
+	const char *start = reader->at;
+	int depth = 0;
+
+	do {
+		char c = look(reader);
+
+		if (c == '"') {
+			size_t kept = reader->scratch->length;
+
+			(void)read_string(reader);
+			reader->scratch->length = kept;
+			continue;
+		}
+		depth += c == '{' || c == '[';
+		depth -= c == '}' || c == ']';
+		if (!c)
+			reader->failed = true;
+		else
+			reader->at++;
+	} while (depth > 0 && !reader->failed);
+	return (struct rv_span){start, (size_t)(reader->at - start)};
+}
+
+/* A number or a word. */
+static struct rv_span read_bare(struct reader *reader)
+{
+	const char *start = reader->at;
+
+	while (reader->at < reader->end &&
+	    ((*reader->at >= '0' && *reader->at <= '9') || (*reader->at >= 'a' && *reader->at <= 'z') ||
+	        *reader->at == '-' || *reader->at == '+' || *reader->at == '.' || *reader->at == 'E'))
+		reader->at++;
+	if (reader->at == start)
+		reader->failed = true;
+	return (struct rv_span){start, (size_t)(reader->at - start)};
+}
+
+static enum rv_header_type type_of_bare(struct rv_span text)
+{
+	char first = text.bytes[0];
+
+	if (first == 't' || first == 'f')
+		return RV_HEADER_BOOLEAN;
+	if (first == 'n')
+		return RV_HEADER_JSON;
+	if (memchr(text.bytes, '.', text.length) || memchr(text.bytes, 'e', text.length) ||
+	    memchr(text.bytes, 'E', text.length))
+		return RV_HEADER_DOUBLE;
+	/* Nine digits always fit 32 bits; where it is close, the wider type is right, too. */
+	return text.length - (first == '-') <= 9 ? RV_HEADER_INT : RV_HEADER_LONG;
+}
+
+static int base64_value(char c)
+{
+	const char *digit = c ? memchr(base64_digits, c, 64) : NULL;
+
+	return digit ? (int)(digit - base64_digits) : -1;
+}
+
+/* {"$b64":"…"} into scratch; false when the object is something else. */
+static bool read_base64(struct reader *reader, struct rv_span object, struct rv_span *ret_bytes)
+{
+	static const char head[] = "{\"$b64\":\"";
+	const size_t head_length = sizeof head - 1;
+	char *start = (char *)reader->scratch->bytes + reader->scratch->length, *at = start;
+	const char *end = object.bytes + object.length - 2;
+	uint32_t bits = 0;
+	int count = 0;
+
+	if (object.length < head_length + 2 || memcmp(object.bytes, head, head_length) != 0 ||
+	    memcmp(end, "\"}", 2) != 0)
+		return false;
+	for (const char *c = object.bytes + head_length; c < end && *c != '='; c++) {
+		int value = base64_value(*c);
+
+		if (value < 0)
+			return false;
+		bits = bits << 6 | (uint32_t)value;
+		if (++count % 4 != 1)
+			*at++ = (char)(bits >> (6 - 2 * ((count - 1) % 4)) & 0xff);
+	}
+	*ret_bytes = (struct rv_span){start, (size_t)(at - start)};
+	reader->scratch->length += (size_t)(at - start);
+	return true;
+}
+
+static struct rv_span read_value(struct reader *reader, enum rv_header_type *ret_type)
+{
+	char c = look(reader);
+	struct rv_span value;
+
+	*ret_type = RV_HEADER_TEXT;
+	if (c == '"')
+		return read_string(reader);
+	if (c == '{' || c == '[') {
+		struct rv_span bytes;
+
+		value = read_nested(reader);
+		*ret_type = RV_HEADER_JSON;
+		if (!reader->failed && c == '{' && read_base64(reader, value, &bytes)) {
+			*ret_type = RV_HEADER_BYTES;
+			return bytes;
+		}
+		return value;
+	}
+	value = read_bare(reader);
+	if (!reader->failed)
+		*ret_type = type_of_bare(value);
+	return value;
+}
+
+static void keep(struct rv__redis_decoded *decoded, const struct rv_header_span *header)
+{
+	static const char id[] = RV_HEADER_MESSAGE_ID;
+
+	if (header->name.length == sizeof id - 1 && memcmp(header->name.bytes, id, sizeof id - 1) == 0)
+		decoded->id = header->value;
+	else if (decoded->header_count < RV__REDIS_HEADERS_MAX)
+		decoded->headers[decoded->header_count++] = *header;
+}
+
+bool rv__redis_headers_decode(struct rv_span json, struct rv__redis_decoded *decoded)
+{
+	struct reader reader = {
+	    .at = json.bytes, .end = json.bytes + json.length, .scratch = &decoded->scratch};
+	size_t before = decoded->header_count;
+
+	if (!json.bytes || !rv__buffer_reserve(&decoded->scratch, json.length + 1) || !pass(&reader, '{'))
+		return false;
+	if (pass(&reader, '}'))
+		return true;
+	do {
+		struct rv_header_span header = {.name = read_string(&reader)};
+
+		if (!pass(&reader, ':'))
+			reader.failed = true;
+		header.value = read_value(&reader, &header.type);
+		if (!reader.failed)
+			keep(decoded, &header);
+	} while (!reader.failed && pass(&reader, ','));
+	if (!reader.failed && pass(&reader, '}'))
+		return true;
+	decoded->header_count = before;
+	return false;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a message lies in a stream. An entry has these fields, in this order, so that Redis keeps their names once a node:
+ *
+ *     payload      the bytes                                   (a tombstone has the field `null` with "1" instead)
+ *     contentType  as text                                     (absent when the message has none)
+ *     headers      {"messageId":"…","fee":15,"raw":{"$b64":"AAE="}}   one JSON object, values by their type
+ *     key          RV_HEADER_KEY                               (absent when the message has none)
+ *
+ * A bare message is payload and key alone. What others write is recognised by its fields (foreign.c).
+ */
+#ifndef BINDER_REDIS_LAYOUT_H
+#define BINDER_REDIS_LAYOUT_H
+
+#include "base/buffer.h"
+#include "binder/redis/resp.h"
+
+/* What stands before the fields in each XADD to one key: "XADD", key, options, "*". */
+struct rv__redis_head {
+	struct rv__buffer words; /* owned */
+	size_t count;            /* words in it */
+};
+
+/** Appends one XADD; false with out->failed when there is no memory. */
+bool rv__redis_encode(
+    struct rv__buffer *out, const struct rv__redis_head *head, const rv_message *message, bool bare);
+
+enum { RV__REDIS_HEADERS_MAX = 128 };
+
+/* Of one entry, for rv_message_create_received(). Everything points into the entry, or into scratch. */
+struct rv__redis_decoded {
+	struct rv_span payload;
+	bool null;
+	struct rv_span id; /* the messageId; empty: none */
+	struct rv_header_span headers[RV__REDIS_HEADERS_MAX];
+	size_t header_count;
+	struct rv__buffer scratch; /* of what had to be unescaped; kept from entry to entry */
+	bool odd;                  /* something in it could not be read */
+};
+
+/** Reads the fields of an entry: an array of names and values. False with decoded->odd when it is none. */
+bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *decoded);
+
+/* headers.c */
+/** Appends the headers of a message (but contentType and key) as a JSON object. */
+void rv__redis_headers_encode(struct rv__buffer *out, const rv_message *message);
+/** Reads such an object into decoded->headers and ->id; false when it is none. */
+bool rv__redis_headers_decode(struct rv_span json, struct rv__redis_decoded *decoded);
+/** Appends `length` bytes as a JSON string. */
+void rv__redis_json_string(struct rv__buffer *out, const char *bytes, size_t length);
+
+#endif
