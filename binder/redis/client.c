@@ -190,7 +190,7 @@ static void *run(void *arg)
 		flush(client);
 		if (client->has_doomed)
 			free_doomed(client);
-		else
+		else if (!client->ending)
 			listen_once(client);
 	}
 	while (client->links) {
