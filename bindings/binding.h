@@ -115,6 +115,12 @@ void rv__binding_describe_wait(struct rv__binding *binding, char *text, size_t s
 /** Wakes the thread of the application for another step. Any thread. */
 void rv__binding_wake(struct rv__binding *binding);
 
+/** One attempt to bind; on failure everything is as before. */
+rv_err rv__binding_bind(struct rv__binding *binding, struct rv_error *err);
+
+/** Unbinds what is drained as far as it will be; how many deliveries or sends were left. */
+size_t rv__binding_unbind(struct rv__binding *binding, int64_t deadline_ns);
+
 /** Lets pollers read the settings; before, they wait. */
 void rv__binding_configured(struct rv__binding *binding);
 

@@ -22,7 +22,7 @@ struct rv_delivery {
 	struct rv__slot *slot;
 
 	/* On its way to the dead letters. */
-	enum rv__burial burial; /* changes to and from WAITING under the input's lock */
+	_Atomic(enum rv__burial) burial; /* changes to and from WAITING under the input's lock */
 	enum rv__cause cause;
 	char *reason;       /* owned; NULL: none */
 	rv_message *letter; /* owned; NULL: not made yet */
