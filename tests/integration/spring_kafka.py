@@ -38,7 +38,8 @@ JAVA = [
     STREAM + "fail-in-0.destination=fails-in-java", STREAM + "fail-in-0.group=java-group",
     STREAM + "fail-in-0.consumer.max-attempts=1",
     KAFKA + "fail-in-0.consumer.enable-dlq=true",
-    STREAM + "to-c.destination=to-c",
+    STREAM + "to-c.destination=to-c", STREAM + "text-to-c.destination=to-c",
+    STREAM + "text-to-c.content-type=text/plain",
     KAFKA + "to-c.producer.sync=true",
     STREAM + "parts-to-c.destination=parts-to-c",
     STREAM + "parts-to-c.producer.partition-key-expression=headers['plate']",
@@ -55,9 +56,13 @@ class Scene:
     def __init__(self, broker, java, probe):
         self.broker, self.java, self.probe = broker, java, probe
 
-    def c(self, destination, channels="in", group="c-group", options=(), **more):
-        """Another C service on a destination; leave it as a context."""
-        return Probe(self.broker, destination, group=group, channels=channels, options=options, **more)
+    def c(self, destination, channels="in", group=None, options=(), **more):
+        """
+        Another C service on a destination; leave it as a context. It is killed then, so that its group waits for it
+        until its session ends: each has a group of its own.
+        """
+        return Probe(self.broker, destination, group=group or "group-of-" + destination, channels=channels,
+                     options=options, **more)
 
 
 def sent(answer):
@@ -144,9 +149,9 @@ def content_types_of_java_arrive_without_quotes(scene):
     scene.java.send("to-c", ("json", {"mtype": "支付消息"}))
     got = find(scene.probe, lambda m: m["body"] == '{"mtype":"支付消息"}')
     expect_equal(got["headers"].get("contentType"), "application/json", "content type of a map")
-    scene.java.send("to-c", "plain by Java", {"contentType": ("mime", "text/plain")})
+    scene.java.send("text-to-c", "plain by Java")
     got = find(scene.probe, lambda m: m["body"] == "plain by Java")
-    expect_equal(got["headers"].get("contentType"), "text/plain", "content type that was an object in Java")
+    expect_equal(got["headers"].get("contentType"), "text/plain", "content type of a text")
 
 
 @suite.case()
@@ -252,7 +257,7 @@ def big_endian(layout, digits):
 @suite.case(deadline=60)
 def dead_letters_of_c_are_read_by_java(scene):
     options = [STREAM + "input.consumer.max-attempts=1", KAFKA + "input.consumer.enable-dlq=true"]
-    with scene.c("fails-in-c", "both", fail="no tariff", options=options) as probe:
+    with scene.c("fails-in-c", "both", group="c-group", fail="no tariff", options=options) as probe:
         position = last(scene.broker.address, "fails-in-c")[0]
         sent(probe.send("no tariff for 京A1", {"plate": "京A1", KEY: "k", "n": ("int", "5")}))
         got = scene.java.find("tell", with_body("no tariff for 京A1"), 30)["headers"]
@@ -296,7 +301,7 @@ def peers():
             kafkaraw.create_topic(broker.address, topic, partitions)
         functions = ["tell", "convert", "text", "embedded", "share", "fail"]
         with spring.Spring(broker, functions, JAVA) as java:
-            with Probe(broker, "to-c", group="c-group",
+            with Probe(broker, "to-c", group="talk",
                        options=[STREAM + "output.destination=from-c"]) as probe:
                 yield Scene(broker, java, probe)
             java.stop()
