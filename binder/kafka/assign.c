@@ -241,7 +241,8 @@ static bool is_drained(struct rv__kafka_consumer *consumer, const rd_kafka_topic
 		if (!partition)
 			continue;
 		pthread_mutex_lock(&partition->lock);
-		drained = partition->released || partition->stage != RV__KAFKA_DRAINING;
+		drained = partition->released || partition->stage != RV__KAFKA_DRAINING ||
+		    rv__kafka_window_count(&partition->window) == 0;
 		pthread_mutex_unlock(&partition->lock);
 	}
 	return drained;

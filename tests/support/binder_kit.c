@@ -117,7 +117,7 @@ static void on_revoked(void *sink, const uint32_t *slots, size_t n, bool lost, i
 	pthread_cond_broadcast(&consumer->changed);
 	pthread_mutex_unlock(&consumer->lock);
 	/* Nothing runs here beyond what was settled: the slots are drained at once. */
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !consumer->holds_revoked; i++)
 		consumer->kit->ops->released(consumer->consumer, last[i].slot, last[i].epoch);
 }
 
@@ -127,6 +127,7 @@ static void on_consumer_state(void *sink, const struct rv_error *why)
 
 	pthread_mutex_lock(&consumer->lock);
 	consumer->up = why == NULL;
+	consumer->why = why ? *why : (struct rv_error){0};
 	pthread_cond_broadcast(&consumer->changed);
 	pthread_mutex_unlock(&consumer->lock);
 }
@@ -141,7 +142,8 @@ bool kit_bind_consumer(struct kit *kit, struct kit_consumer *consumer, const cha
 	    .group = group,
 	    .concurrency = 1,
 	    .max_attempts = 1,
-	    .instance_count = 1,
+	    .instance_index = consumer->instance_index,
+	    .instance_count = consumer->instance_count ? consumer->instance_count : 1,
 	    .sink_ops = &consumer_sink,
 	    .sink = consumer};
 
@@ -287,6 +289,26 @@ bool kit_is_assigned(struct kit_consumer *consumer)
 	assigned = consumer->assigned > 0;
 	pthread_mutex_unlock(&consumer->lock);
 	return assigned;
+}
+
+bool kit_consumer_is_up(struct kit_consumer *consumer)
+{
+	bool up;
+
+	pthread_mutex_lock(&consumer->lock);
+	up = consumer->up == 1;
+	pthread_mutex_unlock(&consumer->lock);
+	return up;
+}
+
+struct rv_error kit_consumer_why(struct kit_consumer *consumer)
+{
+	struct rv_error why;
+
+	pthread_mutex_lock(&consumer->lock);
+	why = consumer->why;
+	pthread_mutex_unlock(&consumer->lock);
+	return why;
 }
 
 static struct rv_error copy_error(struct kit_producer *producer, const struct rv_error *which)

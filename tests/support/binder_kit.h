@@ -33,6 +33,9 @@ struct kit_consumer {
 	size_t count;
 	size_t capacity; /* refuses what is beyond; 0: takes all */
 	bool settle_at_once;
+	bool holds_revoked;                     /* does not answer released(): a listener is still at it */
+	int32_t instance_index, instance_count; /* set before kit_consume(); 0 instances: 1 */
+	struct rv_error why;                    /* of the way to the broker; read by kit_consumer_why() */
 	size_t assigned, revoked, lost;
 	int up; /* last word of state(): 1 up, 0 down, -1 nothing said */
 };
@@ -83,6 +86,8 @@ bool kit_queue(struct kit_producer *producer, rv_message *message, int32_t parti
 /** How the last completed send ended, and why the way to the broker was last called down. */
 struct rv_error kit_last(struct kit_producer *producer);
 struct rv_error kit_why(struct kit_producer *producer);
+struct rv_error kit_consumer_why(struct kit_consumer *consumer);
+bool kit_consumer_is_up(struct kit_consumer *consumer);
 bool kit_is_assigned(struct kit_consumer *consumer);
 size_t kit_assigned(struct kit_consumer *consumer);
 size_t kit_count(struct kit_consumer *consumer);
