@@ -20,6 +20,8 @@ static void on_judged(void *owner, int32_t partitions, const struct rv_error *wh
 	struct rv__kafka_producer *producer = owner;
 	bool tell, more;
 
+	if (!why)
+		rv__kafka_client_open_topic(producer->client, producer);
 	pthread_mutex_lock(&producer->lock);
 	more = !why && partitions > 0 && partitions != producer->partitions;
 	if (more)
@@ -117,10 +119,8 @@ static rv_err get_client(struct rv__kafka *kafka, struct rv__kafka_producer *pro
 	if (failed != RV_OK)
 		return failed;
 	failed = rv__kafka_client_get(kafka->senders, conf, producer->binding, &producer->client, err);
-	if (failed == RV_OK && !rv__kafka_client_join(producer->client, producer)) {
-		rv__kafka_client_release(kafka->senders, producer->client);
-		failed = no_memory(err);
-	}
+	if (failed == RV_OK)
+		rv__kafka_client_join(producer->client, producer);
 	return failed;
 }
 

@@ -385,16 +385,20 @@ void rv__kafka_client_release(struct rv__kafka_senders *senders, struct rv__kafk
 
 /* -- producers ----------------------------------------------------------------------------------------------- */
 
-bool rv__kafka_client_join(struct rv__kafka_client *client, struct rv__kafka_producer *producer)
+void rv__kafka_client_join(struct rv__kafka_client *client, struct rv__kafka_producer *producer)
 {
 	pthread_mutex_lock(&client->lock);
-	producer->rkt = rd_kafka_topic_new(client->rk, producer->topic, NULL);
-	if (producer->rkt) {
-		producer->next = client->producers;
-		client->producers = producer;
-	}
+	producer->next = client->producers;
+	client->producers = producer;
 	pthread_mutex_unlock(&client->lock);
-	return producer->rkt != NULL;
+}
+
+void rv__kafka_client_open_topic(struct rv__kafka_client *client, struct rv__kafka_producer *producer)
+{
+	pthread_mutex_lock(&client->lock);
+	if (!producer->rkt)
+		producer->rkt = rd_kafka_topic_new(client->rk, producer->topic, NULL);
+	pthread_mutex_unlock(&client->lock);
 }
 
 static bool is_idle(const struct rv__kafka_producer *producer)
@@ -465,7 +469,8 @@ static void take_out(struct rv__kafka_client *client, struct rv__kafka_producer 
 	while (*slot != producer)
 		slot = &(*slot)->next;
 	*slot = producer->next;
-	rd_kafka_topic_destroy(producer->rkt);
+	if (producer->rkt)
+		rd_kafka_topic_destroy(producer->rkt);
 }
 
 void rv__kafka_client_leave(

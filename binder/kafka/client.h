@@ -63,8 +63,13 @@ rv_err rv__kafka_client_get(struct rv__kafka_senders *senders, rd_kafka_conf_t *
 /** The last one joins the thread and frees. No producer of the caller is joined any more. */
 void rv__kafka_client_release(struct rv__kafka_senders *senders, struct rv__kafka_client *client);
 
-/** From now on the producer may send: it has its topic's handle. False: no memory, or a name that is none. */
-bool rv__kafka_client_join(struct rv__kafka_client *client, struct rv__kafka_producer *producer);
+/** From now on the client serves the producer. */
+void rv__kafka_client_join(struct rv__kafka_client *client, struct rv__kafka_producer *producer);
+/**
+ * From now on it may send. Not before its topic is there: a client that has a handle asks for the topic, and the
+ * broker would make it with settings of its own.
+ */
+void rv__kafka_client_open_topic(struct rv__kafka_client *client, struct rv__kafka_producer *producer);
 /** Waits up to deadline_ms for what is on its way, fails the rest and takes the producer out. */
 void rv__kafka_client_leave(
     struct rv__kafka_client *client, struct rv__kafka_producer *producer, int64_t deadline_ms);

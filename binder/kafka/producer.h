@@ -13,7 +13,7 @@ struct rv__kafka_producer {
 	const struct rv_producer_sink *sink_ops;
 	void *sink;
 	char *binding, *topic; /* owned */
-	rd_kafka_topic_t *rkt; /* exchanged with client->rk */
+	rd_kafka_topic_t *rkt; /* exchanged with client->rk; NULL: the topic is not there yet */
 	struct rv__kafka_mapping mapping;
 	char **patterns; /* owned; of the mapping */
 	enum rv__kafka_format key_format;

@@ -151,6 +151,8 @@ static bool exchange(struct rv__kafka_client *client, rd_kafka_t *rk, rd_kafka_t
 		return false;
 	}
 	for (struct rv__kafka_producer *producer = client->producers; producer; producer = producer->next) {
+		if (!producer->rkt)
+			continue;
 		rd_kafka_topic_destroy(producer->rkt);
 		producer->rkt = rd_kafka_topic_new(rk, producer->topic, NULL);
 	}

@@ -201,13 +201,17 @@ static bool judge_missing(struct rv__kafka_watch *watch, struct rv__kafka_need *
 
 static bool judge_count(struct rv__kafka_watch *watch, struct rv__kafka_need *need, int32_t count)
 {
+	const struct rv__kafka_binder_settings *settings = watch->kafka->settings;
+	int64_t wanted = need->partitions;
 	struct rv_error why;
 
-	if (count >= need->partitions) {
+	if (settings->auto_add_partitions && settings->min_partition_count > wanted)
+		wanted = settings->min_partition_count;
+	if (count >= wanted) {
 		tell(watch, need, count, NULL);
 		return false;
 	}
-	if (watch->kafka->settings->auto_add_partitions) {
+	if (settings->auto_add_partitions) {
 		need->make = need->partitions;
 		if (work(watch, need, rv__kafka_add_partitions, &why) == RV_OK)
 			return true;
