@@ -164,7 +164,7 @@ static void on_error(struct rv__kafka_consumer *consumer, rd_kafka_event_t *even
 	int code = rd_kafka_event_error(event);
 	char words[256];
 
-	if (code == RD_KAFKA_RESP_ERR__FATAL) {
+	if (code == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event)) {
 		rd_kafka_fatal_error(consumer->session->rk, words, sizeof words);
 		consumer->kafka->env->log(RV_LOG_ERROR, RV__KAFKA_TOPIC,
 		    "RV%04u binding=%s group=%s: %s; the consumer begins anew",
