@@ -281,6 +281,18 @@ static struct rv_span read_bare(struct reader *reader)
 	return (struct rv_span){start, (size_t)(reader->at - start)};
 }
 
+static bool fits_32_bits(struct rv_span text)
+{
+	bool negative = text.bytes[0] == '-';
+	int64_t number = 0;
+
+	if (text.length - negative > 10)
+		return false;
+	for (size_t i = negative; i < text.length; i++)
+		number = number * 10 + (text.bytes[i] - '0');
+	return number <= (negative ? -(int64_t)INT32_MIN : INT32_MAX);
+}
+
 static enum rv_header_type type_of_bare(struct rv_span text)
 {
 	char first = text.bytes[0];
@@ -292,8 +304,7 @@ static enum rv_header_type type_of_bare(struct rv_span text)
 	if (memchr(text.bytes, '.', text.length) || memchr(text.bytes, 'e', text.length) ||
 	    memchr(text.bytes, 'E', text.length))
 		return RV_HEADER_DOUBLE;
-	/* Nine digits always fit 32 bits; where it is close, the wider type is right, too. */
-	return text.length - (first == '-') <= 9 ? RV_HEADER_INT : RV_HEADER_LONG;
+	return fits_32_bits(text) ? RV_HEADER_INT : RV_HEADER_LONG;
 }
 
 static int base64_value(char c)

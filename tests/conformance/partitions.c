@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which partition a message goes to, when the sender says by what; and groups that a sender asks for. */
+/* Which partition a message goes to, when the sender says by what. */
 #include "tests/conformance/kit.h"
 
 #include <stdio.h>
@@ -211,33 +211,6 @@ START_TEST(a_message_without_its_key_is_refused)
 }
 END_TEST
 
-/* Spring's testOneRequiredGroup and testTwoRequiredGroups: the groups come after the message. */
-START_TEST(required_groups_miss_nothing)
-{
-	const char *destination = kit_destination();
-	struct kit_service first, second;
-	struct kit_recorder at_first, at_second;
-	char groups[256];
-	const char *const more[] = {groups, NULL};
-
-	snprintf(groups, sizeof groups, PRODUCER "required-groups=%s,%s", kit_group("g1", destination),
-	    kit_group("g2", destination));
-	kit_recorder_init(&at_first);
-	kit_recorder_init(&at_second);
-	output = kit_producer(&producer, destination, more);
-	kit_send(output, "early", 0, 3);
-	kit_consumer(&first, destination, "g1", &at_first, NULL);
-	kit_consumer(&second, destination, "g2", &at_second, NULL);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&at_first) == 3 && kit_distinct(&at_second) == 3);
-	ck_assert(kit_has(&at_first, "early0") && kit_has(&at_second, "early2"));
-	ck_assert_int_eq(kit_service_stop(&first), 0);
-	ck_assert_int_eq(kit_service_stop(&second), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&at_first);
-	kit_recorder_finish(&at_second);
-}
-END_TEST
-
 void kit_add_partitions(void)
 {
 	KIT_ADD(RV_CAP_PARTITIONS, a_key_has_the_partition_that_java_gives_it);
@@ -247,5 +220,4 @@ void kit_add_partitions(void)
 	KIT_ADD(RV_CAP_PARTITIONS | RV_CAP_HEADERS, the_choice_travels_in_a_header);
 	KIT_ADD(RV_CAP_PARTITIONS, an_override_names_the_partition);
 	KIT_ADD(RV_CAP_PARTITIONS, a_message_without_its_key_is_refused);
-	KIT_ADD(RV_CAP_GROUP_RESUME, required_groups_miss_nothing);
 }
