@@ -6,26 +6,37 @@
 
 #include "base/numbers.h"
 #include "binder/redis/client.h"
+#include "binder/redis/cluster.h"
+#include "binder/redis/sentinel.h"
+#include "binder/redis/tls.h"
 
 rv_err rv__redis_transport_choose(const struct rv__redis_settings *settings,
     const struct rv__redis_transport **ret_transport, struct rv_error *err)
 {
+#if RV_HAVE_OPENSSL
+	*ret_transport = settings->tls ? &rv__redis_tls : &rv__redis_plain;
+#else
 	if (settings->tls)
-		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_REDIS_MODE, RV__REDIS_TOPIC,
+		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_REDIS_NO_TLS, RV__REDIS_TOPIC,
 		    "this build of the Redis binder has no TLS; build it with OpenSSL, or switch "
 		    "spring.cloud.stream.redis.binder.ssl.enabled off");
 	*ret_transport = &rv__redis_plain;
+#endif
 	return RV_OK;
 }
 
 rv_err rv__redis_resolver_choose(
     int64_t mode, const struct rv__redis_resolver **ret_resolver, struct rv_error *err)
 {
-	static const struct rv__redis_resolver *const resolvers[] = {[RV__REDIS_SINGLE] = &rv__redis_single};
+	static const struct rv__redis_resolver *const resolvers[] = {
+	    [RV__REDIS_SINGLE] = &rv__redis_single,
+	    [RV__REDIS_SENTINEL] = &rv__redis_sentinel,
+	    [RV__REDIS_CLUSTER] = &rv__redis_cluster,
+	};
 
-	if (mode < 0 || (size_t)mode >= sizeof resolvers / sizeof *resolvers || !resolvers[mode])
+	if (mode < 0 || (size_t)mode >= sizeof resolvers / sizeof *resolvers)
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_REDIS_MODE, RV__REDIS_TOPIC,
-		    "this build of the Redis binder knows only spring.cloud.stream.redis.binder.mode=single");
+		    "spring.cloud.stream.redis.binder.mode is none of single, sentinel and cluster");
 	*ret_resolver = resolvers[mode];
 	return RV_OK;
 }

@@ -106,6 +106,7 @@ static void tend(struct rv__redis_client *client)
 		next = c->next;
 		rv__redis_client_tend_at(client, rv__redis_consumer_tend(c, now_ms));
 	}
+	rv__redis_nodes_tend(client);
 	rv__redis_nodes_view(client);
 }
 

@@ -151,6 +151,8 @@ void rv__redis_client_judge(struct rv__redis_client *client);
 
 /* node.c, for client.c. */
 void rv__redis_node_destroy(struct rv__redis_node *node);
+/** Closes those that no route needs any more, once they answered everything. */
+void rv__redis_nodes_tend(struct rv__redis_client *client);
 /** Copies what health() shows. */
 void rv__redis_nodes_view(struct rv__redis_client *client);
 

@@ -57,6 +57,7 @@ bool rv__redis_lane_put(struct rv__redis_lane *lane, const struct rv_outbound *o
 /* -- writing, on the I/O thread ------------------------------------------------------------------------ */
 
 static void on_added(struct rv__redis_request *request, const struct rv__redis_answer *answer);
+static void on_replicas(struct rv__redis_request *request, const struct rv__redis_answer *answer);
 
 /* Expects so many more replies of this lane: with those that end the row, if they are this lane's, too. */
 static bool expect(struct rv__redis_lane *lane, struct rv__redis_link *link, size_t replies)
@@ -77,6 +78,23 @@ static bool expect(struct rv__redis_lane *lane, struct rv__redis_link *link, siz
 	lane->bursts = burst;
 	rv__redis_link_ask(link, &burst->request);
 	return true;
+}
+
+/* Behind what was just written: WAIT answers when so many replicas have all of it, or the time is over. */
+static void ask_replicas(struct rv__redis_lane *lane, struct rv__redis_link *link)
+{
+	const struct rv__redis_producer_settings *settings = lane->producer->settings;
+	struct rv__buffer *out = rv__redis_link_out(link);
+
+	if (settings->wait_replicas <= 0)
+		return;
+	rv__resp_array(out, 3);
+	rv__resp_text(out, "WAIT");
+	rv__resp_number(out, settings->wait_replicas);
+	rv__resp_number(out, settings->wait_timeout_ms);
+	lane->bursts->waits = true;
+	lane->bursts->wait = (struct rv__redis_request){.done = on_replicas};
+	rv__redis_link_ask(link, &lane->bursts->wait);
 }
 
 static void drop_burst(struct rv__redis_lane *lane, struct rv__redis_burst *burst)
@@ -127,7 +145,11 @@ void rv__redis_lane_dispatch(struct rv__redis_lane *lane)
 		if (!rv__redis_encode(out, &lane->head, send->message, send->bare))
 			break;
 	}
-	if (lane->written > before && !expect(lane, link, lane->written - before)) {
+	if (lane->written == before)
+		return;
+	if (expect(lane, link, lane->written - before)) {
+		ask_replicas(lane, link);
+	} else {
 		out->length = length; /* no memory: they stay unsent until something is answered */
 		lane->written = before;
 	}
@@ -213,6 +235,7 @@ static void run_lane(struct rv__redis_op *op)
 	link = skipped || lane->written < lane->count ? NULL : way(lane);
 	if (link && grow_ring(lane, lane->count + count) && expect(lane, link, count)) {
 		rv__buffer_add(rv__redis_link_out(link), encoded.bytes, encoded.length);
+		ask_replicas(lane, link);
 		enqueue(lane, &sends);
 		lane->written += count;
 	} else {
@@ -248,9 +271,13 @@ static void take_back(struct rv__redis_lane *lane)
 	size_t kept = 0, dropped;
 
 	/* From the back, so that the survivors end up right before the unsent. */
-	for (size_t i = lane->written; i-- > 0;)
-		if (at(lane, i)->message)
-			*at(lane, lane->written - ++kept) = *at(lane, i);
+	for (size_t i = lane->written; i-- > 0;) {
+		struct rv__redis_send send = *at(lane, i);
+
+		send.stored = false;
+		if (send.message)
+			*at(lane, lane->written - ++kept) = send;
+	}
 	dropped = lane->written - kept;
 	lane->head_at = (lane->head_at + dropped) & (lane->room - 1);
 	lane->count -= dropped;
@@ -295,6 +322,10 @@ static void complete_one(
 	if (id.bytes && !cursor.failed) {
 		if (lane->route.node && lane->route.node->full)
 			lane->route.node->full = false;
+		send->stored =
+		    lane->producer->settings->wait_replicas > 0 && rv__redis_id_parse(id, &send->id);
+		if (send->stored)
+			return; /* until on_replicas() */
 		rv__redis_complete(lane, send, id, NULL);
 		return;
 	}
@@ -310,9 +341,23 @@ static bool is_for_later(enum rv__redis_trouble trouble)
 	return trouble == RV__REDIS_LATER || trouble == RV__REDIS_ELSEWHERE || trouble == RV__REDIS_ASK;
 }
 
+/* What follows an answer: nothing is under way any more, or there is room again. */
+static void go_on(struct rv__redis_lane *lane)
+{
+	struct rv__redis_client *client = lane->producer->client;
+
+	if (lane->again && !lane->bursts) {
+		take_back(lane);
+		rv__redis_client_tend_at(client, lane->held_until_ms);
+	} else if (lane->written == 0 && lane->count > 0) {
+		rv__redis_client_tend_at(client, client->now_ms);
+	}
+}
+
 static void on_lost(struct rv__redis_lane *lane, struct rv__redis_burst *burst, const struct rv_error *why)
 {
-	drop_burst(lane, burst);
+	if (!burst->waits || !burst->wait.link)
+		drop_burst(lane, burst); /* else with its last answer */
 	lane->producer->trouble = *why;
 	take_back(lane); /* all bursts of a lane are on one link: the others will find nothing left to do */
 	rv__redis_client_tend_at(lane->producer->client, lane->producer->client->now_ms);
@@ -336,14 +381,74 @@ static void on_added(struct rv__redis_request *request, const struct rv__redis_a
 	else
 		fail_one(lane, send, answer);
 	trim_head(lane);
-	if (request->replies == 0)
+	if (request->replies == 0 && !burst->waits)
 		drop_burst(lane, burst);
-	if (lane->again && lane->answered == lane->written) {
-		take_back(lane);
-		rv__redis_client_tend_at(lane->producer->client, lane->held_until_ms);
-	} else if (lane->written == 0 && lane->count > 0) {
-		rv__redis_client_tend_at(lane->producer->client, lane->producer->client->now_ms);
+	go_on(lane);
+}
+
+/* -- replicas ---------------------------------------------------------------------------------------------- */
+
+/* All that is stored by now was written before that WAIT: replies come in order. */
+static void complete_stored(struct rv__redis_lane *lane, const struct rv_error *why)
+{
+	enum { AT_ONCE = 64 };
+	char texts[AT_ONCE][RV__REDIS_ID_ROOM];
+	size_t told = 0;
+
+	for (size_t i = 0; i < lane->answered; i++) {
+		struct rv__redis_send *send = at(lane, i);
+		char *text = texts[told % AT_ONCE];
+
+		if (!send->message || !send->stored)
+			continue;
+		if (told++ % AT_ONCE == 0)
+			rv__redis_complete_flush(lane->producer->client);
+		rv__redis_complete(
+		    lane, send, (struct rv_span){text, rv__redis_id_print(send->id, text)}, why);
 	}
+	rv__redis_complete_flush(lane->producer->client);
+}
+
+static void too_few(struct rv__redis_lane *lane, int64_t replicas)
+{
+	const struct rv__redis_producer_settings *settings = lane->producer->settings;
+	struct rv_error why;
+
+	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_REDIS_REPLICAS, RV__REDIS_TOPIC,
+	    "Redis stored the message in '%s', but %lld of %lld replicas confirmed it within %lld ms; send "
+	    "it again where "
+	    "a duplicate does no harm, bring replicas back, or lower producer.wait-replicas",
+	    lane->key, (long long)replicas, (long long)settings->wait_replicas,
+	    (long long)settings->wait_timeout_ms);
+	complete_stored(lane, &why);
+}
+
+static void on_replicas(struct rv__redis_request *request, const struct rv__redis_answer *answer)
+{
+	struct rv__redis_burst *burst =
+	    (struct rv__redis_burst *)((char *)request - offsetof(struct rv__redis_burst, wait));
+	struct rv__redis_lane *lane = burst->lane;
+	struct rv__resp_cursor cursor = answer->cursor;
+
+	if (answer->trouble == RV__REDIS_LOST) {
+		on_lost(lane, burst, answer->why);
+		return;
+	}
+	drop_burst(lane, burst);
+	if (is_for_later(answer->trouble)) {
+		keep_for_later(lane, answer); /* the server changed its role: what it stored may be gone */
+	} else if (answer->trouble != RV__REDIS_FINE) {
+		complete_stored(lane, answer->why);
+	} else {
+		int64_t replicas = rv__resp_get_integer(&cursor);
+
+		if (replicas >= lane->producer->settings->wait_replicas)
+			complete_stored(lane, NULL);
+		else
+			too_few(lane, replicas);
+	}
+	trim_head(lane);
+	go_on(lane);
 }
 
 /* -- time ------------------------------------------------------------------------------------------------ */
@@ -373,6 +478,8 @@ int64_t rv__redis_lane_tend(struct rv__redis_lane *lane, int64_t now_ms, const s
 			struct rv__redis_burst *burst = lane->bursts;
 
 			rv__redis_request_cancel(&burst->request);
+			if (burst->waits)
+				rv__redis_request_cancel(&burst->wait);
 			drop_burst(lane, burst);
 		}
 		if (lane->count > 0)

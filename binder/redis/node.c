@@ -272,7 +272,14 @@ void rv__redis_client_rerouted(struct rv__redis_client *client)
 {
 	client->generation++;
 	rv__redis_client_judge(client);
+	rv__redis_client_tend_at(client, client->now_ms);
+}
+
+void rv__redis_nodes_tend(struct rv__redis_client *client)
+{
+	if (client->resolver == &rv__redis_single)
+		return;
 	for (struct rv__redis_node *node = client->nodes; node; node = node->next)
-		if (node->users == 0 && !node->doomed && client->resolver != &rv__redis_single)
+		if (node->users == 0 && !node->doomed && !node->link->first)
 			rv__redis_node_destroy(node);
 }

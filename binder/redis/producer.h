@@ -22,6 +22,8 @@ struct rv__redis_send {
 	int64_t deadline_ms;
 	uint32_t bytes;
 	bool bare;
+	bool stored; /* the server has it as `id`; replicas are waited for */
+	struct rv__redis_id id;
 	bool refused; /* names a partition that does not exist: only its completion is left to do */
 };
 
@@ -30,9 +32,10 @@ struct rv__redis_sends {
 	size_t count, room;
 };
 
-/* So many XADD in a row of one lane. */
+/* So many XADD in a row of one lane, and the WAIT behind them if replicas shall have them, too. */
 struct rv__redis_burst {
-	struct rv__redis_request request;
+	struct rv__redis_request request, wait;
+	bool waits;
 	struct rv__redis_lane *lane;
 	struct rv__redis_burst *next; /* of the lane */
 };

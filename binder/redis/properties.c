@@ -139,12 +139,7 @@ const struct rv_prop_desc rv__redis_producer_rows[] = {
         "which may "
         "take unread messages away."),
     MILLIS("trim-interval", trim_interval_ms, "5000", 50, DAY_MS, "Time between two such looks."),
-    {.name = "wait-replicas",
-        .type = RV_PROP_INT,
-        .def = "0",
-        .max = 100,
-        .doc = "Replicas that must have a message before it counts as sent (WAIT).",
-        .flags = RV_PROP_REFUSED,
-        AT(wait_replicas)},
+    NUMBER("wait-replicas", wait_replicas, "0", 0, 100,
+        "Replicas that must have a message before it counts as sent (WAIT); 0: none is waited for."),
     MILLIS("wait-timeout", wait_timeout_ms, "1000", 1, 600000, "Longest wait for them."), {.name = NULL}};
 #undef OWNER

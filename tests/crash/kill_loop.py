@@ -50,6 +50,13 @@ def orderly_by(key):
     return lambda orderly: ([], ["%s=%s" % (key, str(orderly).lower())])
 
 
+def quick_claims(orderly):
+    """What a killed consumer held comes to the next after two seconds instead of sixty."""
+    consumer = "spring.cloud.stream.redis.bindings.input.consumer."
+    return [], [consumer + "claim-min-idle=2s", consumer + "claim-interval=500ms",
+                *([consumer + "orderly=true"] if orderly else [])]
+
+
 def four_partitions(orderly):
     """Kafka always keeps the order of a partition: one worker for one, or four for four."""
     few = "spring.cloud.stream.kafka.binder.min-partition-count=4"
@@ -61,8 +68,7 @@ _INHOUSE = {"kind": "inhouse", "rounds": 100, "long_rounds": 2000, "gapless": Tr
 LEVELS = {
     "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
-    "redis": lambda: Level("redis", {"fsync": "always"}, 20, 400, False, False,
-                           orderly_by("spring.cloud.stream.redis.bindings.input.consumer.orderly"), False),
+    "redis": lambda: Level("redis", {"fsync": "always"}, 20, 400, False, False, quick_claims, False),
     "kafka": lambda: Level("kafka", {}, 10, 400, True, True, four_partitions, False, 30),
 }
 

@@ -307,7 +307,7 @@ class Sentinel(Peer):
                 return next(server for server in self.data if server.port == port)
         return self.data[0]
 
-    def replicas(self):
+    def replicas(self, _key=None):
         master = self.owner()
         return [server for server in self.data if server is not master and server.alive()]
 
@@ -337,7 +337,7 @@ class Sentinel(Peer):
             return False
         return len(named) == 1 and old.port not in named and self.owner().role() == "master"
 
-    def wait_master(self, old, deadline=30):
+    def wait_master(self, old, _key=None, deadline=30):
         """Waits until all Sentinels name another master than `old`, and it says that it is one."""
         processes.wait_for(lambda: self._follow(old), deadline, "another master than %s" % old.address, every=0.05)
 
