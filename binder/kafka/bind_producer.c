@@ -158,12 +158,23 @@ static rv_err check(struct rv__kafka *kafka, const struct rv_producer_spec *spec
 		    "binder does "
 		    "not offer; leave it out: producers are idempotent without it",
 		    spec->binding);
-	if (settings->message_key_expression && *settings->message_key_expression)
-		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_KAFKA_KEY_EXPRESSION, RV__KAFKA_TOPIC,
-		    "binding '%s': message-key-expression is not evaluated; set header " RV_HEADER_KEY
-		    " of each message",
-		    spec->binding);
 	return rv__kafka_check_topic(spec->destination, spec->binding, err);
+}
+
+static rv_err read_expression(struct rv__kafka_producer *producer,
+    const struct rv__kafka_producer_settings *settings, struct rv_error *err)
+{
+	struct rv_error why;
+	rv_err failed;
+
+	if (!settings->message_key_expression || !*settings->message_key_expression)
+		return RV_OK;
+	failed = rv__expression_create(
+	    settings->message_key_expression, RV__ROOT_MESSAGE, &producer->key_expression, &why);
+	if (failed == RV_OK)
+		return RV_OK;
+	return rv_error_set(err, failed, RV__N_KAFKA_KEY_EXPRESSION, RV__KAFKA_TOPIC,
+	    "binding '%s': message-key-expression: %s", producer->binding, why.text);
 }
 
 static bool copy_patterns(struct rv__kafka_producer *producer, const struct rv_strings *patterns)
@@ -184,6 +195,7 @@ static void destroy(struct rv__kafka_producer *producer)
 	for (size_t i = 0; producer->patterns && producer->patterns[i]; i++)
 		free(producer->patterns[i]);
 	free(producer->patterns);
+	rv__expression_destroy(producer->key_expression);
 	pthread_mutex_destroy(&producer->lock);
 	free(producer->binding);
 	free(producer->topic);
@@ -274,7 +286,9 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 	    : own_timeout_ms > 0                            ? own_timeout_ms
 	    : spec->send_timeout_ms > 0                     ? spec->send_timeout_ms
 	                                                    : DELIVERY_MS;
-	failed = get_client(kafka, producer, settings, err);
+	failed = read_expression(producer, settings, err);
+	if (failed == RV_OK)
+		failed = get_client(kafka, producer, settings, err);
 	if (failed != RV_OK) {
 		destroy(producer);
 		return failed;

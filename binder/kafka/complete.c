@@ -118,12 +118,17 @@ void rv__kafka_send_error(const struct rv__kafka_producer *producer, rd_kafka_re
 static void refused_error(
     const struct rv__kafka_producer *producer, const struct rv__kafka_place *place, struct rv_error *err)
 {
+	struct rv__evaluation evaluation = {.message = place->message};
 	struct rv__kafka_outgoing outgoing;
 	struct rv__kafka_record_key key;
+	bool told = false;
 
 	if (place->refused == RD_KAFKA_RESP_ERR__INVALID_ARG &&
-	    rv__kafka_headers_write(&producer->mapping, place->message, true, &outgoing) == RV_OK &&
-	    outgoing.key.name && rv__kafka_key_write(producer->key_format, &outgoing.key, &key, err) != RV_OK)
+	    rv__kafka_headers_write(&producer->mapping, place->message, true, &outgoing) == RV_OK)
+		told = rv__kafka_key_choose(producer->key_expression, producer->key_format, &outgoing.key,
+		           &evaluation, &key, err) != RV_OK;
+	rv__evaluation_finish(&evaluation);
+	if (told)
 		return;
 	rv__kafka_send_error(producer, place->refused, NULL, place->message, err);
 }

@@ -51,12 +51,16 @@ static size_t width(enum rv__kafka_format format)
 static bool parse(const struct rv_header *header, size_t bytes, int64_t *ret_value)
 {
 	int64_t limit = bytes == 8 ? INT64_MAX : ((int64_t)1 << (bytes * 8 - 1)) - 1;
+	char text[24]; /* what an expression made has no end of its own */
 	char *end;
 
+	if (header->length == 0 || header->length >= sizeof text)
+		return false;
+	memcpy(text, header->value, header->length);
+	text[header->length] = '\0';
 	errno = 0;
-	*ret_value = strtoll(header->value, &end, 10);
-	return header->length > 0 && end == header->value + header->length && errno == 0 &&
-	    *ret_value <= limit && *ret_value >= -limit - 1;
+	*ret_value = strtoll(text, &end, 10);
+	return end == text + header->length && errno == 0 && *ret_value <= limit && *ret_value >= -limit - 1;
 }
 
 rv_err rv__kafka_key_write(enum rv__kafka_format format, const struct rv_header *header,
@@ -72,14 +76,51 @@ rv_err rv__kafka_key_write(enum rv__kafka_format format, const struct rv_header 
 		return RV_OK;
 	if (!parse(header, bytes, &value))
 		return rv_error_set(err, RV_E_INVALID, RV__N_KAFKA_RECORD_KEY, "kafka",
-		    "the key '%.64s' is no number of %zu bytes, as key.serializer wants it; set "
+		    "the key '%.*s' is no number of %zu bytes, as key.serializer wants it; set "
 		    "header " RV_HEADER_KEY " to a decimal number in its range, or use StringSerializer",
+		    (int)(header->length < 64 ? header->length : 64),
 		    header->type == RV_HEADER_BYTES ? "(bytes)" : header->value, bytes);
 	rv__put_u64(number, (uint64_t)value);
 	memcpy(ret_key->room, number + 8 - bytes, bytes);
 	ret_key->bytes = ret_key->room;
 	ret_key->length = bytes;
 	return RV_OK;
+}
+
+/* A key that an expression made, as if it stood in a header. False: there is none. */
+static bool as_header(const struct rv__value *value, struct rv__arena *arena, struct rv_header *ret_header)
+{
+	struct rv__value text = *value;
+
+	if (value->kind != RV__VALUE_BYTES && !rv__value_to_text(value, arena, &text))
+		return false;
+	*ret_header = (struct rv_header){.name = RV_HEADER_KEY,
+	    .value = text.bytes,
+	    .length = text.length,
+	    .type = value->kind == RV__VALUE_BYTES ? RV_HEADER_BYTES : RV_HEADER_TEXT};
+	return true;
+}
+
+rv_err rv__kafka_key_choose(const struct rv__expression *expression, enum rv__kafka_format format,
+    const struct rv_header *header, struct rv__evaluation *evaluation, struct rv__kafka_record_key *ret_key,
+    struct rv_error *err)
+{
+	struct rv_header made = *header;
+	struct rv__value value;
+	rv_err failed;
+
+	ret_key->bytes = NULL;
+	ret_key->length = 0;
+	if (expression) {
+		failed = rv__expression_evaluate(expression, evaluation, &value, err);
+		if (failed != RV_OK || value.kind == RV__VALUE_NULL)
+			return failed;
+		if (!as_header(&value, &evaluation->arena, &made))
+			return rv_error_set(err, RV_E_INVALID, RV__N_KAFKA_RECORD_KEY, "kafka",
+			    "message-key-expression '%.100s' yields %s, which is no key; take a member of it",
+			    rv__expression_text(expression), rv__value_word(&value));
+	}
+	return made.name ? rv__kafka_key_write(format, &made, ret_key, err) : RV_OK;
 }
 
 void rv__kafka_key_read(enum rv__kafka_format format, const void *bytes, size_t length,

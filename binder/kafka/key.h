@@ -10,6 +10,8 @@
 
 #include <rivulet/binder.h>
 
+#include "base/expression.h"
+
 enum rv__kafka_format {
 	RV__KAFKA_FORMAT_BYTES, /* text or bytes, as they are */
 	RV__KAFKA_FORMAT_STRING,
@@ -36,6 +38,17 @@ bool rv__kafka_format_of(const char *class_name, enum rv__kafka_format *ret_form
 /** RV_OK, or RV_E_INVALID when the header's value is not of that type; err->text says which. */
 rv_err rv__kafka_key_write(enum rv__kafka_format format, const struct rv_header *header,
     struct rv__kafka_record_key *ret_key, struct rv_error *err);
+
+/**
+ * The key of a message: what `expression` makes of it (NULL: none is configured), else what `header` says (name NULL:
+ * there is none). ret_key->bytes NULL: no key. Borrowed from the message and the evaluation, which the caller finishes.
+ *
+ * @return RV_OK; RV_E_INVALID with a sentence: the key does not fit, or the message has not what the expression needs;
+ *         RV_E_NOMEM
+ */
+rv_err rv__kafka_key_choose(const struct rv__expression *expression, enum rv__kafka_format format,
+    const struct rv_header *header, struct rv__evaluation *evaluation, struct rv__kafka_record_key *ret_key,
+    struct rv_error *err);
 
 /**
  * RV_HEADER_KEY of a received key: text where it is one, else bytes. Borrowed from the key's bytes and from *room.

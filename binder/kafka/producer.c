@@ -65,18 +65,23 @@ static rd_kafka_resp_err_t produce(struct rv__kafka_producer *producer, const st
 static rd_kafka_resp_err_t try_message(
     struct rv__kafka_producer *producer, const struct rv_outbound *outbound, struct rv__kafka_place *place)
 {
-	struct rv__kafka_record_key key = {NULL, 0};
+	struct rv__evaluation evaluation;
 	struct rv__kafka_outgoing outgoing;
+	struct rv__kafka_record_key key;
 	rd_kafka_resp_err_t code;
 
 	if (rv__kafka_headers_write(&producer->mapping, outbound->message, outbound->bare, &outgoing) !=
 	    RV_OK)
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL; /* no memory now */
-	if (outgoing.key.name &&
-	    rv__kafka_key_write(producer->key_format, &outgoing.key, &key, NULL) != RV_OK)
+	if (producer->key_expression)
+		evaluation = (struct rv__evaluation){.message = outbound->message};
+	if (rv__kafka_key_choose(producer->key_expression, producer->key_format, &outgoing.key, &evaluation,
+	        &key, NULL) != RV_OK)
 		code = RD_KAFKA_RESP_ERR__INVALID_ARG;
 	else
 		code = produce(producer, outbound, &outgoing, &key, place);
+	if (producer->key_expression)
+		rv__evaluation_finish(&evaluation);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR && outgoing.headers)
 		rd_kafka_headers_destroy(outgoing.headers);
 	return code;

@@ -17,6 +17,7 @@ struct rv__kafka_producer {
 	struct rv__kafka_mapping mapping;
 	char **patterns; /* owned; of the mapping */
 	enum rv__kafka_format key_format;
+	struct rv__expression *key_expression; /* owned; NULL: the key is a header */
 	bool use_topic_header;
 	int64_t close_timeout_ms; /* 0: the caller's */
 	int64_t message_timeout_ms;

@@ -434,6 +434,41 @@ START_TEST(a_key_that_does_not_fit_its_serializer_is_refused)
 }
 END_TEST
 
+START_TEST(an_expression_makes_the_key)
+{
+	static const char *const lines[] = {"message-key-expression=headers['lot'] ?: payload.plate", NULL};
+	RV_CLEANUP(rv_message_unrefp)
+	rv_message *by_payload = rv_message_create_json("{s:s}", "plate", "粤B1");
+	RV_CLEANUP(rv_message_unrefp) rv_message *by_header = rv_message_create("x", 1);
+	RV_CLEANUP(rv_message_unrefp) rv_message *neither = rv_message_create_json("{s:i}", "other", 1);
+	RV_CLEANUP(rv_message_unrefp) rv_message *bad = rv_message_create_text("no JSON");
+	struct kit_producer producer;
+	struct reading reading;
+	rd_kafka_message_t *record;
+
+	bind_to(&producer, "expressed", lines);
+	rv_message_set_header_int(by_header, "lot", 7);
+	ck_assert_int_eq(kit_send(&producer, by_payload, -1), RV_OK);
+	ck_assert_int_eq(kit_send(&producer, by_header, -1), RV_OK);
+	ck_assert_int_eq(kit_send(&producer, neither, -1), RV_OK);
+	ck_assert_int_eq(kit_send(&producer, bad, -1), RV_E_INVALID);
+	reading = read_topic("expressed");
+	record = next_record(&reading);
+	ck_assert_uint_eq(record->key_len, 5);
+	ck_assert_mem_eq(record->key, "粤B1", 5);
+	rd_kafka_message_destroy(record);
+	record = next_record(&reading);
+	ck_assert_uint_eq(record->key_len, 1);
+	ck_assert_mem_eq(record->key, "7", 1);
+	rd_kafka_message_destroy(record);
+	record = next_record(&reading);
+	ck_assert_ptr_null(record->key);
+	rd_kafka_message_destroy(record);
+	end_reading(&reading);
+	kit_producer_close(&producer, 5000);
+}
+END_TEST
+
 START_TEST(what_the_broker_refuses_tells_its_class_and_code)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create("x", 1);
@@ -642,6 +677,7 @@ START_TEST(what_cannot_be_meant_is_refused_with_a_sentence)
 	expect_refusal("send-timeout-expression=headers['t']", RV_E_CONFIG, "send-timeout-expression");
 	expect_refusal("configuration.key.serializer=io.confluent.KafkaAvroSerializer", RV_E_UNSUPPORTED,
 	    "KafkaAvroSerializer");
+	expect_refusal("message-key-expression=headers[", RV_E_CONFIG, "message-key-expression");
 	expect_refusal("configuration.enable.idempotence=perhaps", RV_E_CONFIG, "enable.idempotence");
 }
 END_TEST
@@ -694,7 +730,7 @@ int main(void)
 	    a_full_queue_turns_away_and_tells_when_there_is_room,
 	    a_message_over_the_limit_is_refused_with_both_sizes,
 	    a_partition_that_is_not_there_is_named_as_such, a_key_that_does_not_fit_its_serializer_is_refused,
-	    what_the_broker_refuses_tells_its_class_and_code,
+	    an_expression_makes_the_key, what_the_broker_refuses_tells_its_class_and_code,
 	    a_message_nobody_takes_ends_with_the_sender_s_time_out, an_end_waits_for_what_lingers,
 	    an_end_without_a_broker_completes_everything_with_closed,
 	    bindings_of_one_configuration_share_a_client_and_end_apart, a_stop_ends_what_is_on_its_way,
