@@ -306,12 +306,36 @@ static int run_show(int argc, char **argv)
 
 /* -- reference ------------------------------------------------------------------------ */
 
+/* Directories of --rivulet.binder.path=…; cut out of the argument itself. */
+static void take_path(char *argument, const char **items, size_t room, struct rv_strings *path)
+{
+	while (argument && path->count < room)
+		items[path->count++] = strsep(&argument, ",");
+	path->items = items;
+}
+
+/* Binders that are modules are loaded when their types are named. */
 static int run_reference(int argc, char **argv)
 {
+	static const char option[] = "--rivulet.binder.path=";
+	const char *items[16];
+	struct rv_strings path = {0};
 	struct rv__sections sections;
+	struct rv_error error;
 
-	if (argc > 1)
-		return rv__usage_error(&rv__command_config, "unexpected argument '%s'", argv[1]);
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], option, sizeof option - 1) == 0)
+			take_path(argv[i] + sizeof option - 1, items, sizeof items / sizeof *items, &path);
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], option, sizeof option - 1) == 0)
+			continue;
+		if (argv[i][0] == '-')
+			return rv__usage_error(&rv__command_config, "unexpected argument '%s'", argv[i]);
+		if (!rv__binder_find(argv[i], &path, &error)) {
+			fprintf(stderr, "rivulet config reference: %s\n", error.text);
+			return RV__EXIT_FAILED;
+		}
+	}
 	if (rv__collect_sections(&sections) != RV_OK)
 		return RV__EXIT_FAILED;
 	rv__reference_print(stdout, sections.items, sections.count);
@@ -339,7 +363,7 @@ const struct rv__command rv__command_config = {
     .summary = "check, show and explain configuration files",
     .usage = "usage: rivulet config check FILE…\n"
              "       rivulet config show [FILE…] [--defaults] [--key=value…]\n"
-             "       rivulet config reference\n"
+             "       rivulet config reference [TYPE…] [--rivulet.binder.path=DIRECTORY,…]\n"
              "\n"
              "check      judges each file as the configuration of one service, with all its profiles; needs\n"
              "           no broker. Prints every mistake as FILE:LINE: KEY: what; cure  [number].\n"
@@ -347,7 +371,8 @@ const struct rv__command rv__command_config = {
              "show       prints the values in force and where each one comes from: the files together (the\n"
              "           last one wins), or ./ and ./config/ as a service reads them; then environment and\n"
              "           arguments. --defaults adds what nobody set. Secrets show as ******.\n"
-             "reference  prints docs/properties.md.\n"
+             "reference  prints docs/properties.md, with the keys of the binders of these types where they "
+             "are modules.\n"
              "\n"
              "Exit codes: 0 all is well; 2 there are mistakes; 1 out of memory.\n",
     .run = run_config,

@@ -12,20 +12,21 @@ fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 
 python3 scripts/errors.py >"$fresh/errors.md"
-build/cli/rivulet config reference >"$fresh/properties.md"
 
-# What binders claim can only be told where all of them are built.
-pages="errors.md properties.md"
+# What binders take and claim can only be told where all of them are built.
+pages="errors.md"
 missing=
 for type in kafka redis; do
 	[ -e "build/binder/$type/rivulet-binder-$type.so" ] || missing="$missing $type"
 done
 if [ -n "$missing" ]; then
-	say "docs/binders.md stays as it is: not built:$missing"
+	say "docs/binders.md and docs/properties.md stay as they are: not built:$missing"
 else
 	build/tests/conformance/rivulet-conformance --capabilities memory rocketmq kafka redis \
 		"--rivulet.binder.path=build/binder/kafka,build/binder/redis" >"$fresh/binders.md"
-	pages="$pages binders.md"
+	build/cli/rivulet config reference kafka redis \
+		"--rivulet.binder.path=build/binder/kafka,build/binder/redis" >"$fresh/properties.md"
+	pages="$pages binders.md properties.md"
 fi
 
 status=0
