@@ -63,11 +63,12 @@ static inline bool pairs_print(
 		}
 		ratios[i] = rates[1][i] / rates[0][i];
 		if (getenv("RV_BENCH_EACH"))
-			printf("    raw %.0f k/s, ours %.0f k/s: %.3f\n", rates[0][i], rates[1][i], ratios[i]);
+			printf(
+			    "    raw %.0f k/s, ours %.0f k/s: %.3f\n", rates[0][i], rates[1][i], ratios[i]);
 		fflush(stdout);
 	}
-	printf("  %s: raw %.0f k/s, ours %.0f k/s (medians of %ld runs of %ld); ", what, pairs_median(rates[0], n),
-	    pairs_median(rates[1], n), n, count);
+	printf("  %s: raw %.0f k/s, ours %.0f k/s (medians of %ld runs of %ld); ", what,
+	    pairs_median(rates[0], n), pairs_median(rates[1], n), n, count);
 	printf("ratio %.3f", pairs_median(ratios, n));
 	printf(" (%.3f to %.3f); processor time a message %.0f ns, %.0f ns\n", ratios[0], ratios[n - 1],
 	    pairs_median(used[0], n), pairs_median(used[1], n));

@@ -20,7 +20,8 @@ static const char *address;
 
 /* What our binder writes for the messages of flow.h. */
 #define TYPES \
-	"{\"" FLOW_HEADER_1 "\":\"java.lang.String\",\"contentType\":\"java.lang.String\",\"messageId\":\"java.lang.String\"}"
+	"{\"" FLOW_HEADER_1 \
+	"\":\"java.lang.String\",\"contentType\":\"java.lang.String\",\"messageId\":\"java.lang.String\"}"
 
 static bool failed(const char *what, const char *why)
 {
@@ -36,8 +37,8 @@ static void fresh_name(char *name, size_t size, const char *what)
 	snprintf(name, size, "bench-%s-%ld-%d", what, (long)(now_ns() / MS), runs++);
 }
 
-static rd_kafka_t *client(rd_kafka_type_t type, const char *const *settings, void (*on_report)(rd_kafka_t *,
-                                                                                 const rd_kafka_message_t *, void *))
+static rd_kafka_t *client(rd_kafka_type_t type, const char *const *settings,
+    void (*on_report)(rd_kafka_t *, const rd_kafka_message_t *, void *))
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char why[256];
@@ -75,8 +76,8 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
 	reports->errors += message->err != RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static rd_kafka_resp_err_t produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *payload, const char *id,
-    struct reports *reports)
+static rd_kafka_resp_err_t produce(
+    rd_kafka_t *rk, rd_kafka_topic_t *rkt, const char *payload, const char *id, struct reports *reports)
 {
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(8);
 	rd_kafka_resp_err_t code;
@@ -323,7 +324,8 @@ int main(int argc, char **argv)
 	else if (!strcmp(what, "receive-raw") || !strcmp(what, "receive-ours"))
 		ok = with_filled_topic(what[8] == 'r' ? raw_receive : our_receive, count, 0);
 	else
-		fprintf(stderr, "usage: bench-kafka ADDRESS send|receive COUNT PAIRS | send-raw|send-ours|receive-raw|"
-		                "receive-ours COUNT\n");
+		fprintf(stderr,
+		    "usage: bench-kafka ADDRESS send|receive COUNT PAIRS | send-raw|send-ours|receive-raw|"
+		    "receive-ours COUNT\n");
 	return ok ? 0 : 1;
 }
