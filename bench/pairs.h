@@ -38,6 +38,12 @@ static inline bool pairs_one(pairs_fn run, void *context, long count, struct pai
 	return true;
 }
 
+static inline void pairs_print_one(long count, const struct pairs_run *run)
+{
+	printf("%.0f k/s, processor time a message %.0f ns\n", (double)count * 1e6 / (double)run->ns,
+	    (double)run->used_ns / (double)count);
+}
+
 static inline double pairs_median(double *values, long n)
 {
 	qsort(values, (size_t)n, sizeof *values, compare_ratio);

@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-enum { WORDS = 16, BATCH = 256, FIRST_MESSAGE_MS = 30000, QUEUED_MAX = 100000, MS = 1000000 };
+enum { WORDS = 16, BATCH = 256, FIRST_MESSAGE_MS = 30000, MS = 1000000 };
 
 static const char *address;
 
@@ -142,10 +142,8 @@ static bool run_ours(struct flow *flow, const char *destination, const char *gro
 	WORD("--logging.level.root=warn");
 	WORD("--spring.cloud.stream.default-binder=kafka");
 	WORD("--spring.cloud.stream.kafka.binder.brokers=%s", address);
-	if (flow->sends) {
+	if (flow->sends)
 		WORD("--spring.cloud.stream.bindings.output.destination=%s", destination);
-		WORD("--rivulet.bindings.output.producer.max-in-flight=%d", QUEUED_MAX);
-	}
 	if (flow->receives) {
 		WORD("--spring.cloud.stream.bindings.input.destination=%s", destination);
 		WORD("--spring.cloud.stream.bindings.input.group=%s", group);
@@ -168,7 +166,7 @@ static void delete_topic(const char *topic)
 		return;
 	queue = rd_kafka_queue_new(rk);
 	rd_kafka_DeleteTopics(rk, &deletion, 1, NULL, queue);
-	event = rd_kafka_queue_poll(queue, 10000);
+	event = rd_kafka_queue_poll(queue, 2000);
 	if (event)
 		rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
@@ -283,27 +281,27 @@ static bool with_filled_topic(pairs_fn one, long count, long pairs)
 {
 	struct flow flow = {.sends = true, .count = count};
 	char topic[64];
-	int64_t took;
+	struct pairs_run took;
 	bool ok;
 
 	fresh_name(topic, sizeof topic, "receive");
 	ok = run_ours(&flow, topic, NULL);
 	if (ok)
-		ok = one ? one(topic, count, &took)
+		ok = one ? pairs_one(one, topic, count, &took)
 		         : pairs_print("receive", pairs, count, raw_receive, our_receive, topic);
 	if (ok && one)
-		printf("%.0f k/s\n", (double)count * 1e6 / (double)took);
+		pairs_print_one(count, &took);
 	delete_topic(topic);
 	return ok;
 }
 
 static bool once(pairs_fn one, long count)
 {
-	int64_t took;
-	bool ok = one(NULL, count, &took);
+	struct pairs_run took;
+	bool ok = pairs_one(one, NULL, count, &took);
 
 	if (ok)
-		printf("%.0f k/s\n", (double)count * 1e6 / (double)took);
+		pairs_print_one(count, &took);
 	return ok;
 }
 

@@ -99,23 +99,67 @@ static void tell_closers(struct rv__kafka_client *client)
 
 /* -- the thread ------------------------------------------------------------------------------------- */
 
+void rv__kafka_client_tidy(struct rv__kafka_client *client)
+{
+	for (size_t i = 0; i < RV__KAFKA_SPENT; i++) {
+		rd_kafka_event_t *event;
+
+		if (!atomic_load_explicit(&client->spent[i], memory_order_relaxed))
+			continue;
+		event = atomic_exchange_explicit(&client->spent[i], NULL, memory_order_acquire);
+		if (event)
+			rd_kafka_event_destroy(event);
+		return;
+	}
+}
+
+void rv__kafka_client_tidy_all(struct rv__kafka_client *client)
+{
+	for (size_t i = 0; i < RV__KAFKA_SPENT; i++) {
+		rd_kafka_event_t *event =
+		    atomic_exchange_explicit(&client->spent[i], NULL, memory_order_acquire);
+
+		if (event)
+			rd_kafka_event_destroy(event);
+	}
+}
+
+/* For the next sender; or for nobody, when none comes. */
+static void leave_spent(struct rv__kafka_client *client, rd_kafka_event_t *event)
+{
+	for (size_t i = 0; i < RV__KAFKA_SPENT; i++) {
+		rd_kafka_event_t *none = NULL;
+
+		if (atomic_compare_exchange_strong_explicit(
+		        &client->spent[i], &none, event, memory_order_release, memory_order_relaxed))
+			return;
+	}
+	rd_kafka_event_destroy(event);
+}
+
 static void serve_reports(struct rv__kafka_client *client, rd_kafka_event_t *event)
 {
 	struct rv__kafka_returns returns = {NULL, NULL};
+	struct rv__kafka_successes successes;
 	const rd_kafka_message_t *record;
 	bool kept = false;
 
+	successes.producer = NULL;
+	successes.count = 0;
 	while ((record = rd_kafka_event_message_next(event))) {
-		if (record->err && rv__kafka_renewal_takes(client, record))
+		if (!record->err)
+			rv__kafka_successes_add(client, &successes, record, &returns);
+		else if (rv__kafka_renewal_takes(client, record))
 			kept = true;
 		else
 			rv__kafka_complete(client, record->_private, record, &returns);
 	}
+	rv__kafka_successes_tell(&successes);
 	rv__kafka_pool_give(&client->pool, &returns);
 	if (kept)
 		rv__kafka_renewal_keep(client, event);
 	else
-		rd_kafka_event_destroy(event);
+		leave_spent(client, event);
 }
 
 static void serve_error(struct rv__kafka_client *client, rd_kafka_event_t *event)
@@ -188,6 +232,8 @@ static void *run(void *argument)
 
 		if (event)
 			serve_event(client, event);
+		else
+			rv__kafka_client_tidy_all(client);
 		serve_refused(client);
 		serve_purge(client);
 		if (client->renewal)
@@ -196,6 +242,7 @@ static void *run(void *argument)
 		tell_closers(client);
 	}
 	rv__kafka_renewal_end(client);
+	rv__kafka_client_tidy_all(client);
 	return NULL;
 }
 

@@ -17,6 +17,8 @@
 
 struct rv__kafka_renewal;
 
+enum { RV__KAFKA_SPENT = 4 };
+
 struct rv__kafka_client {
 	struct rv__kafka *kafka;
 	struct rv__kafka_client *next; /* under senders->lock, as `users` */
@@ -37,6 +39,10 @@ struct rv__kafka_client {
 	atomic_bool quit;       /* the thread ends */
 	atomic_bool purge;      /* all that is on its way is to fail now */
 	atomic_bool closers;    /* somebody waits for producers to have nothing on their way */
+
+	/* Served reports. Their messages were allocated by senders, who free them fastest: the C library's allocator
+	 * has a place of its own for each thread. */
+	_Alignas(64) _Atomic(rd_kafka_event_t *) spent[RV__KAFKA_SPENT];
 
 	pthread_mutex_t lock;   /* protects what follows; nothing is called under it */
 	pthread_cond_t changed; /* a producer has nothing on its way, or is not pinned any more */
@@ -80,6 +86,9 @@ void rv__kafka_client_refuse(struct rv__kafka_client *client, struct rv__kafka_p
 /** Makes the client's thread look about. Any thread. */
 void rv__kafka_client_wake(struct rv__kafka_client *client);
 
+/** Frees one served report, if there is one. Any thread inside the gate. */
+void rv__kafka_client_tidy(struct rv__kafka_client *client);
+
 /* -- private to the client's files, on its thread ---------------------------------------------------- */
 
 /** A librdkafka client of client->conf. NULL with the reason in `why`. */
@@ -88,9 +97,26 @@ rd_kafka_t *rv__kafka_client_make(struct rv__kafka_client *client, char *why, si
 /** Messages that are with librdkafka or inside a send. */
 uint64_t rv__kafka_client_on_the_way(struct rv__kafka_client *client);
 
+/** Frees all served reports. */
+void rv__kafka_client_tidy_all(struct rv__kafka_client *client);
+
 /** Completes, unless that was done before; the place goes to `returns`. record NULL: refused. */
 void rv__kafka_complete(struct rv__kafka_client *client, struct rv__kafka_place *place,
     const rd_kafka_message_t *record, struct rv__kafka_returns *returns);
+
+/* Reports of success for one producer, told together. Zeroed but for the array it is an empty one. */
+enum { RV__KAFKA_SUCCESSES = 64 };
+
+struct rv__kafka_successes {
+	struct rv__kafka_producer *producer;
+	size_t count;
+	struct rv_sent sent[RV__KAFKA_SUCCESSES];
+};
+
+/** As rv__kafka_complete() of a record without an error; some wait for rv__kafka_successes_tell(). */
+void rv__kafka_successes_add(struct rv__kafka_client *client, struct rv__kafka_successes *successes,
+    const rd_kafka_message_t *record, struct rv__kafka_returns *returns);
+void rv__kafka_successes_tell(struct rv__kafka_successes *successes);
 
 /** Begins to renew, after RD_KAFKA_RESP_ERR__FATAL; does nothing when that is under way. */
 void rv__kafka_renewal_begin(struct rv__kafka_client *client);

@@ -176,3 +176,49 @@ void rv__kafka_complete(struct rv__kafka_client *client, struct rv__kafka_place 
 	if (producer)
 		atomic_fetch_add_explicit(&producer->completed, 1, memory_order_release);
 }
+
+/* -- many at a time ----------------------------------------------------------------------------- */
+
+void rv__kafka_successes_tell(struct rv__kafka_successes *successes)
+{
+	struct rv__kafka_producer *producer = successes->producer;
+	size_t n = successes->count;
+
+	if (n == 0)
+		return;
+	atomic_fetch_add_explicit(&producer->sent, n, memory_order_relaxed);
+	if (producer->sink_ops->sent_batch)
+		producer->sink_ops->sent_batch(producer->sink, successes->sent, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			producer->sink_ops->sent(
+			    producer->sink, successes->sent[i].arg, &successes->sent[i].receipt, NULL);
+	successes->count = 0;
+	/* Last: a producer that has nothing on its way may be freed. */
+	atomic_fetch_add_explicit(&producer->completed, n, memory_order_release);
+}
+
+void rv__kafka_successes_add(struct rv__kafka_client *client, struct rv__kafka_successes *successes,
+    const rd_kafka_message_t *record, struct rv__kafka_returns *returns)
+{
+	struct rv__kafka_place *place = record->_private;
+	struct rv__kafka_producer *producer = atomic_load_explicit(&place->owner, memory_order_acquire);
+
+	if (successes->count == RV__KAFKA_SUCCESSES ||
+	    (successes->count > 0 && successes->producer != producer))
+		rv__kafka_successes_tell(successes);
+	/* Whoever abandons it takes it out of the same place. */
+	if (!producer || !(producer = atomic_exchange_explicit(&place->owner, NULL, memory_order_acquire))) {
+		rv__kafka_complete(client, place, record, returns);
+		return;
+	}
+	successes->producer = producer;
+	successes->sent[successes->count++] = (struct rv_sent){.arg = place->arg,
+	    .receipt = {
+	        .partition = record->partition, .position = record->offset >= 0 ? record->offset : -1}};
+	if (place->message) {
+		rv_message_unref(place->message);
+		place->message = NULL;
+	}
+	rv__kafka_pool_gather(&client->pool, returns, place);
+}

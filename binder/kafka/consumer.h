@@ -44,6 +44,7 @@ struct rv__kafka_partition {
 	rd_kafka_queue_t *queue; /* NULL unless assigned */
 	struct rv_inbound *held; /* owned, RV__KAFKA_BATCH of them: the core had no room */
 	size_t held_at, held_count;
+	size_t longest;     /* the queue since librdkafka was last told that it became shorter */
 	bool was_assigned;  /* reset-offsets counts once */
 	int64_t committed;  /* as the broker confirmed; -1: not known */
 	int64_t asked;      /* of the commit on its way */
@@ -69,6 +70,7 @@ struct rv__kafka_session {
 	atomic_uint refs;
 	rd_kafka_t *rk;
 	bool cooperative;
+	int64_t woken_ns; /* by rv__kafka_session_fetch(); the consumer's thread */
 };
 
 struct rv__kafka_consumer {
@@ -151,6 +153,8 @@ void rv__kafka_consumer_trouble(struct rv__kafka_consumer *consumer, int code, c
 rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_error *err);
 /** Leaves the group as well as that goes in the time, and gives the client back. */
 void rv__kafka_session_close(struct rv__kafka_consumer *consumer, int64_t deadline_ms);
+/** Lets librdkafka look whether it may fetch again: it does so by itself only once a second when a queue was full. */
+void rv__kafka_session_fetch(struct rv__kafka_session *session);
 void rv__kafka_session_ref(struct rv__kafka_session *session);
 void rv__kafka_session_unref(struct rv__kafka_session *session);
 

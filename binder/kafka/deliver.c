@@ -208,6 +208,20 @@ static bool has_room(struct rv__kafka_partition *partition)
 	return count + RV__KAFKA_BATCH <= RV__KAFKA_WINDOW_MAX;
 }
 
+/* Asks for more as soon as half of what was there is gone. */
+static void watch_length(struct rv__kafka_partition *partition)
+{
+	enum { WORTH = 8 };
+	size_t length = rd_kafka_queue_length(partition->queue);
+
+	if (length > partition->longest) {
+		partition->longest = length;
+	} else if (partition->longest >= WORTH && length <= partition->longest / 2) {
+		partition->longest = length;
+		rv__kafka_session_fetch(partition->consumer->session);
+	}
+}
+
 static bool feed_partition(struct rv__kafka_consumer *consumer, struct rv__kafka_partition *partition)
 {
 	ssize_t got;
@@ -222,6 +236,7 @@ static bool feed_partition(struct rv__kafka_consumer *consumer, struct rv__kafka
 	got = rd_kafka_consume_batch_queue(partition->queue, 0, consumer->raw, RV__KAFKA_BATCH);
 	if (got <= 0)
 		return false;
+	watch_length(partition);
 	n = convert(consumer, partition, (size_t)got);
 	n = open_entries(partition, consumer->batch, n);
 	if (n == 0)

@@ -109,8 +109,10 @@ static enum outcome offer(struct rv__kafka_producer *producer, const struct rv_o
 	place->arg = outbound->arg;
 	place->number = atomic_fetch_add_explicit(&client->count, 1, memory_order_relaxed);
 	atomic_store_explicit(&place->owner, producer, memory_order_release);
-	if (atomic_load(&client->open))
+	if (atomic_load(&client->open)) {
+		rv__kafka_client_tidy(client);
 		code = try_message(producer, outbound, place);
+	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return ACCEPTED;
 	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL || code == RD_KAFKA_RESP_ERR__FATAL ||

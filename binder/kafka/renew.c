@@ -208,6 +208,8 @@ static void finish(struct rv__kafka_client *client, rd_kafka_t *rk)
 	size_t count = renewal->count;
 	rd_kafka_t *old;
 
+	/* They are the old one's; nobody is inside the gate, who could have one. */
+	rv__kafka_client_tidy_all(client);
 	if (!exchange(client, rk, &old)) {
 		rd_kafka_destroy(rk);
 		return;

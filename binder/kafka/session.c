@@ -109,6 +109,7 @@ static rv_err make_conf(struct rv__kafka_consumer *consumer, rd_kafka_conf_t **r
 	struct rv__kafka *kafka = consumer->kafka;
 	struct rv__kafka_config config;
 	rd_kafka_conf_t *conf = NULL;
+	bool backs_off;
 	rv_err failed = rv__kafka_config_collect(&config, kafka->settings, RV__KAFKA_CONSUMER,
 	    consumer->binding, &consumer->settings->configuration, err);
 
@@ -121,12 +122,16 @@ static rv_err make_conf(struct rv__kafka_consumer *consumer, rd_kafka_conf_t **r
 	if (failed == RV_OK)
 		failed =
 		    rv__kafka_conf_set(conf, "group.id", consumer->group, "group.id", consumer->binding, err);
+	backs_off = rv__kafka_config_get(&config, "fetch.queue.backoff.ms");
 	rv__kafka_config_finish(&config);
 	if (failed != RV_OK) {
 		if (conf)
 			rd_kafka_conf_destroy(conf);
 		return failed;
 	}
+	/* Known from librdkafka 2.2 on; before, see rv__kafka_session_fetch(). */
+	if (!backs_off)
+		(void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", NULL, 0);
 	rd_kafka_conf_set_opaque(conf, kafka->watch);
 	rd_kafka_conf_set_log_cb(conf, rv__kafka_log);
 	rd_kafka_conf_set_events(
@@ -165,6 +170,43 @@ rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_e
 	consumer->subscribed = false;
 	consumer->committing = false;
 	return RV_OK;
+}
+
+/* -- fetching ---------------------------------------------------------------------------------------------- */
+
+static const char *setting(rd_kafka_t *rk, const char *name, char *room, size_t size)
+{
+	if (rd_kafka_conf_get(rd_kafka_conf(rk), name, room, &size) != RD_KAFKA_CONF_OK)
+		room[0] = '\0';
+	return room;
+}
+
+/*
+ * A broker's thread that found a queue full sleeps until its socket or an operation wakes it, a second at most. The one
+ * call that wakes it and changes nothing is to set the credentials that are set: rdkafka_broker.c,
+ * rd_kafka_broker_consumer_serve(), and rdkafka_sasl.c, rd_kafka_sasl_set_credentials(), of v2.0.2.
+ */
+void rv__kafka_session_fetch(struct rv__kafka_session *session)
+{
+	enum { LEAST_NS = 10000000, WORD_MAX = 4096 };
+	int64_t now_ns = rv__coarse_ns();
+	char user[WORD_MAX], password[WORD_MAX];
+	size_t size = 0;
+	rd_kafka_error_t *error;
+
+	if (now_ns - session->woken_ns < LEAST_NS)
+		return;
+	session->woken_ns = now_ns;
+	/* Too long for us to set it again. */
+	if (rd_kafka_conf_get(rd_kafka_conf(session->rk), "sasl.password", NULL, &size) == RD_KAFKA_CONF_OK &&
+	    size > WORD_MAX)
+		return;
+	error = rd_kafka_sasl_set_credentials(session->rk,
+	    setting(session->rk, "sasl.username", user, sizeof user),
+	    setting(session->rk, "sasl.password", password, sizeof password));
+	explicit_bzero(password, sizeof password);
+	if (error)
+		rd_kafka_error_destroy(error);
 }
 
 /* -- ending ---------------------------------------------------------------------------------------------- */
