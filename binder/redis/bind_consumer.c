@@ -9,7 +9,10 @@
 #include "binder/redis/consumer.h"
 #include "binder/redis/producer.h"
 
-enum { BIND_MS = 1000 };
+enum {
+	BIND_MS = 1000,
+	LEAVE_MS = 500 /* for giving back what is held, even when no time is left */
+};
 
 /* -- the way to the broker ---------------------------------------------------------------------------- */
 
@@ -139,7 +142,8 @@ static void finish_close(struct rv__redis_consumer *consumer)
 
 		rv__redis_request_cancel(&slot->request);
 		rv__redis_request_cancel(&slot->claim.request);
-		consumer->left_over += slot->settled.count + slot->requeued.count;
+		consumer->left_over +=
+		    rv__redis_tell_cancel(slot) + slot->settled.count + slot->requeued.count;
 		rv__redis_route_clear(&slot->route);
 	}
 	consumer->close_call = NULL;
@@ -153,7 +157,7 @@ static bool slot_has_left(struct rv__redis_slot *slot)
 
 	if (link && (slot->settled.count > 0 || slot->requeued.count > 0))
 		rv__redis_tell(slot, true);
-	if (slot->telling > 0 || slot->claim.asked ||
+	if (slot->tellings || slot->claim.asked ||
 	    (slot->request.link && slot->state == RV__REDIS_SLOT_ASKED))
 		return false;
 	if (!slot->left)
@@ -173,18 +177,6 @@ static int64_t tend_close(struct rv__redis_consumer *consumer, int64_t now_ms)
 			left &= slot_has_left(consumer->slots[i]);
 		if (!left)
 			return consumer->close_deadline_ms;
-	}
-	/* Commands under way point into slots: their links forget them first. */
-	for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++) {
-		struct rv__redis_slot *slot = consumer->slots[i];
-
-		if (slot->telling > 0 && slot->route.node) {
-			struct rv_error why;
-
-			rv_error_set(&why, RV_E_CLOSED, 0, RV__REDIS_TOPIC, "binding '%s' is stopping",
-			    consumer->binding);
-			rv__redis_link_drop(slot->route.node->link, &why);
-		}
 	}
 	finish_close(consumer);
 	return INT64_MAX;
@@ -458,7 +450,8 @@ size_t rv__redis_unbind_consumer(void *arg, int64_t deadline_ms)
 	size_t left;
 
 	atomic_store(&consumer->stopped, true);
-	consumer->close_deadline_ms = consumer->client->env->monotonic_ns() / 1000000 + deadline_ms;
+	consumer->close_deadline_ms = consumer->client->env->monotonic_ns() / 1000000 +
+	    (deadline_ms > LEAVE_MS ? deadline_ms : LEAVE_MS);
 	rv__redis_call(consumer->client, &binding.call, run_unbind);
 	left = consumer->left_over;
 	free_consumer(consumer);

@@ -89,7 +89,7 @@ static const struct rv_binder_ops redis_binder = {
     .abi = RV_BINDER_ABI,
     .caps = RV_CAP_PARTITIONS | RV_CAP_SHARED_PARTITIONS | RV_CAP_HEADERS | RV_CAP_REQUEUE |
         RV_CAP_REQUEUE_DELAY | RV_CAP_DELIVERY_COUNT | RV_CAP_DURABLE | RV_CAP_GROUP_RESUME | RV_CAP_LEASE |
-        RV_CAP_LAG | RV_CAP_TOMBSTONE,
+        RV_CAP_LAG | RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE | RV_CAP_COUNT_UNSETTLED,
     .type = "redis",
     .label = "Redis",
     .binder_props = {rv__redis_rows, sizeof(struct rv__redis_settings)},

@@ -87,11 +87,11 @@ struct rv__redis_slot {
 	int64_t retry_ms;         /* NEW: not before */
 	struct rv__redis_id last; /* anonymous: read up to here; else the newest seen */
 	struct rv__redis_backlog backlog;
-	bool refused;    /* the core waits to tell of room */
-	int64_t room;    /* that the core told, less what it took since; -1: never refused */
-	int64_t ack_ms;  /* what is settled is told at that time; INT64_MAX: nothing is */
-	size_t telling;  /* requests under way that tell of settlements */
-	int64_t keep_ms; /* the backlog's leases are extended next */
+	bool refused;   /* the core waits to tell of room */
+	int64_t room;   /* that the core told, less what it took since; -1: never refused */
+	int64_t ack_ms; /* what is settled is told at that time; INT64_MAX: nothing is */
+	struct rv__redis_telling *tellings; /* commands under way that tell of settlements */
+	int64_t keep_ms;                    /* the backlog's leases are extended next */
 	struct rv__redis_claim claim;
 	int64_t lag;
 	bool announced;                /* assigned() was called */
@@ -110,6 +110,7 @@ struct rv__redis_reader {
 	struct rv__redis_link *link;
 	struct rv__redis_request request;
 	bool reading;    /* a read is under way … */
+	bool opened;     /* once at least */
 	bool unblocking; /* … and was asked to end */
 	size_t asked_count;
 	struct rv__redis_slot **asked; /* … of these slots */
@@ -214,6 +215,8 @@ bool rv__redis_held_has(struct rv__redis_slot *slot, struct rv__redis_id id);
 /* tell.c */
 /** Writes XACK and the like for what is due. */
 void rv__redis_tell(struct rv__redis_slot *slot, bool all);
+/** Forgets what is under way; how many places it was about. */
+size_t rv__redis_tell_cancel(struct rv__redis_slot *slot);
 /** Resets the idle time of these held entries (XCLAIM … JUSTID). */
 void rv__redis_keep(struct rv__redis_slot *slot, const uint32_t *indexes, size_t count);
 /** Gives back what is pending in our name, and removes the consumer when nothing is; sets slot->left in the end. */

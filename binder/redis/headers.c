@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The `headers` field: one flat JSON object, written and read in one pass without a tree. Values are JSON by their type;
- * bytes are {"$b64":"…"}. What nests stays the JSON text that it is.
+ * The `headers` field: one flat JSON object, written and read in one pass without a tree. Values are written as JSON by
+ * their type, and read as text: a string without its quotes, all else as it stands.
  */
 #include <string.h>
 
@@ -10,7 +10,6 @@
 /* -- writing ------------------------------------------------------------------------------ */
 
 static const char hex[] = "0123456789abcdef";
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static bool plain(unsigned char c)
 {
@@ -46,24 +45,6 @@ void rv__redis_json_string(struct rv__buffer *out, const char *bytes, size_t len
 	out->length += (size_t)(at - start);
 }
 
-static void add_base64(struct rv__buffer *out, const unsigned char *bytes, size_t length)
-{
-	char *start = (char *)rv__buffer_reserve(out, (length + 2) / 3 * 4), *at = start;
-
-	for (size_t i = 0; at && i < length; i += 3) {
-		size_t n = length - i < 3 ? length - i : 3;
-		uint32_t bits = (uint32_t)bytes[i] << 16 | (n > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-		    (n > 2 ? bytes[i + 2] : 0);
-
-		*at++ = base64_digits[bits >> 18];
-		*at++ = base64_digits[bits >> 12 & 63];
-		*at++ = n > 1 ? base64_digits[bits >> 6 & 63] : '=';
-		*at++ = n > 2 ? base64_digits[bits & 63] : '=';
-	}
-	if (at)
-		out->length += (size_t)(at - start);
-}
-
 static void add_value(struct rv__buffer *out, const struct rv_header *header)
 {
 	switch (header->type) {
@@ -74,12 +55,7 @@ static void add_value(struct rv__buffer *out, const struct rv_header *header)
 	case RV_HEADER_JSON:
 		rv__buffer_add(out, header->value, header->length); /* checked when it was set */
 		break;
-	case RV_HEADER_BYTES:
-		rv__buffer_add(out, "{\"$b64\":\"", 9);
-		add_base64(out, (const unsigned char *)header->value, header->length);
-		rv__buffer_add(out, "\"}", 2);
-		break;
-	default:
+	default: /* bytes never come here: the core refuses them without RV_CAP_BINARY_HEADERS */
 		rv__redis_json_string(out, header->value, header->length);
 		break;
 	}
@@ -281,89 +257,14 @@ static struct rv_span read_bare(struct reader *reader)
 	return (struct rv_span){start, (size_t)(reader->at - start)};
 }
 
-static bool fits_32_bits(struct rv_span text)
-{
-	bool negative = text.bytes[0] == '-';
-	int64_t number = 0;
-
-	if (text.length - negative > 10)
-		return false;
-	for (size_t i = negative; i < text.length; i++)
-		number = number * 10 + (text.bytes[i] - '0');
-	return number <= (negative ? -(int64_t)INT32_MIN : INT32_MAX);
-}
-
-static enum rv_header_type type_of_bare(struct rv_span text)
-{
-	char first = text.bytes[0];
-
-	if (first == 't' || first == 'f')
-		return RV_HEADER_BOOLEAN;
-	if (first == 'n')
-		return RV_HEADER_JSON;
-	if (memchr(text.bytes, '.', text.length) || memchr(text.bytes, 'e', text.length) ||
-	    memchr(text.bytes, 'E', text.length))
-		return RV_HEADER_DOUBLE;
-	return fits_32_bits(text) ? RV_HEADER_INT : RV_HEADER_LONG;
-}
-
-static int base64_value(char c)
-{
-	const char *digit = c ? memchr(base64_digits, c, 64) : NULL;
-
-	return digit ? (int)(digit - base64_digits) : -1;
-}
-
-/* {"$b64":"…"} into scratch; false when the object is something else. */
-static bool read_base64(struct reader *reader, struct rv_span object, struct rv_span *ret_bytes)
-{
-	static const char head[] = "{\"$b64\":\"";
-	const size_t head_length = sizeof head - 1;
-	char *start = (char *)reader->scratch->bytes + reader->scratch->length, *at = start;
-	const char *end = object.bytes + object.length - 2;
-	uint32_t bits = 0;
-	int count = 0;
-
-	if (object.length < head_length + 2 || memcmp(object.bytes, head, head_length) != 0 ||
-	    memcmp(end, "\"}", 2) != 0)
-		return false;
-	for (const char *c = object.bytes + head_length; c < end && *c != '='; c++) {
-		int value = base64_value(*c);
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)value;
-		if (++count % 4 != 1)
-			*at++ = (char)(bits >> (6 - 2 * ((count - 1) % 4)) & 0xff);
-	}
-	*ret_bytes = (struct rv_span){start, (size_t)(at - start)};
-	reader->scratch->length += (size_t)(at - start);
-	return true;
-}
-
-static struct rv_span read_value(struct reader *reader, enum rv_header_type *ret_type)
+/* Whatever it is, its text: types do not travel (RV_CAP_BINARY_HEADERS). */
+static struct rv_span read_value(struct reader *reader)
 {
 	char c = look(reader);
-	struct rv_span value;
 
-	*ret_type = RV_HEADER_TEXT;
 	if (c == '"')
 		return read_string(reader);
-	if (c == '{' || c == '[') {
-		struct rv_span bytes;
-
-		value = read_nested(reader);
-		*ret_type = RV_HEADER_JSON;
-		if (!reader->failed && c == '{' && read_base64(reader, value, &bytes)) {
-			*ret_type = RV_HEADER_BYTES;
-			return bytes;
-		}
-		return value;
-	}
-	value = read_bare(reader);
-	if (!reader->failed)
-		*ret_type = type_of_bare(value);
-	return value;
+	return c == '{' || c == '[' ? read_nested(reader) : read_bare(reader);
 }
 
 static void keep(struct rv__redis_decoded *decoded, const struct rv_header_span *header)
@@ -391,7 +292,7 @@ bool rv__redis_headers_decode(struct rv_span json, struct rv__redis_decoded *dec
 
 		if (!pass(&reader, ':'))
 			reader.failed = true;
-		header.value = read_value(&reader, &header.type);
+		header.value = read_value(&reader);
 		if (!reader.failed)
 			keep(decoded, &header);
 	} while (!reader.failed && pass(&reader, ','));

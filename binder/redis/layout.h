@@ -4,7 +4,7 @@
  *
  *     payload      the bytes                                   (a tombstone has the field `null` with "1" instead)
  *     contentType  as text                                     (absent when the message has none)
- *     headers      {"messageId":"…","fee":15,"raw":{"$b64":"AAE="}}   one JSON object, values by their type
+ *     headers      {"messageId":"…","fee":15}   one JSON object, values by their type
  *     key          RV_HEADER_KEY                               (absent when the message has none)
  *
  * A bare message is payload and key alone. What others write is recognised by its fields (foreign.c).

@@ -178,10 +178,19 @@ static void on_opened(struct rv__redis_link *link)
 	struct rv__redis_reader *reader = link->owner;
 	struct rv__redis_consumer *consumer = reader->consumer;
 
-	/* What the last read brought may have been on its way when the connection broke: it is pending in our name. */
-	for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++)
-		if (consumer->slots[i]->reader == reader && consumer->slots[i]->state == RV__REDIS_SLOT_READY)
-			rv__redis_claim_own(consumer->slots[i]);
+	/*
+	 * What the last read brought may have been on its way when the connection broke: it is pending in our name. That is
+	 * looked for before the next read, whose entries would be in the same list.
+	 */
+	for (unsigned i = 0; reader->opened && i < atomic_load(&consumer->slot_count); i++) {
+		struct rv__redis_slot *slot = consumer->slots[i];
+
+		if (slot->reader != reader || slot->state != RV__REDIS_SLOT_READY || !consumer->group)
+			continue;
+		slot->state = RV__REDIS_SLOT_DRAIN;
+		rv__redis_claim_own(slot);
+	}
+	reader->opened = true;
 	rv__redis_consumer_judge(consumer);
 	ask(reader);
 }

@@ -9,8 +9,9 @@
 enum { KEEP_MAX = 256, TROUBLE_PAUSE_MS = 100 };
 
 /* Some places of a slot of which a command under way tells. */
-struct telling {
+struct rv__redis_telling {
 	struct rv__redis_request request;
+	struct rv__redis_telling *next; /* of slot->tellings */
 	struct rv__redis_slot *slot;
 	bool requeues;
 	size_t count;
@@ -38,7 +39,7 @@ bool rv__redis_ask_and_forget(struct rv__redis_link *link, size_t replies)
 /* -- settlements ----------------------------------------------------------------------------------- */
 
 /* Confirmed: the places are free. */
-static void confirm(struct telling *telling)
+static void confirm(struct rv__redis_telling *telling)
 {
 	struct rv__redis_slot *slot = telling->slot;
 
@@ -49,7 +50,7 @@ static void confirm(struct telling *telling)
 }
 
 /* Not told after all: back to the list, to be told again. */
-static void take_back(struct telling *telling)
+static void take_back(struct rv__redis_telling *telling)
 {
 	struct rv__redis_slot *slot = telling->slot;
 	struct rv__redis_indexes *list = telling->requeues ? &slot->requeued : &slot->settled;
@@ -62,12 +63,44 @@ static void take_back(struct telling *telling)
 	rv__redis_client_tend_at(slot->consumer->client, slot->ack_ms);
 }
 
+static void list(struct rv__redis_telling *telling)
+{
+	telling->next = telling->slot->tellings;
+	telling->slot->tellings = telling;
+}
+
+static void unlist(struct rv__redis_telling *telling)
+{
+	struct rv__redis_telling **at = &telling->slot->tellings;
+
+	while (*at != telling)
+		at = &(*at)->next;
+	*at = telling->next;
+}
+
+size_t rv__redis_tell_cancel(struct rv__redis_slot *slot)
+{
+	size_t count = 0;
+
+	while (slot->tellings) {
+		struct rv__redis_telling *telling = slot->tellings;
+
+		count += telling->count;
+		rv__redis_request_cancel(&telling->request);
+		if (slot->tellings == telling) { /* else its link was lost over it, and it is gone */
+			unlist(telling);
+			free(telling);
+		}
+	}
+	return count;
+}
+
 static void on_told(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct telling *telling = (struct telling *)request;
+	struct rv__redis_telling *telling = (struct rv__redis_telling *)request;
 	struct rv__redis_slot *slot = telling->slot;
 
-	slot->telling--;
+	unlist(telling);
 	if (answer->trouble == RV__REDIS_FINE || answer->trouble == RV__REDIS_NO_GROUP) {
 		confirm(telling);
 	} else {
@@ -81,14 +114,16 @@ static void on_told(struct rv__redis_request *request, const struct rv__redis_an
 }
 
 /* Takes up to ack_batch places off a list. NULL: none, or no memory. */
-static struct telling *take(struct rv__redis_slot *slot, struct rv__redis_indexes *list, bool requeues)
+static struct rv__redis_telling *take(
+    struct rv__redis_slot *slot, struct rv__redis_indexes *list, bool requeues)
 {
 	size_t most = (size_t)slot->consumer->settings->ack_batch;
-	struct telling *telling = malloc(sizeof *telling + most * sizeof *telling->indexes);
+	struct rv__redis_telling *telling = malloc(sizeof *telling + most * sizeof *telling->indexes);
 
 	if (!telling)
 		return NULL;
-	*telling = (struct telling){.request = {.done = on_told}, .slot = slot, .requeues = requeues};
+	*telling =
+	    (struct rv__redis_telling){.request = {.done = on_told}, .slot = slot, .requeues = requeues};
 	pthread_mutex_lock(&slot->lock);
 	telling->count = list->count < most ? list->count : most;
 	/* The oldest first: they were settled in this order. */
@@ -110,7 +145,7 @@ static void add_ids(
 		rv__resp_id(out, slot->held[indexes[i]].id);
 }
 
-static void acknowledge(struct telling *telling, struct rv__redis_link *link)
+static void acknowledge(struct rv__redis_telling *telling, struct rv__redis_link *link)
 {
 	struct rv__redis_slot *slot = telling->slot;
 	struct rv__buffer *out = rv__redis_link_out(link);
@@ -120,12 +155,12 @@ static void acknowledge(struct telling *telling, struct rv__redis_link *link)
 	rv__resp_text(out, slot->key);
 	rv__resp_text(out, slot->consumer->group);
 	add_ids(slot, out, telling->indexes, telling->count);
-	slot->telling++;
+	list(telling);
 	rv__redis_link_ask(link, &telling->request);
 }
 
 /* Makes them look as idle as it takes for a claim when the delay is over. Redis 7.0: IDLE works with JUSTID. */
-static void give_back(struct telling *telling, struct rv__redis_link *link)
+static void give_back(struct rv__redis_telling *telling, struct rv__redis_link *link)
 {
 	struct rv__redis_slot *slot = telling->slot;
 	const struct rv__redis_consumer *consumer = slot->consumer;
@@ -143,7 +178,7 @@ static void give_back(struct telling *telling, struct rv__redis_link *link)
 	rv__resp_text(out, "IDLE");
 	rv__resp_number(out, settings->claim_idle_ms - settings->redelivery_delay_ms);
 	rv__resp_text(out, "JUSTID");
-	slot->telling++;
+	list(telling);
 	rv__redis_link_ask(link, &telling->request);
 	if (due_ms < slot->claim.due_ms)
 		slot->claim.due_ms = due_ms;
@@ -169,7 +204,7 @@ void rv__redis_tell(struct rv__redis_slot *slot, bool all)
 {
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_link *link = rv__redis_route_link(consumer->client, &slot->route);
-	struct telling *telling;
+	struct rv__redis_telling *telling;
 	size_t settled;
 
 	tell_extended(slot);
