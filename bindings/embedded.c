@@ -90,11 +90,22 @@ static void write_block(const struct block *block, unsigned char *at)
 	}
 }
 
-/* The message around a block; what a broker without headers takes of it is the payload and the key. */
+static size_t copy_headers(const rv_message *message, struct rv_header_span *to, size_t max)
+{
+	struct rv_header header;
+	size_t count = 0;
+
+	while (count < max && rv_message_header_entry(message, count, &header))
+		to[count++] = (struct rv_header_span){.name = {header.name, strlen(header.name)},
+		    .value = {header.value, header.length},
+		    .type = header.type};
+	return count;
+}
+
+/* The message around a block. It keeps its headers, which go nowhere but may steer the send. */
 static rv_message *wrap_block(const rv_message *message, const struct block *block)
 {
-	struct rv_header key;
-	struct rv_header_span headers[1];
+	struct rv_header_span headers[RV__RECEIVED_HEADERS_MAX];
 	struct rv_received around = {.headers = headers,
 	    .id = {rv_message_id(message), strlen(rv_message_id(message))},
 	    .partition = -1,
@@ -106,9 +117,7 @@ static rv_message *wrap_block(const rv_message *message, const struct block *blo
 
 	if (block->size + length > RV__PAYLOAD_MAX)
 		return rv__message_failed(RV_E_TOOBIG);
-	if (rv_message_header_find(message, RV_HEADER_KEY, &key))
-		headers[around.header_count++] = (struct rv_header_span){
-		    .name = {key.name, strlen(key.name)}, .value = {key.value, key.length}, .type = key.type};
+	around.header_count = copy_headers(message, headers, RV__RECEIVED_HEADERS_MAX);
 	wrapped = rv__message_create_received_room(&around, block->size + length);
 	if (!wrapped)
 		return rv__message_failed(RV_E_NOMEM);
@@ -245,17 +254,6 @@ static void take_header(struct reader *in)
 		in->headers[in->count++] = header;
 }
 
-static void keep_headers(struct reader *in, const rv_message *message)
-{
-	struct rv_header header;
-
-	for (size_t i = 0;
-	     in->count < RV__RECEIVED_HEADERS_MAX && rv_message_header_entry(message, i, &header); i++)
-		in->headers[in->count++] = (struct rv_header_span){.name = {header.name, strlen(header.name)},
-		    .value = {header.value, header.length},
-		    .type = header.type};
-}
-
 static void unref(void *owner)
 {
 	rv_message_unref(owner);
@@ -294,7 +292,7 @@ rv_err rv__embedded_decode(rv_message **slot)
 	in.held = json_array();
 	in.code = in.held ? RV_OK : RV_E_NOMEM;
 	if (in.code == RV_OK)
-		keep_headers(&in, message);
+		in.count = copy_headers(message, in.headers, RV__RECEIVED_HEADERS_MAX);
 	for (unsigned i = 0; i < payload[1] && in.code == RV_OK; i++)
 		take_header(&in);
 	if (in.code == RV_OK)

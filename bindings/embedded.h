@@ -14,7 +14,7 @@
 #include <rivulet/binder.h>
 
 /**
- * A message whose payload is the block and the payload of `message`; it keeps id and key. Into the block go those of
+ * A message whose payload is the block and the payload of `message`; it keeps id and headers. Into the block go those of
  * correlationId, sequenceSize, sequenceNumber, contentType and the names of both lists (may be NULL) that
  * the message has. A tombstone stays one, without a block. Owned; an error message when there is no memory or
  * it grew too large.

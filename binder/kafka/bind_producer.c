@@ -300,6 +300,7 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 		    "from the start of the topic by itself",
 		    (unsigned)RV__N_KAFKA_REQUIRED_GROUPS, spec->binding);
 	info->max_message_size = (size_t)producer->max_message_bytes;
+	info->embedded_headers = &kafka->settings->headers;
 	watch_topic(kafka, producer, spec, settings);
 	failed = finish_bind(producer, info, err);
 	if (failed != RV_OK) {
