@@ -30,6 +30,7 @@ static struct fake {
 	bool redelivers, dead_letter, queued_is_sent;
 	bool core_dead_letters; /* … made by the core */
 	int32_t dead_letter_partitions, max_deliveries;
+	int32_t partitions;     /* answered by a producer's bind; 0: not known yet */
 	int32_t delivery_count; /* given with deliveries */
 	size_t room;            /* send() accepts so many more */
 	int64_t hold_ms;        /* of REQUEUE */
@@ -46,6 +47,8 @@ static struct fake {
 	size_t pending_count;
 	rv_message *sent; /* the last accepted one; a reference */
 	int32_t sent_partition;
+	bool sent_bare;
+	bool partitioned; /* said to a producer's bind */
 	struct rv_settle settled[FAKE_MAX];
 	size_t settled_count;
 	size_t acknowledged; /* of these, many in one call */
@@ -104,6 +107,8 @@ static rv_err fake_bind_producer(void *binder, const struct rv_producer_spec *sp
 	fake.producer = spec->sink;
 	info->waiting = fake.waiting;
 	info->queued_is_sent = fake.queued_is_sent;
+	info->partition_count = fake.partitions;
+	fake.partitioned = spec->partitioned;
 	pthread_mutex_unlock(&fake.lock);
 	if (fake.waiting && fake.why) {
 		struct rv_error why;
@@ -126,6 +131,7 @@ static size_t fake_send(void *producer, const struct rv_outbound *batch, size_t 
 		rv_message_unref(fake.sent);
 		fake.sent = rv_message_ref(batch[accepted].message);
 		fake.sent_partition = batch[accepted].partition;
+		fake.sent_bare = batch[accepted].bare;
 		fake.pending[fake.pending_count++] = batch[accepted++].arg;
 	}
 	pthread_mutex_unlock(&fake.lock);
