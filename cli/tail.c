@@ -48,22 +48,36 @@ static void wait_for_next(const struct tail *tail)
 
 /* -- printing --------------------------------------------------------------------------- */
 
+/* A stranger's header must not steer the terminal. */
+static void print_value(const struct rv_header *header)
+{
+	for (size_t i = 0; i < header->length; i++) {
+		unsigned char c = (unsigned char)header->value[i];
+
+		if (c < 0x20 || c == 0x7f || (header->type == RV_HEADER_BYTES && c >= 0x80))
+			printf("\\x%02x", c);
+		else
+			putchar(c);
+	}
+}
+
 static void print_head(const rv_message *message)
 {
 	int64_t ms = rv_message_timestamp_ms(message);
 	time_t seconds = (time_t)(ms / 1000);
 	char when[32] = "-";
-	const char *name;
-	const char *value;
+	struct rv_header header;
 	struct tm utc;
 
 	if (ms > 0 && gmtime_r(&seconds, &utc))
 		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
 	printf("%s/%d@%lld  %s  id=%s", rv_message_destination(message), (int)rv_message_partition(message),
 	    (long long)rv_message_position(message), when, rv_message_id(message));
-	for (size_t i = 0; rv_message_header_at(message, i, &name, &value); i++)
-		printf("  %s=%s", name, value);
-	putchar('\n');
+	for (size_t i = 0; rv_message_header_entry(message, i, &header); i++) {
+		printf("  %s=", header.name);
+		print_value(&header);
+	}
+	puts(rv_message_is_null(message) ? "  (tombstone)" : "");
 }
 
 static void print_text(const struct tail *tail, const rv_message *message)
@@ -95,14 +109,28 @@ static char *base64(const unsigned char *bytes, size_t length)
 	return text;
 }
 
+/* Text as such; other bytes as an object that says so. */
+static json_t *value_json(const struct rv_header *header)
+{
+	json_t *text =
+	    memchr(header->value, 0, header->length) ? NULL : json_stringn(header->value, header->length);
+	char *encoded;
+
+	if (text)
+		return text;
+	encoded = base64((const unsigned char *)header->value, header->length);
+	text = json_pack("{s:s}", "base64", encoded ? encoded : "");
+	free(encoded);
+	return text;
+}
+
 static json_t *headers_json(const rv_message *message)
 {
 	json_t *headers = json_object();
-	const char *name;
-	const char *value;
+	struct rv_header header;
 
-	for (size_t i = 0; rv_message_header_at(message, i, &name, &value); i++)
-		json_object_set_new(headers, name, json_string(value));
+	for (size_t i = 0; rv_message_header_entry(message, i, &header); i++)
+		json_object_set_new(headers, header.name, value_json(&header));
 	return headers;
 }
 
@@ -114,6 +142,10 @@ static void set_payload(json_t *line, const rv_message *message)
 	json_t *text = memchr(bytes, 0, length) ? NULL : json_stringn(bytes, length);
 	char *encoded;
 
+	if (rv_message_is_null(message)) {
+		json_decref(text);
+		text = json_null();
+	}
 	if (text) {
 		json_object_set_new(line, "payload", text);
 		return;
