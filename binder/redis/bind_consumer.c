@@ -16,6 +16,12 @@ enum {
 
 /* -- the way to the broker ---------------------------------------------------------------------------- */
 
+static void say(struct rv__redis_consumer *consumer)
+{
+	consumer->told_why = consumer->up ? (struct rv_error){0} : consumer->trouble;
+	consumer->sink_ops->state(consumer->sink, consumer->up ? NULL : &consumer->trouble);
+}
+
 static void answer_bind(struct rv__redis_consumer *consumer)
 {
 	struct rv__redis_call *call = consumer->bind_call;
@@ -24,6 +30,8 @@ static void answer_bind(struct rv__redis_consumer *consumer)
 		return;
 	consumer->bind_call = NULL;
 	consumer->told = true;
+	if (!consumer->up && consumer->trouble.code != RV_OK)
+		say(consumer); /* why it waits from its first moment */
 	consumer->bound_up = consumer->up;
 	consumer->bound_why = consumer->trouble;
 	rv__redis_call_done(call);
@@ -41,8 +49,9 @@ static void tell(struct rv__redis_consumer *consumer, bool up)
 			answer_bind(consumer);
 		return;
 	}
-	if (changed && consumer->told)
-		consumer->sink_ops->state(consumer->sink, up ? NULL : &consumer->trouble);
+	if (consumer->told &&
+	    (changed || (!up && strcmp(consumer->told_why.text, consumer->trouble.text) != 0)))
+		say(consumer);
 }
 
 static bool link_fails(struct rv__redis_consumer *consumer, const struct rv__redis_link *link)
@@ -89,6 +98,13 @@ static bool is_fine(struct rv__redis_consumer *consumer)
 	return true;
 }
 
+static bool nothing_is_known(struct rv__redis_consumer *consumer)
+{
+	struct rv__redis_endpoint ignored;
+
+	return !consumer->client->resolver->locate(consumer->client->resolver_state, NULL, 0, &ignored);
+}
+
 void rv__redis_consumer_judge(struct rv__redis_consumer *consumer)
 {
 	bool fine;
@@ -96,9 +112,8 @@ void rv__redis_consumer_judge(struct rv__redis_consumer *consumer)
 	if (consumer->close_call)
 		return;
 	fine = is_fine(consumer);
-	if (!fine && consumer->trouble.code == RV_OK)
-		rv_error_set(&consumer->trouble, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC,
-		    "no connection to Redis is open yet");
+	if (!fine && (consumer->trouble.code == RV_OK || nothing_is_known(consumer)))
+		consumer->tried |= rv__redis_client_explain(consumer->client, &consumer->trouble);
 	tell(consumer, fine);
 	rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
 }

@@ -55,6 +55,12 @@ static void set_partitions(struct rv__redis_producer *producer, int32_t partitio
 
 /* -- the way to the broker --------------------------------------------------------------------------- */
 
+static void say(struct rv__redis_producer *producer)
+{
+	producer->told_why = producer->up ? (struct rv_error){0} : producer->trouble;
+	producer->sink_ops->state(producer->sink, producer->up ? NULL : &producer->trouble);
+}
+
 static void answer_bind(struct rv__redis_producer *producer)
 {
 	struct rv__redis_call *call = producer->bind_call;
@@ -63,6 +69,8 @@ static void answer_bind(struct rv__redis_producer *producer)
 		return;
 	producer->bind_call = NULL;
 	producer->told = true;
+	if (!producer->up && producer->trouble.code != RV_OK)
+		say(producer); /* why it waits from its first moment */
 	/* What bind() looks at: by the time it does, the I/O thread may be further. */
 	producer->bound_up = producer->up;
 	producer->bound_partitions =
@@ -81,9 +89,9 @@ static void tell(struct rv__redis_producer *producer, bool up)
 			answer_bind(producer);
 		return;
 	}
-	if (!producer->told || !changed)
-		return;
-	producer->sink_ops->state(producer->sink, up ? NULL : &producer->trouble);
+	if (producer->told &&
+	    (changed || (!up && strcmp(producer->told_why.text, producer->trouble.text) != 0)))
+		say(producer);
 }
 
 static bool all_open(struct rv__redis_producer *producer)
@@ -98,9 +106,8 @@ static bool all_open(struct rv__redis_producer *producer)
 		producer->tried = route->node && route->node->link->why.code != RV_OK;
 		if (producer->tried)
 			producer->trouble = route->node->link->why;
-		else if (producer->trouble.code == RV_OK)
-			rv_error_set(&producer->trouble, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC,
-			    "no connection to Redis is open yet");
+		else if (!route->node || producer->trouble.code == RV_OK)
+			producer->tried = rv__redis_client_explain(producer->client, &producer->trouble);
 		return false;
 	}
 	return true;

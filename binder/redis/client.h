@@ -149,6 +149,9 @@ void rv__redis_client_rerouted(struct rv__redis_client *client);
 /** Tells producers and consumers to look at their way to the broker again. */
 void rv__redis_client_judge(struct rv__redis_client *client);
 
+/** Why a route leads nowhere yet; whether it is known, or something to say meanwhile. */
+bool rv__redis_client_explain(struct rv__redis_client *client, struct rv_error *ret_why);
+
 /* node.c, for client.c. */
 void rv__redis_node_destroy(struct rv__redis_node *node);
 /** Closes those that no route needs any more, once they answered everything. */

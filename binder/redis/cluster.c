@@ -28,11 +28,12 @@ struct cluster_state {
 	struct rv__redis_link *link; /* to the node that is asked for the map */
 	struct rv__redis_request request;
 	bool asking;
-	bool known;        /* there is a map */
-	bool rerouted;     /* MOVED changed it, and nobody was told yet */
-	int64_t ask_ms;    /* when to ask again */
-	size_t next_try;   /* of nodes, then seeds: whom to ask when this one is lost */
-	unsigned failures; /* in a row, of whomever */
+	struct rv_error tried; /* the last failure; RV_OK: none */
+	bool known;            /* there is a map */
+	bool rerouted;         /* MOVED changed it, and nobody was told yet */
+	int64_t ask_ms;        /* when to ask again */
+	size_t next_try;       /* of nodes, then seeds: whom to ask when this one is lost */
+	unsigned failures;     /* in a row, of whomever */
 	struct rv__redis_endpoint *seeds;
 	size_t seed_count;
 	struct rv__redis_endpoint *nodes; /* masters that own slots, or that MOVED named */
@@ -244,6 +245,8 @@ static void on_map(struct rv__redis_request *request, const struct rv__redis_ans
 		take_map(state, answer->tree);
 		return;
 	}
+	if (answer->why)
+		state->tried = *answer->why;
 	state->client->env->log(RV_LOG_WARN, RV__REDIS_TOPIC, "%s:%u does not tell the Cluster's slots: %s",
 	    state->link->endpoint.host, state->link->endpoint.port,
 	    answer->why ? answer->why->text : "an answer of another kind");
@@ -285,11 +288,13 @@ static void on_lost(struct rv__redis_link *link, const struct rv_error *why)
 {
 	struct cluster_state *state = link->owner;
 
-	(void)why;
+	state->tried = *why;
 	state->asking = false;
 	rv__redis_link_redirect(link, choose_other(state));
 	link->retry_ms = state->client->now_ms + rv__redis_back_off_ms(state->client, state->failures++);
 	rv__redis_client_tend_at(state->client, link->retry_ms);
+	if (!state->known)
+		rv__redis_client_judge(state->client);
 }
 
 static const struct rv__redis_link_events events = {.opened = on_opened, .lost = on_lost};
@@ -357,20 +362,40 @@ static void doubt(void *state_, const struct rv__redis_endpoint *endpoint)
 	ask_at(state, state->client->now_ms + ASK_AGAIN_MS);
 }
 
-static void describe(void *state_, rv_detail_fn detail, void *arg)
+static bool explain(void *state_, struct rv_error *ret_why)
 {
 	const struct cluster_state *state = state_;
-	char text[64];
 
-	if (!state->view.known) {
+	if (state->known)
+		rv_error_set(ret_why, RV_E_UNAVAILABLE, RV__N_REDIS_LATER, RV__REDIS_TOPIC,
+		    "no node of the Cluster serves the slot now; see CLUSTER INFO there");
+	else if (state->tried.code != RV_OK)
+		rv_error_set(ret_why, state->tried.code, RV__N_REDIS_LOST, RV__REDIS_TOPIC,
+		    "no node of the Cluster tells its slots: %.300s", state->tried.text);
+	return state->known || state->tried.code != RV_OK;
+}
+
+static void describe(void *state_, rv_detail_fn detail, void *arg)
+{
+	struct cluster_state *state = state_;
+	size_t nodes, uncovered;
+	char text[64];
+	bool known;
+
+	pthread_mutex_lock(&state->client->view_lock);
+	known = state->view.known;
+	nodes = state->view.nodes;
+	uncovered = state->view.uncovered;
+	pthread_mutex_unlock(&state->client->view_lock);
+	if (!known) {
 		detail(arg, "cluster", "no node has told the slots yet");
 		return;
 	}
-	snprintf(text, sizeof text, "%zu nodes with slots", state->view.nodes);
+	snprintf(text, sizeof text, "%zu nodes with slots", nodes);
 	detail(arg, "cluster", text);
-	if (state->view.uncovered == 0)
+	if (uncovered == 0)
 		return;
-	snprintf(text, sizeof text, "%zu of %d", state->view.uncovered, RV__REDIS_SLOTS);
+	snprintf(text, sizeof text, "%zu of %d", uncovered, RV__REDIS_SLOTS);
 	detail(arg, "uncoveredSlots", text);
 }
 
@@ -382,6 +407,7 @@ const struct rv__redis_resolver rv__redis_cluster = {
     .may_share = may_share,
     .moved = moved,
     .doubt = doubt,
+    .explain = explain,
     .tend = tend,
     .describe = describe,
 };

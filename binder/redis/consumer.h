@@ -139,7 +139,7 @@ struct rv__redis_consumer {
 	bool discovered;
 	bool started;
 	bool up, told, tried;
-	struct rv_error trouble;
+	struct rv_error trouble, told_why;
 	struct rv__redis_call *bind_call; /* waits for the first judgement; what it was: */
 	bool bound_up;
 	struct rv_error bound_why;

@@ -206,8 +206,12 @@ void rv__redis_nodes_view(struct rv__redis_client *client)
 			snprintf(view->problem, sizeof view->problem,
 			    "the server has no memory for another message (OOM)");
 	}
-	if (view->nodes == 0)
-		snprintf(view->problem, sizeof view->problem, "no server is known yet");
+	if (view->nodes == 0) {
+		struct rv_error why;
+
+		view->known |= rv__redis_client_explain(client, &why);
+		snprintf(view->problem, sizeof view->problem, "%.255s", why.text);
+	}
 	for (const struct rv__redis_link *link = client->links; link; link = link->next)
 		view->links_open += rv__redis_link_is_open(link) && !link->doomed;
 	pthread_mutex_unlock(&client->view_lock);
@@ -266,6 +270,15 @@ void rv__redis_route_refused(
 		client->resolver->moved(client->resolver_state, route->key, route->length, &to);
 	else if (client->resolver->doubt)
 		client->resolver->doubt(client->resolver_state, &from);
+}
+
+bool rv__redis_client_explain(struct rv__redis_client *client, struct rv_error *ret_why)
+{
+	if (client->resolver->explain && client->resolver->explain(client->resolver_state, ret_why))
+		return true;
+	rv_error_set(ret_why, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC,
+	    "no connection to Redis is open yet");
+	return false;
 }
 
 void rv__redis_client_rerouted(struct rv__redis_client *client)

@@ -109,7 +109,7 @@ struct rv__redis_producer {
 	bool provisioned;
 	int64_t next_look_ms; /* at the number of partitions */
 	bool up, told;        /* last word given to sink->state() */
-	struct rv_error trouble;
+	struct rv_error trouble, told_why;
 	bool tried;                       /* there was an answer, or a failure to connect */
 	struct rv__redis_call *bind_call; /* waits for the first judgement; what it was: */
 	bool bound_up;

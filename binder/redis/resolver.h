@@ -37,9 +37,11 @@ struct rv__redis_resolver {
 	void (*moved)(void *state, const char *key, size_t length, const struct rv__redis_endpoint *to);
 	/* Optional. A node was lost, is read-only, or could not be reached: is it still the one? */
 	void (*doubt)(void *state, const struct rv__redis_endpoint *endpoint);
+	/* Optional. Why locate() answers false, as far as is known; false: nothing was tried yet. */
+	bool (*explain)(void *state, struct rv_error *ret_why);
 	/* Optional. Time passes; when to call again (monotonic ms), INT64_MAX: never. */
 	int64_t (*tend)(void *state, int64_t now_ms);
-	/* Optional. Details for health(); any thread, from what was cached under client->view_lock. */
+	/* Optional. Details for health(); any thread, from what was cached under client->view_lock, which it takes. */
 	void (*describe)(void *state, rv_detail_fn detail, void *arg);
 	/* Whether a node must say by ROLE that it is a master before it counts as open. */
 	bool checks_role;

@@ -28,7 +28,8 @@ struct sentinel {
 	struct rv__redis_link *link; /* made by the first tend() */
 	struct rv__redis_request account, address, details;
 	bool asking;
-	bool told; /* since its link opened it named a master */
+	bool answered; /* since its link opened it answered, though perhaps that it knows no such master */
+	bool told;     /* since its link opened it named a master */
 	struct rv__redis_endpoint master;
 	int64_t epoch;
 };
@@ -232,11 +233,16 @@ static void on_details(struct rv__redis_request *request, const struct rv__redis
 	struct sentinel *sentinel = sentinel_of(request, offsetof(struct sentinel, details));
 
 	sentinel->asking = false;
+	if (answer->trouble == RV__REDIS_LOST)
+		return; /* on_lost() sees to it */
+	sentinel->answered = true;
 	if (answer->trouble != RV__REDIS_FINE)
 		sentinel->told = false;
 	else
 		sentinel->epoch = find_epoch(answer->tree);
 	settle(sentinel->state);
+	if (!sentinel->state->known)
+		rv__redis_client_judge(sentinel->state->client);
 }
 
 /* -- asking --------------------------------------------------------------------------------- */
@@ -288,9 +294,11 @@ static void on_lost(struct rv__redis_link *link, const struct rv_error *why)
 {
 	struct sentinel *sentinel = link->owner;
 
-	sentinel->asking = false;
+	sentinel->asking = sentinel->answered = false;
 	complain(sentinel, why->text);
 	publish(sentinel->state);
+	if (!sentinel->state->known)
+		rv__redis_client_judge(sentinel->state->client);
 }
 
 static const struct rv__redis_link_events events = {.opened = on_opened, .lost = on_lost};
@@ -356,15 +364,51 @@ static void doubt(void *state_, const struct rv__redis_endpoint *endpoint)
 	rv__redis_client_tend_at(state->client, soon);
 }
 
+static bool explain(void *state_, struct rv_error *ret_why)
+{
+	const struct sentinel_state *state = state_;
+	const char *name = state->client->settings->sentinel_master;
+
+	for (size_t i = 0; i < state->count; i++) {
+		const struct sentinel *sentinel = &state->sentinels[i];
+
+		if (!rv__redis_link_is_open(sentinel->link) || !sentinel->answered)
+			continue;
+		rv_error_set(ret_why, RV_E_UNAVAILABLE, RV__N_REDIS_SENTINEL, RV__REDIS_TOPIC,
+		    "Sentinel %s:%u knows no master '%s'; correct "
+		    "spring.cloud.stream.redis.binder.sentinel.master",
+		    sentinel->endpoint.host, sentinel->endpoint.port, name);
+		return true;
+	}
+	for (size_t i = 0; i < state->count; i++) {
+		if (!state->sentinels[i].link || state->sentinels[i].link->why.code == RV_OK)
+			continue;
+		rv_error_set(ret_why, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC,
+		    "none of %zu Sentinels answers: %.300s", state->count,
+		    state->sentinels[i].link->why.text);
+		ret_why->code = state->sentinels[i].link->why.code;
+		return true;
+	}
+	return false;
+}
+
 static void describe(void *state_, rv_detail_fn detail, void *arg)
 {
 	struct sentinel_state *state = state_;
 	char text[RV__REDIS_HOST_MAX + 64];
+	struct rv__redis_endpoint master;
+	size_t answering;
+	bool known;
 
-	snprintf(text, sizeof text, "%zu of %zu", state->view.answering, state->count);
+	pthread_mutex_lock(&state->client->view_lock);
+	answering = state->view.answering;
+	known = state->view.known;
+	master = state->view.master;
+	pthread_mutex_unlock(&state->client->view_lock);
+	snprintf(text, sizeof text, "%zu of %zu", answering, state->count);
 	detail(arg, "sentinels", text);
-	if (state->view.known)
-		snprintf(text, sizeof text, "%s:%u", state->view.master.host, state->view.master.port);
+	if (known)
+		snprintf(text, sizeof text, "%s:%u", master.host, master.port);
 	else
 		snprintf(text, sizeof text, "no Sentinel names one");
 	detail(arg, "master", text);
@@ -377,6 +421,7 @@ const struct rv__redis_resolver rv__redis_sentinel = {
     .locate = locate,
     .may_share = may_share,
     .doubt = doubt,
+    .explain = explain,
     .tend = tend,
     .describe = describe,
     .checks_role = true,

@@ -35,6 +35,7 @@ class Checker:
         self._acked_tail, self._received_tail = Tail(acked_path), Tail(received_path)
         self.acked = set()
         self.received = collections.Counter()
+        self.ids = {}  # body -> message id: a duplicate says that it is one
         self.places = {}  # (partition, position) -> body: one place holds one message for ever
         self.last = {}  # partition -> highest position delivered so far
         self.mistakes = []
@@ -49,6 +50,8 @@ class Checker:
     def _receive(self, delivery):
         partition, position, body = delivery["partition"], delivery["position"], delivery["body"]
         self.received[body] += 1
+        if "id" in delivery and self.ids.setdefault(body, delivery["id"]) != delivery["id"]:
+            self.mistakes.append("'%s' came again under another id: %s, then %s" % (body, self.ids[body], delivery["id"]))
         before = self.places.setdefault((partition, position), body)
         if before != body:
             self.mistakes.append("partition %d position %d held '%s' and later '%s'" % (partition, position, before, body))
