@@ -201,6 +201,14 @@ void rv_app_on_ready(rv_app *app, void (*ready)(rv_app *app, void *context), voi
 	app->ready_context = context;
 }
 
+void rv_app_on_stopped(rv_app *app, void (*stopped)(rv_app *app, void *context), void *context)
+{
+	if (!app)
+		return;
+	app->stopped = stopped;
+	app->stopped_context = context;
+}
+
 const char *rv_app_name(const rv_app *app)
 {
 	return app ? app->host.name : "";

@@ -58,6 +58,8 @@ struct rv_app {
 
 	void (*ready)(rv_app *app, void *context);
 	void *ready_context;
+	void (*stopped)(rv_app *app, void *context);
+	void *stopped_context;
 	rv_sent_fn failed; /* of sends nobody waits for; NULL: none */
 	void *failed_context;
 

@@ -319,6 +319,8 @@ int rv__app_run_only(rv_app *app)
 		status = run_configured(app);
 	else
 		give_up(app);
+	if (app->stopped)
+		app->stopped(app, app->stopped_context);
 	if (app->handles_signals)
 		atomic_store(&signalled, NULL);
 	return status;

@@ -104,6 +104,13 @@ RV_API rv_channel *rv_app_channel(rv_app *app, const char *name);
 RV_API void rv_app_on_ready(rv_app *app, void (*ready)(rv_app *app, void *context), void *context);
 
 /**
+ * Called on the thread of rv_app_run() when everything is stopped and before anything is freed, also after a start
+ * that failed: from here on sends and polls answer RV_E_CLOSED. The place to join threads of the service that use
+ * channels, since no handle is valid once run returned.
+ */
+RV_API void rv_app_on_stopped(rv_app *app, void (*stopped)(rv_app *app, void *context), void *context);
+
+/**
  * Reads the properties, binds, serves, and blocks until asked to stop; then drains, stops and frees `app`.
  *
  * @return 0 stopped cleanly; 1 run-time failure (port taken, fail-fast, work left at the stop
@@ -134,7 +141,7 @@ RV_API const char *rv_app_name(const rv_app *app);
  *         binding or the application is stopped; RV_E_CONFIG if `channel` is NULL or no polled input; RV_E_INVALID
  *         without a listener
  * Threads: any, several at once: each gets another partition. Blocks: at most timeout_ms, and for the listener.
- * A thread that polls must have returned before the process ends; rv_app_run() waits for it until the stop deadline.
+ * rv_app_run() waits for a poll that is under way until its stop deadline; join the thread in rv_app_on_stopped().
  */
 RV_API rv_err rv_channel_poll(
     rv_channel *channel, int timeout_ms, rv_listener_fn listener, void *context, struct rv_error *err);

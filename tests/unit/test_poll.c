@@ -297,6 +297,33 @@ START_TEST(a_channel_is_polled_or_listened_to)
 }
 END_TEST
 
+static void join_poller(rv_app *app, void *context)
+{
+	(void)app;
+	ck_assert_int_eq(join(*(pthread_t *)context), RV_E_CLOSED);
+	/* The handle is still good for an answer. */
+	ck_assert_int_eq(rv_channel_poll(input, 1000, handle, &(struct turn){0}, NULL), RV_E_CLOSED);
+}
+
+START_TEST(threads_of_the_service_are_joined_before_anything_is_freed)
+{
+	/* After a start that failed, too: here of an application with a mistake. */
+	static const char *const wrong[] = {CONSUMER "concurrency=none", NULL};
+	const char *const *const properties[] = {NULL, wrong};
+
+	for (int i = 0; i < 2; i++) {
+		struct turn turn = {.verdict = RV_ACK};
+		pthread_t thread;
+
+		prepare(properties[i]);
+		ck_assert_int_eq(pthread_create(&thread, NULL, poll_once, &turn), 0);
+		rv_app_on_stopped(service.app, join_poller, &thread);
+		fake_start();
+		ck_assert_int_eq(fake_finish(), i == 0 ? 0 : 2);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_poll_handles_one_delivery_on_its_own_thread,
@@ -305,7 +332,8 @@ int main(void)
 	    polls_of_several_threads_get_different_partitions, a_stop_ends_a_waiting_poll,
 	    a_stop_waits_for_the_listener_of_a_poll, a_stop_ends_the_back_off_of_a_poll_unsettled,
 	    a_poll_works_before_run_and_across_a_stop_of_the_binding, a_broker_that_is_away_is_told,
-	    what_cannot_be_polled_says_so, a_channel_is_polled_or_listened_to, NULL};
+	    what_cannot_be_polled_says_so, a_channel_is_polled_or_listened_to,
+	    threads_of_the_service_are_joined_before_anything_is_freed, NULL};
 
 	return unit_run("poll", cases, NULL, NULL);
 }
