@@ -129,16 +129,31 @@ static void wait_until(int64_t due)
 			pause_us((due - now_ns()) / 1000 - 80);
 }
 
+/* The way is open, and whatever a client does before its first message is done. */
+static bool warm_up(struct run *run, rv_channel *output)
+{
+	rv_message *message = rv_message_create("", 1);
+	struct rv_error error;
+	rv_err code = rv_channel_send(output, message, &error);
+
+	rv_message_unref(message);
+	if (code != RV_OK)
+		fprintf(stderr, "the first message was refused: %s\n", error.text);
+	atomic_store(&run->failed, code != RV_OK);
+	return code == RV_OK;
+}
+
 static void *send_all(void *context)
 {
 	struct run *run = context;
 	const struct flow *flow = run->flow;
 	rv_channel *output = rv_app_channel(run->app, RV_SOURCE_OUTPUT);
 	int64_t due;
-	long i;
+	long i = 0;
 
-	run->start_ns = now_ns();
-	for (i = 0; i < flow->count && !atomic_load_explicit(&run->failed, memory_order_relaxed); i++) {
+	if (warm_up(run, output))
+		run->start_ns = now_ns();
+	for (; i < flow->count && !atomic_load_explicit(&run->failed, memory_order_relaxed); i++) {
 		due = flow->rate    ? run->start_ns + i * (INT64_C(1000000000) / flow->rate)
 		    : flow->took_ns ? now_ns()
 		                    : 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One run through channels: messages of FLOW_BYTES with contentType, messageId and two more headers, sent by
- * rv_channel_send_async() from one thread, received by one listener, or one of both.
+ * rv_channel_send_async() from one thread, received by one listener, or one of both. A first message of one byte, which
+ * no listener counts, goes before the clock starts.
  */
 #ifndef BENCH_FLOW_H
 #define BENCH_FLOW_H
