@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # ./dev bench [PART…]: measures the figures of bench/README.md and prints each beside its target.
-# Parts: startup broker latency wrk throughput instructions. All of them without arguments.
+# Parts: startup broker latency wrk throughput instructions memory kafka redis. All of them without arguments.
+# RV_BENCH_SECONDS and RV_BENCH_PAIRS shorten the last three.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/common.sh
@@ -202,13 +203,50 @@ part_instructions() {
 	stop "$broker"
 }
 
+part_memory() { # the binder inside this process
+	local seconds=${RV_BENCH_SECONDS:-60}
+	say "" "The memory binder, one sender to one listener, 70 bytes, contentType, messageId and two more headers (target: at least 3 M/s)"
+	printf '  '
+	"$build"/bench/bench-memory rate 3000000 9 | paste -sd ';' | sed 's/;/; /'
+	say "What the framework adds, open loop (target: at most 50 µs at the 99th percentile)"
+	printf '  '
+	"$build"/bench/bench-memory latency 10000 "$seconds"
+	say "Size over ten million messages (target: no growth)"
+	printf '  '
+	"$build"/bench/bench-memory growth 10000000
+	printf '  instructions a message, send and receive: '
+	say "$((($(count_instructions "$build"/bench/bench-memory count 25000) - $(count_instructions "$build"/bench/bench-memory count 5000)) / 20000))"
+}
+
+part_kafka() { # Apache Kafka, one node
+	local pairs=${RV_BENCH_PAIRS:-9} address
+	start kafka tests/peers/run kafka
+	until_ok 90 "Apache Kafka" said kafka address
+	address=$(sed -n 's/.* address //p' "$work/kafka.log")
+	say "" "Kafka, channels against a bare loop of librdkafka, alternating pairs in one process (target: at least 0.95)"
+	RIVULET_BINDER_PATH=$build/binder/kafka "$build"/bench/bench-kafka "$address" send 300000 "$pairs"
+	RIVULET_BINDER_PATH=$build/binder/kafka "$build"/bench/bench-kafka "$address" receive 500000 "$pairs"
+	stop "$started"
+}
+
+part_redis() { # a server of Debian, nothing on disk
+	local pairs=${RV_BENCH_PAIRS:-9} port
+	port=$(free_ports 1)
+	start redis redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$work"
+	until_ok 10 "Redis" listening "$port"
+	say "" "Redis Streams, channels against a bare pipelining loop of hiredis, alternating pairs in one process (target: at least 0.95)"
+	RIVULET_BINDER_PATH=$build/binder/redis "$build"/bench/bench-redis "$port" send 300000 "$pairs"
+	RIVULET_BINDER_PATH=$build/binder/redis "$build"/bench/bench-redis "$port" receive 300000 "$pairs"
+	stop "$started"
+}
+
 say "Measured $(date +%F) on $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { print int($2 / 1048576) }' /proc/meminfo) GiB, Linux $(uname -r | cut -d. -f1,2); store on $(df --output=fstype "$work" | tail -n 1)"
 need_space "$work" 1500 "the bench"
-for part in "${@:-startup broker latency wrk throughput instructions}"; do
+for part in "${@:-startup broker latency wrk throughput instructions memory kafka redis}"; do
 	for name in $part; do
 		case $name in
-		startup | broker | latency | wrk | throughput | instructions) part_$name ;;
-		*) die "unknown part '$name'; there are: startup broker latency wrk throughput instructions" ;;
+		startup | broker | latency | wrk | throughput | instructions | memory | kafka | redis) part_$name ;;
+		*) die "unknown part '$name'; there are: startup broker latency wrk throughput instructions memory kafka redis" ;;
 		esac
 	done
 done
