@@ -163,10 +163,11 @@ static int latency(long rate, long seconds)
 	ok = flow.took_ns && send_ns && deliver_ns && rv_binder_register(&timed_binder, NULL) == RV_OK &&
 	    flow_run(&flow, ARGUMENTS, (char **)timed_arguments);
 	if (ok) {
-		printf("%ld messages a second for %ld s:\n", rate, seconds);
-		print_quantiles("  send entry to binder.send  ", send_ns, (size_t)flow.count);
-		print_quantiles("  deliver to listener entry  ", deliver_ns, (size_t)flow.count);
-		print_quantiles("  moment due to listener entry", flow.took_ns, (size_t)flow.count);
+		printf("  %ld messages a second for %ld s:\n", rate, seconds);
+		/* The first one was the message that goes before the clock starts. */
+		print_quantiles("    send entry to binder.send  ", send_ns + 1, (size_t)flow.count);
+		print_quantiles("    deliver to listener entry  ", deliver_ns, (size_t)flow.count);
+		print_quantiles("    moment due to listener entry", flow.took_ns, (size_t)flow.count);
 	}
 	free(flow.took_ns);
 	free(send_ns);

@@ -206,10 +206,8 @@ part_instructions() {
 part_memory() { # the binder inside this process
 	local seconds=${RV_BENCH_SECONDS:-60}
 	say "" "The memory binder, one sender to one listener, 70 bytes, contentType, messageId and two more headers (target: at least 3 M/s)"
-	printf '  '
-	"$build"/bench/bench-memory rate 3000000 9 | paste -sd ';' | sed 's/;/; /'
+	"$build"/bench/bench-memory rate 3000000 9 | sed 's/^/  /'
 	say "What the framework adds, open loop (target: at most 50 µs at the 99th percentile)"
-	printf '  '
 	"$build"/bench/bench-memory latency 10000 "$seconds"
 	say "Size over ten million messages (target: no growth)"
 	printf '  '
