@@ -214,7 +214,8 @@ static void finish(struct rv__kafka_client *client, rd_kafka_t *rk)
 		rd_kafka_destroy(rk);
 		return;
 	}
-	qsort(renewal->records, renewal->count, sizeof *renewal->records, by_number);
+	if (renewal->count > 0)
+		qsort(renewal->records, renewal->count, sizeof *renewal->records, by_number);
 	for (size_t i = 0; i < renewal->count; i++)
 		send_again(client, renewal->records[i], &returns);
 	rv__kafka_pool_give(&client->pool, &returns);

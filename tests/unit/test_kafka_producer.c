@@ -717,8 +717,10 @@ START_TEST(a_topic_that_is_not_there_makes_the_binding_wait)
 	ck_assert_str_eq(kit_why(&producer).text, "the topic is not there");
 	kit_producer_close(&producer, 0);
 	topic_trouble.code = RV_E_CONFIG;
+	producer = (struct kit_producer){.send_timeout_ms = 1000};
 	ck_assert(!kit_produce(&kit, &producer, "never", NULL));
 	ck_assert_int_eq(kit.error.code, RV_E_CONFIG);
+	kit_producer_close(&producer, 0);
 }
 END_TEST
 
