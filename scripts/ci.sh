@@ -63,10 +63,27 @@ installed_build() {
 		# shellcheck disable=SC2046
 		cc -Wall -Wextra -Werror -Wno-unused-parameter -o "$work/greeter" examples/service/service.c $(pkg-config --cflags --libs rivulet) &&
 			LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH") "$work$prefix/bin/rivulet" version &&
-			[ -x "$work$prefix/bin/parking-charging" ] && [ -x "$work$prefix/bin/parking-message" ] && status=0
+			[ -x "$work$prefix/bin/parking-charging" ] && [ -x "$work$prefix/bin/parking-message" ] &&
+			installed_binders && status=0
 	fi
 	rm -rf "$work"
 	return $status
+}
+
+# The installed command loads each installed binder, which then judges the installed profile without a warning.
+installed_binders() {
+	local libraries module type profile said
+	libraries=$(dirname "$PKG_CONFIG_PATH")
+	for module in "$libraries"/rivulet/rivulet-binder-*.so; do
+		type=${module##*rivulet-binder-}
+		type=${type%.so}
+		profile=$(find "$work" -path "*parking-message/application-$type.properties")
+		if ! said=$(LD_LIBRARY_PATH=$libraries RIVULET_BINDER_PATH=$libraries/rivulet \
+			"$work$prefix/bin/rivulet" config check "$profile" 2>&1) || [[ $said = *warning* ]]; then
+			say "$said"
+			return 1
+		fi
+	done
 }
 
 clang_build() {
