@@ -178,8 +178,7 @@ def a_topic_deleted_under_way_is_named_and_its_successor_used(broker):
         kafkaraw.delete_topic(broker.address, destination)
         answer = probe.send("into the void", deadline=40)
         comment("a send meanwhile: %s" % answer)
-        if kafkaraw.partitions(broker.address, destination) == 0:
-            kafkaraw.create_topic(broker.address, destination, 2)
+        kafkaraw.create_topic(broker.address, destination, 2)
         shared_faults.wait_recovered(probe, "after", "with a new topic of that name")
         expect_equal(probe.stop(), 0, "exit code")
 
