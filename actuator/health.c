@@ -8,6 +8,7 @@
 
 #include "bindings/inspect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *word(enum rv_health_status status)
@@ -65,6 +66,20 @@ static void add_binder(void *arg, const struct rv__binder_view *view)
 	    health->binders, view->name, json_pack("{s:s, s:o}", "status", word(status), "details", details));
 }
 
+/* What holds a binding that runs otherwise (a dead letter that cannot be moved) is told beside its binder. */
+static void add_trouble(void *arg, const struct rv__binding_view *view)
+{
+	const struct health *health = arg;
+	json_t *binder = json_object_get(health->binders, view->binder_name);
+	json_t *details = json_object_get(binder, "details");
+	char name[96];
+
+	if (!details || !view->why || !*view->why)
+		return;
+	snprintf(name, sizeof name, "binding.%s", view->channel);
+	json_object_set_new(details, name, json_string(view->why));
+}
+
 static void add_component(
     struct health *health, const char *name, enum rv_health_status status, json_t *component)
 {
@@ -80,6 +95,7 @@ static void add_binders(struct health *health, struct rv__host *host)
 	health->binders = json_object_get(component, "components");
 	health->binders_status = RV_HEALTH_UNKNOWN;
 	rv__app_visit_binders(host, add_binder, health);
+	rv__app_visit_bindings(host, add_trouble, health);
 	add_component(health, "binders", health->binders_status, component);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dead letters that the core makes: what they say, and that nothing is lost on the way. The test plays the broker. */
 #include "tests/support/fake_binder.h"
+#include "tests/support/http_client.h"
 #include "tests/support/unit.h"
 
 #include <stdatomic.h>
@@ -17,7 +18,7 @@ static atomic_int verdict, calls;
 static rv_delivery *_Atomic taken;
 static atomic_bool takes;
 
-static rv_verdict listen(const rv_message *message, void *context)
+static rv_verdict judge(const rv_message *message, void *context)
 {
 	(void)context;
 	atomic_fetch_add(&calls, 1);
@@ -37,7 +38,7 @@ static void prepare(const char *const *properties)
 	fake.dead_letter = true;
 	fake.core_dead_letters = true;
 	rv_app_enable_binding(service.app, RV_SINK);
-	rv_app_listen(service.app, RV_SINK_INPUT, listen, NULL);
+	rv_app_listen(service.app, RV_SINK_INPUT, judge, NULL);
 }
 
 static void start(void)
@@ -92,6 +93,43 @@ START_TEST(a_letter_that_cannot_be_moved_holds_its_partition_and_no_other)
 	ck_assert_str_eq(fake_view("input").why, "");
 	ck_assert_uint_eq(counters().dead_lettered, 1);
 	ck_assert_uint_eq(counters().acked, 2);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
+static int http_port(void)
+{
+	const struct rv__host *host = (const struct rv__host *)service.app;
+	int port = 0;
+
+	for (size_t i = 0; rv__builtin_modules[i]; i++)
+		if (strcmp(rv__builtin_modules[i]->name, "http") == 0)
+			port = host->ports[i];
+	return port;
+}
+
+START_TEST(health_and_state_say_what_holds_a_partition)
+{
+	static const char *const served[] = {GROUP, CONSUMER "max-attempts=1", "--server.port=0",
+	    "--management.endpoint.health.show-details=always", NULL};
+	struct answer answer;
+
+	prepare(served);
+	fake_start();
+	ck_assert(fake_deliver(0, 1, 0));
+	WAIT_UNTIL(SOON_MS, fake_pending() == 1);
+	fake_complete(RV_E_DENIED);
+	WAIT_UNTIL(SOON_MS, *fake_view("input").why != '\0');
+	ask(http_port(), "GET", "/actuator/health", NULL, &answer);
+	ck_assert_ptr_nonnull(
+	    strstr(answer.body, "\"binding.input\":\"a dead letter of 'input' cannot be moved"));
+	ask(http_port(), "GET", "/actuator/bindings/input", NULL, &answer);
+	ck_assert_ptr_nonnull(strstr(answer.body, "cannot be moved to 'letters'"));
+	WAIT_UNTIL(SOON_MS, fake_pending() == 1);
+	fake_complete(RV_OK);
+	WAIT_UNTIL(SOON_MS, counters().dead_lettered == 1);
+	ask(http_port(), "GET", "/actuator/health", NULL, &answer);
+	ck_assert_ptr_null(strstr(answer.body, "binding.input"));
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST
@@ -443,6 +481,7 @@ int main(void)
 {
 	const TTest *const cases[] = {the_original_is_acknowledged_once_the_broker_has_the_letter,
 	    a_letter_that_cannot_be_moved_holds_its_partition_and_no_other,
+	    health_and_state_say_what_holds_a_partition,
 	    a_binder_without_room_gets_the_letter_when_it_has_some,
 	    a_letter_that_is_too_large_goes_without_its_trace,
 	    a_settlement_that_fails_is_tried_again_and_the_letter_sent_once,
