@@ -302,6 +302,12 @@ rv_err rv__rmq_bind_producer(void *binder, const struct rv_producer_spec *spec, 
 		destroy(producer);
 		return failed;
 	}
+	if (spec->required_groups->count > 0)
+		client->env->log(RV_LOG_WARN, RV__RMQ_TOPIC,
+		    "RV%04u binding '%s': required-groups has no effect on RocketMQ: a group that comes "
+		    "later "
+		    "reads from the first message that the broker still has",
+		    (unsigned)RV__N_RMQ_REQUIRED_GROUPS, spec->binding);
 	*ret_producer = producer;
 	return RV_OK;
 }
