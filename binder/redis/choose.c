@@ -43,7 +43,7 @@ rv_err rv__redis_resolver_choose(
 
 bool rv__redis_endpoint_equal(const struct rv__redis_endpoint *a, const struct rv__redis_endpoint *b)
 {
-	return a->port == b->port && strcmp(a->host, b->host) == 0;
+	return a->port == b->port && a->asks == b->asks && strcmp(a->host, b->host) == 0;
 }
 
 static bool parse_port(const char *text, size_t length, uint16_t *ret_port)

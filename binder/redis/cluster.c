@@ -2,7 +2,8 @@
 /*
  * The resolver of a Cluster: a key belongs to one of 16384 slots, a slot to one node. The map comes from CLUSTER SLOTS,
  * asked of any node that answers: at first, every few seconds, and soon after a node was lost or pointed elsewhere.
- * MOVED changes its slot at once. While a slot is being moved, ASK leads there for one command (link.h).
+ * MOVED changes its slot at once. While a slot is being moved, ASK leads a key to where it already is, and every command
+ * for it carries ASKING (link.c), until the map names another owner.
  * Commands: redis.io cluster specification, redis 7.0 src/cluster.c clusterReplyMultiBulkSlots().
  */
 #include "binder/redis/cluster.h"
@@ -20,7 +21,8 @@ enum {
 	NODES_MAX = 1000, /* of the Cluster specification */
 	NOWHERE = 0xffff,
 	ASK_EVERY_MS = 5000,
-	ASK_AGAIN_MS = 100
+	ASK_AGAIN_MS = 100,
+	ASKED_MAX = 64
 };
 
 struct cluster_state {
@@ -30,10 +32,15 @@ struct cluster_state {
 	bool asking;
 	struct rv_error tried; /* the last failure; RV_OK: none */
 	bool known;            /* there is a map */
-	bool rerouted;         /* MOVED changed it, and nobody was told yet */
-	int64_t ask_ms;        /* when to ask again */
-	size_t next_try;       /* of nodes, then seeds: whom to ask when this one is lost */
-	unsigned failures;     /* in a row, of whomever */
+	bool rerouted;         /* MOVED or ASK changed it, and nobody was told yet */
+	struct {
+		uint16_t slot;
+		struct rv__redis_endpoint from, to;
+	} asked[ASKED_MAX]; /* slots that are being moved, of keys that we use */
+	size_t asked_count;
+	int64_t ask_ms;    /* when to ask again */
+	size_t next_try;   /* of nodes, then seeds: whom to ask when this one is lost */
+	unsigned failures; /* in a row, of whomever */
 	struct rv__redis_endpoint *seeds;
 	size_t seed_count;
 	struct rv__redis_endpoint *nodes; /* masters that own slots, or that MOVED named */
@@ -195,9 +202,28 @@ static void publish(struct cluster_state *state)
 
 static bool is_same(const struct cluster_state *state, const struct map *map)
 {
-	return state->known && state->node_count == map->node_count &&
-	    memcmp(state->slots, map->slots, sizeof map->slots) == 0 &&
-	    memcmp(state->nodes, map->nodes, map->node_count * sizeof *map->nodes) == 0;
+	bool same = state->known && state->node_count == map->node_count &&
+	    memcmp(state->slots, map->slots, sizeof map->slots) == 0;
+
+	for (size_t i = 0; same && i < map->node_count; i++)
+		same = rv__redis_endpoint_equal(&state->nodes[i], &map->nodes[i]);
+	return same;
+}
+
+/* A move is over when the map names another owner than it began with. */
+static void forget_moves(struct cluster_state *state, unsigned of_slot)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < state->asked_count; i++) {
+		unsigned slot = state->asked[i].slot;
+		uint16_t owner = state->slots[slot];
+
+		if (slot != of_slot && owner != NOWHERE &&
+		    rv__redis_endpoint_equal(&state->nodes[owner], &state->asked[i].from))
+			state->asked[kept++] = state->asked[i];
+	}
+	state->asked_count = kept;
 }
 
 static void take_map(struct cluster_state *state, const redisReply *reply)
@@ -216,6 +242,7 @@ static void take_map(struct cluster_state *state, const redisReply *reply)
 	state->node_count = map.node_count;
 	memcpy(state->slots, map.slots, sizeof state->slots);
 	state->known = true;
+	forget_moves(state, RV__REDIS_SLOTS);
 	publish(state);
 	state->client->env->log(RV_LOG_DEBUG, RV__REDIS_TOPIC,
 	    "the Cluster's slots are spread over %zu nodes", state->node_count);
@@ -312,7 +339,7 @@ static int64_t tend(void *state_, int64_t now_ms)
 	}
 	if (now_ms < state->ask_ms)
 		return state->ask_ms;
-	state->ask_ms = now_ms + ASK_EVERY_MS;
+	state->ask_ms = now_ms + (state->asked_count > 0 ? ASK_EVERY_MS / 10 : ASK_EVERY_MS);
 	if (state->link)
 		ask(state);
 	return state->ask_ms;
@@ -323,32 +350,61 @@ static int64_t tend(void *state_, int64_t now_ms)
 static bool locate(void *state_, const char *key, size_t length, struct rv__redis_endpoint *ret_endpoint)
 {
 	struct cluster_state *state = state_;
-	uint16_t index;
+	unsigned slot;
 
 	if (!state->known)
 		return false;
-	index = key ? state->slots[rv__redis_slot_of(key, length)] : 0;
-	if (index == NOWHERE) {
+	if (!key) {
+		*ret_endpoint = state->nodes[0];
+		return true;
+	}
+	slot = rv__redis_slot_of(key, length);
+	for (size_t i = 0; i < state->asked_count; i++) {
+		if (state->asked[i].slot != slot)
+			continue;
+		*ret_endpoint = state->asked[i].to;
+		return true;
+	}
+	if (state->slots[slot] == NOWHERE) {
 		ask_at(state, state->client->now_ms + ASK_AGAIN_MS);
 		return false;
 	}
-	*ret_endpoint = state->nodes[index];
+	*ret_endpoint = state->nodes[state->slots[slot]];
 	return true;
+}
+
+/* The key is at `to` already, its slot is not. */
+static void note_move(struct cluster_state *state, unsigned slot, const struct rv__redis_endpoint *to)
+{
+	forget_moves(state, slot);
+	if (state->asked_count == ASKED_MAX || state->slots[slot] == NOWHERE)
+		return; /* it answers the same to the next try, which may find the move over */
+	state->asked[state->asked_count].slot = (uint16_t)slot;
+	state->asked[state->asked_count].from = state->nodes[state->slots[slot]];
+	state->asked[state->asked_count++].to = *to;
 }
 
 static void moved(void *state_, const char *key, size_t length, const struct rv__redis_endpoint *to)
 {
 	struct cluster_state *state = state_;
-	uint16_t index = find_node(&state->nodes, &state->node_count, to);
+	unsigned slot = key ? rv__redis_slot_of(key, length) : 0;
 
-	if (index != NOWHERE && key)
-		state->slots[rv__redis_slot_of(key, length)] = index;
-	state->known = state->known || index != NOWHERE;
-	publish(state);
+	if (!key || !state->known)
+		return;
+	if (to->asks) {
+		note_move(state, slot, to);
+	} else {
+		uint16_t index = find_node(&state->nodes, &state->node_count, to);
+
+		if (index != NOWHERE)
+			state->slots[slot] = index;
+		forget_moves(state, slot);
+		publish(state);
+	}
 	/* Whoever got that answer is in the middle of it: the others hear of it in the next turn. */
 	state->rerouted = true;
 	rv__redis_client_tend_at(state->client, state->client->now_ms);
-	ask_at(state, state->client->now_ms + ASK_AGAIN_MS);
+	ask_at(state, state->client->now_ms + (state->asked_count > 0 ? ASK_EVERY_MS / 10 : ASK_AGAIN_MS));
 }
 
 static void doubt(void *state_, const struct rv__redis_endpoint *endpoint)

@@ -172,7 +172,8 @@ static void close_socket(struct rv__redis_link *link)
 	rv__buffer_finish(&link->out);
 	link->in = (struct rv__buffer)RV__BUFFER_INIT(REPLY_MAX);
 	link->out = (struct rv__buffer)RV__BUFFER_INIT(OUT_MAX);
-	link->in_at = link->out_at = 0;
+	link->in_at = link->out_at = link->asked_at = 0;
+	link->asking_answered = false;
 	link->framer = (struct rv__resp_framer){0};
 	if (link->reader)
 		redisReaderFree(link->reader);
@@ -346,6 +347,11 @@ static void answer(struct rv__redis_link *link, const char *reply, size_t length
 	struct rv__redis_answer said = {.cursor = {.at = reply, .end = reply + length}};
 	struct rv_error why;
 
+	if (link->endpoint.asks && link->state == RV__REDIS_LINK_OPEN) {
+		link->asking_answered = !link->asking_answered;
+		if (link->asking_answered)
+			return; /* that was the one to ASKING */
+	}
 	if (!request) {
 		lose(link, "is out of step", "it answered what nobody asked");
 		return;
@@ -421,10 +427,38 @@ static void receive(struct rv__redis_link *link)
 	}
 }
 
+/*
+ * Puts ASKING before each command that was written since the last time: a node takes a key of a slot that is on its way
+ * to it from those alone who say so each time. The greeting is about no key.
+ */
+static void put_asking(struct rv__redis_link *link)
+{
+	static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
+	struct rv__buffer whole = RV__BUFFER_INIT(OUT_MAX);
+	struct rv__resp_framer framer = {0};
+	const char *bytes = (const char *)link->out.bytes;
+	size_t length;
+
+	rv__buffer_add(&whole, bytes + link->out_at, link->asked_at - link->out_at);
+	while (link->asked_at < link->out.length &&
+	    rv__resp_frame(&framer, bytes + link->asked_at, link->out.length - link->asked_at, &length) ==
+	        RV__RESP_WHOLE) {
+		rv__buffer_add(&whole, asking, sizeof asking - 1);
+		rv__buffer_add(&whole, bytes + link->asked_at, length);
+		link->asked_at += length;
+	}
+	rv__buffer_finish(&link->out);
+	link->out = whole;
+	link->out_at = 0;
+	link->asked_at = whole.length;
+}
+
 void rv__redis_link_flush(struct rv__redis_link *link)
 {
 	if (link->doomed || !link->session || link->state < RV__REDIS_LINK_GREETING)
 		return;
+	if (link->endpoint.asks && link->state == RV__REDIS_LINK_OPEN && link->asked_at < link->out.length)
+		put_asking(link);
 	if (rv__buffer_error(&link->out) != RV_OK) {
 		lose(link, "cannot be told", "no memory for commands");
 		return;
@@ -443,7 +477,7 @@ void rv__redis_link_flush(struct rv__redis_link *link)
 		link->out_at += (size_t)n;
 	}
 	if (link->out_at == link->out.length)
-		link->out.length = link->out_at = 0;
+		link->out.length = link->out_at = link->asked_at = 0;
 	watch(link, EPOLLIN | (link->client->transport->wants_write(link->session) ? EPOLLOUT : 0));
 }
 

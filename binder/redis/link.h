@@ -103,6 +103,8 @@ struct rv__redis_link {
 	int64_t heard_ms, asked_ms;
 	struct rv__buffer out; /* to be written */
 	size_t out_at;         /* of it, written */
+	size_t asked_at;       /* of it, with ASKING before each command, where endpoint.asks */
+	bool asking_answered;  /* there: the next reply is the command's own */
 	bool flushing;         /* is in the client's list of this turn */
 	struct rv__redis_link *next_flush;
 	struct rv__buffer in;

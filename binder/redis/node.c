@@ -265,11 +265,12 @@ void rv__redis_route_refused(
 	if (answer->cursor.at && answer->cursor.end - answer->cursor.at > 3)
 		text = (struct rv_span){
 		    answer->cursor.at + 1, (size_t)(answer->cursor.end - answer->cursor.at) - 3};
-	if (answer->trouble == RV__REDIS_ELSEWHERE && client->resolver->moved &&
-	    rv__redis_redirection(text, &from, &to))
+	if (client->resolver->moved && rv__redis_redirection(text, &from, &to)) {
+		to.asks = answer->trouble == RV__REDIS_ASK;
 		client->resolver->moved(client->resolver_state, route->key, route->length, &to);
-	else if (client->resolver->doubt)
+	} else if (client->resolver->doubt) {
 		client->resolver->doubt(client->resolver_state, &from);
+	}
 }
 
 bool rv__redis_client_explain(struct rv__redis_client *client, struct rv_error *ret_why)

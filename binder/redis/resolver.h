@@ -18,6 +18,7 @@ enum { RV__REDIS_HOST_MAX = 256 };
 struct rv__redis_endpoint {
 	char host[RV__REDIS_HOST_MAX];
 	uint16_t port;
+	bool asks; /* the key's slot is on its way there: every command needs ASKING before it */
 };
 
 struct rv__redis_client;
@@ -33,7 +34,7 @@ struct rv__redis_resolver {
 	bool (*locate)(void *state, const char *key, size_t length, struct rv__redis_endpoint *ret_endpoint);
 	/* Whether one XREADGROUP may name both keys; a Cluster takes one slot a command. */
 	bool (*may_share)(void *state, const char *a, size_t a_length, const char *b, size_t b_length);
-	/* Optional. A node answered MOVED: the key lives at `to` from now on. */
+	/* Optional. A node answered MOVED: the key lives at `to` from now on. Or ASK, with to->asks. */
 	void (*moved)(void *state, const char *key, size_t length, const struct rv__redis_endpoint *to);
 	/* Optional. A node was lost, is read-only, or could not be reached: is it still the one? */
 	void (*doubt)(void *state, const struct rv__redis_endpoint *endpoint);

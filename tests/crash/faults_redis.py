@@ -259,6 +259,26 @@ def an_orderly_failover_and_moved_slots_lose_nothing(_):
 
 
 @suite.case(deadline=60)
+def a_key_on_its_way_to_another_node_is_used_there(_):
+    with redis.Cluster(masters=3) as peer:
+        with Scene(peer, checker=UNORDERED) as scene:
+            stream = scene.destination
+            scene.wait_traffic(50, 50)
+            old = peer.owner(stream)
+            target = next(s for s in peer.living() if s is not old)
+            source, slot = peer.start_migration(stream, target)
+            scene.wait_traffic(20, 20)  # it is where it was
+            peer.move_keys(source, slot, target)
+            expect_equal(peer.owner(stream), old, "owner of the slot while it is on its way")
+            scene.wait_recovered(shared_faults.RECOVERY_S)  # ASK
+            scene.wait_traffic(200, 200)
+            peer.finish_migration(slot, target)
+            scene.wait_recovered(shared_faults.RECOVERY_S)
+            scene.wait_traffic(100, 100)
+            scene.finish()
+
+
+@suite.case(deadline=60)
 def too_few_replicas_are_a_failed_send_that_may_be_tried_again(_):
     with redis.Sentinel(sentinels=1) as peer:
         with Probe(peer, fresh("replicas"), channels="out",
