@@ -81,7 +81,6 @@ static void begin(struct rv__kafka_partition *partition)
 	}
 	rv__kafka_drop_held(partition);
 	partition->committed = -1;
-	partition->journalled = -1;
 	partition->slow_since_ms = 0;
 	atomic_store(&partition->blocked, false);
 	pthread_mutex_lock(&partition->lock);
@@ -89,6 +88,7 @@ static void begin(struct rv__kafka_partition *partition)
 	partition->epoch++;
 	partition->stage = RV__KAFKA_ASSIGNED;
 	partition->released = false;
+	partition->journalled = -1;
 	partition->settled = 0;
 	partition->requeued = -1;
 	pthread_mutex_unlock(&partition->lock);
@@ -179,10 +179,10 @@ static void end(struct rv__kafka_partition *partition)
 	head = rv__kafka_window_head(&partition->window);
 	partition->stage = RV__KAFKA_GONE;
 	rv__kafka_window_reset(&partition->window);
-	pthread_mutex_unlock(&partition->lock);
 	/* We live: whatever is unsettled did not kill us. */
 	if (partition->mark && head >= 0)
 		rv__journal_forgive(partition->mark, head);
+	pthread_mutex_unlock(&partition->lock);
 	if (partition->queue) {
 		rd_kafka_queue_destroy(partition->queue);
 		partition->queue = NULL;

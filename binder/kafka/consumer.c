@@ -37,12 +37,14 @@ void rv__kafka_consumer_wake(struct rv__kafka_consumer *consumer)
 
 void rv__kafka_consumer_tell(struct rv__kafka_consumer *consumer, const struct rv_error *why)
 {
+	int number = why ? why->number : 0;
 	bool news;
 
 	pthread_mutex_lock(&consumer->lock);
-	news = !consumer->told || consumer->told_up != !why;
+	news = !consumer->told || consumer->told_up != !why || consumer->told_number != number;
 	consumer->told = true;
 	consumer->told_up = !why;
+	consumer->told_number = number;
 	pthread_mutex_unlock(&consumer->lock);
 	if (!news)
 		return;
@@ -307,26 +309,6 @@ static void note_idleness(struct rv__kafka_consumer *consumer, bool busy, int64_
 	consumer->idle_since_ms = now;
 }
 
-/* Which message is at the head of each partition now, for a later life of this process. */
-static void write_journal(struct rv__kafka_consumer *consumer)
-{
-	if (!consumer->journal)
-		return;
-	for (struct rv__kafka_partition *partition = consumer->all; partition; partition = partition->next) {
-		int64_t head;
-
-		if (!partition->mark)
-			continue;
-		pthread_mutex_lock(&partition->lock);
-		head = rv__kafka_window_head(&partition->window);
-		pthread_mutex_unlock(&partition->lock);
-		if (head >= 0 && head != partition->journalled) {
-			partition->journalled = head;
-			rv__journal_begin(partition->mark, head);
-		}
-	}
-}
-
 /* -- the thread -------------------------------------------------------------------------------------------------- */
 
 static void wait_for_work(struct rv__kafka_consumer *consumer, int64_t until_ms)
@@ -357,7 +339,6 @@ static void step(struct rv__kafka_consumer *consumer)
 	busy = serve_events(consumer);
 	rv__kafka_tend_revocation(consumer, false);
 	busy |= rv__kafka_feed(consumer);
-	write_journal(consumer);
 	due = rv__kafka_tend_commits(consumer, now);
 	if (now >= consumer->tick_ms) {
 		consumer->tick_ms = now + TICK_MS;

@@ -48,10 +48,8 @@ struct rv__kafka_partition {
 	bool was_assigned;  /* reset-offsets counts once */
 	int64_t committed;  /* as the broker confirmed; -1: not known */
 	int64_t asked;      /* of the commit on its way */
-	int64_t journalled; /* head of the window as the journal has it */
 	uint64_t slow_base; /* number of the oldest entry when last looked at */
 	int64_t slow_since_ms;
-	struct rv__journal_mark *mark; /* NULL without a journal */
 
 	atomic_bool blocked; /* the core waits to say credit() */
 
@@ -60,9 +58,11 @@ struct rv__kafka_partition {
 	uint32_t epoch;
 	bool released;
 	struct rv__kafka_window window;
-	unsigned settled; /* since the last commit */
-	int64_t requeued; /* offset that was requeued last, … */
-	int32_t requeues; /* … and how often */
+	struct rv__journal_mark *mark; /* NULL without a journal; constant, what it points at is not */
+	int64_t journalled;            /* oldest open message as the journal has it */
+	unsigned settled;              /* since the last commit */
+	int64_t requeued;              /* offset that was requeued last, … */
+	int32_t requeues;              /* … and how often */
 };
 
 /* A client of librdkafka, alive as long as the consumer or a message that points into its buffers. */
@@ -130,8 +130,8 @@ struct rv__kafka_consumer {
 	int32_t partitions; /* of the topic, as watched; 0: not there */
 	bool judged, missing;
 	struct rv_error why;
-	bool bound, bind_returned, told_up, told;
-	bool over;         /* the thread has left the group */
+	bool bound, told_up, told;
+	int told_number;   /* of the reason */
 	char slow[160];    /* "topic[3]@1234 for 75 s"; empty: none */
 	char problem[256]; /* of the client alone */
 
@@ -178,6 +178,11 @@ bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count);
 bool rv__kafka_feed(struct rv__kafka_consumer *consumer);
 /** Drops what the core had no room for. */
 void rv__kafka_drop_held(struct rv__kafka_partition *partition);
+
+/* -- settle.c ------------------------------------------------------------------------------------- */
+
+/** Tells the journal of attempts which message is the oldest open one now. Locks: partition->lock held. */
+void rv__kafka_note_head(struct rv__kafka_partition *partition);
 
 /* -- commits.c ------------------------------------------------------------------------------------ */
 

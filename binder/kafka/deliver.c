@@ -165,8 +165,6 @@ static size_t convert(struct rv__kafka_consumer *consumer, struct rv__kafka_part
 			continue;
 		}
 		*inbound = (struct rv_inbound){.token = {.slot = partition->slot, .position = raw->offset}};
-		if (partition->mark)
-			inbound->delivery_count = rv__journal_starts(partition->mark, raw->offset);
 		inbound->message = make_message(consumer, partition, raw);
 		if (!inbound->message) {
 			give_up(consumer, i + 1, n);
@@ -185,11 +183,15 @@ static size_t open_entries(struct rv__kafka_partition *partition, struct rv_inbo
 	pthread_mutex_lock(&partition->lock);
 	while (i < n) {
 		batch[i].token.epoch = partition->epoch;
+		if (partition->mark)
+			batch[i].delivery_count =
+			    rv__journal_starts(partition->mark, batch[i].token.position);
 		if (!rv__kafka_window_push(
 		        &partition->window, batch[i].token.position, &batch[i].token.cookie))
 			break;
 		i++;
 	}
+	rv__kafka_note_head(partition); /* before a listener can see it */
 	pthread_mutex_unlock(&partition->lock);
 	for (size_t rest = i; rest < n; rest++) {
 		rv_message_unref(batch[rest].message);

@@ -5,14 +5,28 @@
 /* Java's container hands a message out ten times when nobody retries and nothing takes dead letters. */
 enum { DELIVERIES_WITHOUT_RETRY = 10 };
 
-/* Whether a settlement of so many messages makes a commit due at once. Locks: partition->lock held. */
-static bool is_due(struct rv__kafka_partition *partition, unsigned n)
+void rv__kafka_note_head(struct rv__kafka_partition *partition)
+{
+	int64_t head;
+
+	if (!partition->mark)
+		return;
+	head = rv__kafka_window_head(&partition->window);
+	if (head >= 0 && head != partition->journalled) {
+		partition->journalled = head;
+		rv__journal_begin(partition->mark, head);
+	}
+}
+
+/* So many were settled: whether a commit is due at once. Locks: partition->lock held. */
+static bool note_settled(struct rv__kafka_partition *partition, unsigned n)
 {
 	const struct rv__kafka_consumer *consumer = partition->consumer;
 	bool window_was_full =
 	    rv__kafka_window_count(&partition->window) + n + RV__KAFKA_BATCH >= RV__KAFKA_WINDOW_MAX;
 
 	partition->settled += n;
+	rv__kafka_note_head(partition);
 	switch (consumer->ack_mode) {
 	case RV__KAFKA_ACK_RECORD:
 	case RV__KAFKA_ACK_MANUAL_IMMEDIATE:
@@ -67,7 +81,7 @@ rv_err rv__kafka_settle(void *consumer_pointer, const struct rv_settle *settle, 
 		else if (rv__kafka_window_settle(&partition->window, token->cookie, token->position))
 			code = RV_OK;
 		if (code == RV_OK)
-			due = is_due(partition, 1);
+			due = note_settled(partition, 1);
 	}
 	pthread_mutex_unlock(&partition->lock);
 	if (code == RV_OK && settle->settlement == RV_SETTLE_REQUEUE)
@@ -93,7 +107,7 @@ rv_err rv__kafka_acknowledge(void *consumer_pointer, const struct rv_token *toke
 		for (size_t i = 0; i < n; i++)
 			done +=
 			    rv__kafka_window_settle(&partition->window, tokens[i].cookie, tokens[i].position);
-		due = done > 0 && is_due(partition, done);
+		due = done > 0 && note_settled(partition, done);
 	}
 	pthread_mutex_unlock(&partition->lock);
 	atomic_fetch_add_explicit(&consumer->settled, done, memory_order_relaxed);
