@@ -105,6 +105,7 @@ static const struct rv_binder_ops redis_binder = {
     .start_consumer = rv__redis_start_consumer,
     .credit = rv__redis_credit,
     .settle = rv__redis_settle,
+    .acknowledge = rv__redis_acknowledge,
     .extend = rv__redis_extend,
     .released = rv__redis_released,
     .pause = rv__redis_pause,

@@ -162,6 +162,7 @@ size_t rv__redis_unbind_consumer(void *consumer, int64_t deadline_ms);
 
 /* settle.c: any thread */
 rv_err rv__redis_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
+rv_err rv__redis_acknowledge(void *consumer, const struct rv_token *tokens, size_t n);
 void rv__redis_extend(void *consumer, const struct rv_token *tokens, size_t n);
 void rv__redis_credit(void *consumer, uint32_t slot, uint32_t room);
 void rv__redis_released(void *consumer, uint32_t slot, uint32_t epoch);

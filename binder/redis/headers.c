@@ -16,15 +16,41 @@ static bool plain(unsigned char c)
 	return c >= 0x20 && c != '"' && c != '\\';
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* Exact for the lowest byte that is below or equal, and so for whether there is one. */
+static uint64_t below(uint64_t word, uint8_t limit)
+{
+	return (word - EACH_BYTE(limit)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Copies plain bytes from the start, eight at a time; how many. */
+static size_t copy_plain(char *to, const char *bytes, size_t length)
+{
+	size_t at = 0;
+	uint64_t word;
+
+	for (; length - at >= sizeof word; at += sizeof word) {
+		memcpy(&word, bytes + at, sizeof word);
+		if (below(word, 0x20) | below(word ^ EACH_BYTE('"'), 1) | below(word ^ EACH_BYTE('\\'), 1))
+			break;
+		memcpy(to + at, &word, sizeof word);
+	}
+	return at;
+}
+
 void rv__redis_json_string(struct rv__buffer *out, const char *bytes, size_t length)
 {
 	/* A character becomes six at most: \u001f. */
 	char *start = (char *)rv__buffer_reserve(out, length * 6 + 2), *at = start;
+	size_t copied;
 
 	if (!at)
 		return;
 	*at++ = '"';
-	for (size_t i = 0; i < length; i++) {
+	copied = copy_plain(at, bytes, length);
+	at += copied;
+	for (size_t i = copied; i < length; i++) {
 		unsigned char c = (unsigned char)bytes[i];
 
 		if (plain(c)) {

@@ -55,6 +55,38 @@ rv_err rv__redis_settle(void *arg, const struct rv_settle *settle, int64_t *ret_
 	return RV_OK;
 }
 
+rv_err rv__redis_acknowledge(void *arg, const struct rv_token *tokens, size_t n)
+{
+	struct rv__redis_consumer *consumer = arg;
+	struct rv__redis_slot *slot = slot_at(consumer, tokens[0].slot);
+	bool post = false;
+	size_t done = 0;
+
+	if (!slot)
+		return RV_E_STALE;
+	pthread_mutex_lock(&slot->lock);
+	for (size_t i = 0; i < n; i++) {
+		struct rv__redis_held *held = rv__redis_held_find(slot, &tokens[i]);
+
+		if (!held)
+			continue;
+		done++;
+		if (!consumer->group) {
+			rv__redis_held_free(slot, (uint32_t)tokens[i].cookie);
+			continue;
+		}
+		held->state = RV__REDIS_SETTLED;
+		slot->settled.items[slot->settled.count++] = (uint32_t)tokens[i].cookie;
+		if (slot->settled.count == 1 || slot->settled.count == (size_t)consumer->settings->ack_batch)
+			post |= wants_post(slot);
+	}
+	pthread_mutex_unlock(&slot->lock);
+	if (post)
+		rv__redis_post(consumer->client, &slot->op);
+	atomic_fetch_add_explicit(&consumer->settled, done, memory_order_relaxed);
+	return done == n ? RV_OK : RV_E_STALE;
+}
+
 void rv__redis_extend(void *arg, const struct rv_token *tokens, size_t n)
 {
 	struct rv__redis_consumer *consumer = arg;
