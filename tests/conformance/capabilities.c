@@ -51,6 +51,35 @@ static const struct word {
 
 enum { WORDS = sizeof words / sizeof *words };
 
+/* What a yes or a dash leaves open, for the binders of this tree. */
+static const struct note {
+	const char *type;
+	const char *text;
+} notes[] = {
+    {"memory",
+        "Everything lives in one process and ends with it; it is for tests, and for channels inside a "
+        "service."},
+    {"rocketmq",
+        "Deliveries are counted when a message is sent back, not when its service ends without a word. Dead "
+        "letters "
+        "go to `%DLQ%<group>` by the broker's own move, so they carry RocketMQ's properties in place of "
+        "`x-original-*` and `x-exception-*`."},
+    {"kafka",
+        "Kafka delivers again only from a position on, so attempts are made in place and then comes the dead "
+        "letter "
+        "(`enable-dlq`) or the drop. It counts no deliveries; `attempts-directory` keeps a journal that "
+        "does, and "
+        "with it `max-deliveries` holds across restarts on one machine."},
+    {"redis",
+        "Durable is what the server keeps: with `appendfsync always` what was confirmed, with less of it "
+        "less, and a "
+        "failover may lose what no replica had (`wait-replicas` bounds it). Members share a stream message "
+        "by "
+        "message, so nothing is promised of the order. Dead letters need `enable-dlq`."},
+};
+
+enum { NOTES = sizeof notes / sizeof *notes };
+
 const char *kit_first_missing(uint32_t caps, uint32_t needs)
 {
 	for (size_t i = 0; i < WORDS; i++)
@@ -123,11 +152,21 @@ static bool has_cases(uint32_t cap)
 	return false;
 }
 
+static void print_notes(const struct rv_binder_ops *const *binders, size_t count)
+{
+	printf("\n");
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < NOTES; k++)
+			if (strcmp(binders[i]->type, notes[k].type) == 0)
+				printf("- %s: %s\n", binders[i]->label, notes[k].text);
+}
+
 void kit_print_capabilities(const struct rv_binder_ops *const *binders, size_t count)
 {
 	print_head(binders, count);
 	for (size_t i = 0; i < WORDS; i++)
 		print_row(&words[i], binders, count);
+	print_notes(binders, count);
 	printf("\n## What holds on every binder\n\n");
 	print_cases(0);
 	printf("\n## What holds where it is claimed\n\n"
