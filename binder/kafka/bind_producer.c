@@ -61,6 +61,21 @@ static void put_number(struct rv__kafka_config *config, const char *name, int64_
 	put_unset(config, name, text);
 }
 
+/* Sends would wait for a transaction that nobody begins. */
+static rv_err check_transactions(
+    const struct rv__kafka *kafka, const struct rv__kafka_config *config, struct rv_error *err)
+{
+	const char *prefix = kafka->settings->transaction_id_prefix;
+	bool asked = prefix && *prefix;
+
+	if (!asked && !rv__kafka_config_get(config, "transactional.id"))
+		return RV_OK;
+	return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_KAFKA_TRANSACTIONS, RV__KAFKA_TOPIC,
+	    "binding '%s': %s asks for transactions, which this binder does not offer; leave it out: "
+	    "producers are idempotent without it",
+	    config->binding, asked ? "transaction.transaction-id-prefix" : "transactional.id");
+}
+
 static rv_err read_format(
     const struct rv__kafka_config *config, struct rv__kafka_producer *producer, struct rv_error *err)
 {
@@ -109,6 +124,8 @@ static rv_err get_client(struct rv__kafka *kafka, struct rv__kafka_producer *pro
 	    &config, kafka->settings, RV__KAFKA_PRODUCER, producer->binding, &settings->configuration, err);
 
 	if (failed == RV_OK)
+		failed = check_transactions(kafka, &config, err);
+	if (failed == RV_OK)
 		failed = read_format(&config, producer, err);
 	if (failed == RV_OK) {
 		put_settings(&config, settings, producer->message_timeout_ms);
@@ -147,18 +164,6 @@ static rv_err read_timeout(const struct rv__kafka_producer_settings *settings, c
 		    binding, text);
 	*ret_ms = value;
 	return RV_OK;
-}
-
-static rv_err check(struct rv__kafka *kafka, const struct rv_producer_spec *spec,
-    const struct rv__kafka_producer_settings *settings, struct rv_error *err)
-{
-	if (kafka->settings->transaction_id_prefix && *kafka->settings->transaction_id_prefix)
-		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_KAFKA_TRANSACTIONS, RV__KAFKA_TOPIC,
-		    "binding '%s': transaction.transaction-id-prefix asks for transactions, which this "
-		    "binder does "
-		    "not offer; leave it out: producers are idempotent without it",
-		    spec->binding);
-	return rv__kafka_check_topic(spec->destination, spec->binding, err);
 }
 
 static rv_err read_expression(struct rv__kafka_producer *producer,
@@ -270,7 +275,7 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 	const struct rv__kafka_producer_settings *settings = spec->settings;
 	struct rv__kafka_producer *producer;
 	int64_t own_timeout_ms = 0;
-	rv_err failed = check(kafka, spec, settings, err);
+	rv_err failed = rv__kafka_check_topic(spec->destination, spec->binding, err);
 
 	if (failed == RV_OK)
 		failed = read_timeout(settings, spec->binding, &own_timeout_ms, err);

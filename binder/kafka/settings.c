@@ -75,7 +75,8 @@ static const char *const start_words[] = {"default", "earliest", "latest", NULL}
 	NUMBER(before "buffer-size", own buffer_size, NULL, 1, 2147483647, "bytes", \
 	    "Largest batch of one partition (Java's batch.size). Absent: librdkafka's, 1000000."), \
 	    DURATION(before "batch-timeout", own batch_timeout_ms, "-1", -1, 900000, "ms", \
-	        "How long a batch waits for more (Java's linger.ms). Absent: librdkafka's, 5."), \
+	        "How long a batch waits for more (Java's linger.ms). Absent: 1, since a sender waits " \
+	        "meanwhile."), \
 	    CHOICE(before "compression-type", own compression, rv__kafka_compressions, "default", \
 	        "How batches are packed."), \
 	    CHOICE(before "compression", own compression_old, rv__kafka_compressions, "default", \
@@ -140,9 +141,9 @@ const struct rv_prop_desc rv__kafka_consumer_rows[] = {
         "destination "
         "has, each message in the partition of its original."),
     PRODUCER_ROWS("dlq-producer-properties.", dlq_producer.),
-    LIST("trusted-packages", trusted_packages,
-        "Java packages whose header values are read as JSON, beside java.lang, java.util and "
-        "org.springframework.util; `*`: all."),
+    IDLE("trusted-packages", RV_PROP_LIST, trusted_packages, NULL,
+        "Java packages whose classes header values may become.",
+        "nothing: no class is loaded, and JSON in a header stays JSON"),
     IDLE("standard-headers", RV_PROP_STRING, unused, "none", "Further headers of a received message.",
         "rv_message_id() and rv_message_timestamp_ms()"),
     JAVA("converter-bean-name", "Bean that converts records.", "a listener that reads the payload"),
@@ -210,8 +211,9 @@ const struct rv_prop_desc rv__kafka_binder_rows[] = {
         "Whether a partition without a leader makes the binder's health DOWN."),
     IDLE("health-indicator-consumer-group", RV_PROP_STRING, unused, NULL, "Group that looks at the cluster.",
         "nothing: no group is needed to look"),
-    TEXT("transaction.transaction-id-prefix", transaction_id_prefix, NULL,
-        "Makes every producer of this binder transactional; unique for each instance of the service."),
+    REFUSED("transaction.transaction-id-prefix", RV_PROP_STRING, transaction_id_prefix, NULL,
+        "Makes every producer of this binder transactional.",
+        "nothing: producers are idempotent, and positions are stored only behind what was handled"),
     PRODUCER_ROWS("transaction.producer.", transaction_producer.),
     JAVA("header-mapper-bean-name", "Bean that maps headers.",
         "nothing: headers travel as Java's default mapper writes them"),

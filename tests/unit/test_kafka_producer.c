@@ -677,6 +677,7 @@ START_TEST(what_cannot_be_meant_is_refused_with_a_sentence)
 	expect_refusal("send-timeout-expression=headers['t']", RV_E_CONFIG, "send-timeout-expression");
 	expect_refusal("configuration.key.serializer=io.confluent.KafkaAvroSerializer", RV_E_UNSUPPORTED,
 	    "KafkaAvroSerializer");
+	expect_refusal("configuration.transactional.id=mine", RV_E_UNSUPPORTED, "transactional.id");
 	expect_refusal("message-key-expression=headers[", RV_E_CONFIG, "message-key-expression");
 	expect_refusal("configuration.enable.idempotence=perhaps", RV_E_CONFIG, "enable.idempotence");
 }
