@@ -338,6 +338,22 @@ static struct rv__redis_producer *new_producer(
 	return NULL;
 }
 
+/* WAIT is a silence of the server, and silence beyond `timeout` ends a connection. */
+static rv_err check_wait(
+    const struct rv__redis_client *client, const struct rv_producer_spec *spec, struct rv_error *err)
+{
+	const struct rv__redis_producer_settings *settings = spec->settings;
+
+	if (settings->wait_replicas == 0 || settings->wait_timeout_ms < client->settings->command_timeout_ms)
+		return RV_OK;
+	return rv_error_set(err, RV_E_CONFIG, RV__N_REDIS_WAIT, RV__REDIS_TOPIC,
+	    "binding '%s' waits for replicas for %lld ms, but the server may be silent for %lld ms only; "
+	    "lower "
+	    "producer.wait-timeout, or raise spring.cloud.stream.redis.binder.timeout",
+	    spec->binding, (long long)settings->wait_timeout_ms,
+	    (long long)client->settings->command_timeout_ms);
+}
+
 struct binding {
 	struct rv__redis_call call;
 	struct rv__redis_producer *producer;
@@ -383,6 +399,9 @@ rv_err rv__redis_bind_producer(void *binder, const struct rv_producer_spec *spec
 		    "binding '%s' asks for %d partitions, at most %d are possible; lower "
 		    "producer.partition-count",
 		    spec->binding, (int)spec->partition_count, RV__REDIS_PARTITIONS_MAX);
+	code = check_wait(client, spec, err);
+	if (code != RV_OK)
+		return code;
 	producer = new_producer(client, spec);
 	if (!producer)
 		return rv_error_set(err, RV_E_NOMEM, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC,
