@@ -108,9 +108,6 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type);
 /** Instead of a partition: hides one that another binding chose for this message. */
 #define RV__UNPLACED ""
 
-/* Names the partition of a message, against any choice; a partitioned output takes it off the message. */
-#define RV__HEADER_PARTITION_OVERRIDE "scst_partitionOverride"
-
 /**
  * The message as it goes to a partition: its header scst_partition reads `text` (static; RV__UNPLACED: as if no
  * output had chosen one). *slot is replaced when others see another choice. RV_E_NOMEM or RV_OK.

@@ -42,7 +42,7 @@ static bool is_partition(const char *name, size_t length)
 
 static bool is_override(const char *name, size_t length)
 {
-	return is(name, length, RV__HEADER_PARTITION_OVERRIDE, sizeof RV__HEADER_PARTITION_OVERRIDE - 1);
+	return is(name, length, RV_HEADER_PARTITION_OVERRIDE, sizeof RV_HEADER_PARTITION_OVERRIDE - 1);
 }
 
 void rv__message_note_header(struct rv__message_body *body, const struct rv__header *row)

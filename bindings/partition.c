@@ -176,7 +176,7 @@ rv_err rv__partitioner_choose(const struct rv__partitioner *partitioner, const r
 	struct rv__value key;
 	rv_err code;
 
-	if (rv_message_header_find(message, RV__HEADER_PARTITION_OVERRIDE, &override))
+	if (rv_message_header_find(message, RV_HEADER_PARTITION_OVERRIDE, &override))
 		return choose_by_override(&override, channel, ret, err);
 	*ret = (struct rv__spot){.exact = false};
 	code = rv__expression_evaluate(partitioner->key, &evaluation, &key, err);

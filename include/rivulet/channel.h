@@ -28,8 +28,9 @@ typedef struct rv_channel rv_channel;
  * @return RV_OK; RV_E_TIMEOUT without room or answer within the send time-out (retriable, the
  *         broker may have it); RV_E_UNAVAILABLE when the binding could not reach its broker in that
  *         time (retriable); RV_E_CLOSED after stop; RV_E_CONFIG if `channel` is NULL, undeclared or an
- *         input; RV_E_INVALID from a completion; the message's own error if it could not be made;
- *         RV_E_NOMEM; RV_E_TOOBIG, RV_E_DENIED, RV_E_PROTOCOL as the broker says
+ *         input; RV_E_INVALID from a completion, or when a partitioned output finds no key or partition for it;
+ *         RV_E_UNSUPPORTED for a tombstone, or bytes in a header, where the broker carries none; the message's
+ *         own error if it could not be made; RV_E_NOMEM; RV_E_TOOBIG, RV_E_DENIED, RV_E_PROTOCOL as the broker says
  * Blocks: at most the send time-out (rivulet.bindings.<channel>.producer.send-timeout, 3000 ms). Not from a
  * completion.
  */

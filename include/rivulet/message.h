@@ -59,7 +59,9 @@ struct rv_header {
 #define RV_HEADER_MESSAGE_ID "messageId"     /* 32 hexadecimal digits; read with rv_message_id() */
 #define RV_HEADER_KEY "rivulet_key"          /* routing and record key; Kafka key, RocketMQ KEYS */
 #define RV_HEADER_TAGS "TAGS"                /* RocketMQ's tag; Redis and Kafka carry it as a header */
-#define RV_HEADER_PARTITION "scst_partition" /* chosen partition, decimal */
+#define RV_HEADER_PARTITION "scst_partition" /* partition that a partitioned output chose, an int */
+/* Set it to name the partition yourself; a partitioned output takes it and sends RV_HEADER_PARTITION in its place. */
+#define RV_HEADER_PARTITION_OVERRIDE "scst_partitionOverride"
 
 /** Copies `length` bytes (NULL only with 0). At most 64 MiB; a binder may allow less. */
 RV_API rv_message *rv_message_create(const void *payload, size_t length);

@@ -184,12 +184,12 @@ START_TEST(an_override_names_the_partition)
 	struct rv_error error = {0};
 
 	start(more);
-	send("c", "scst_partitionOverride", "1");
+	send("c", RV_HEADER_PARTITION_OVERRIDE, "1");
 	ck_assert_int_eq(partition_of("c"), 1);
 	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_PARTITION), "1");
-	ck_assert_ptr_null(rv_message_header(recorder.kept, "scst_partitionOverride"));
-	ck_assert_int_eq(try_send("d", "scst_partitionOverride", "5000", &error), RV_E_INVALID);
-	ck_assert_ptr_nonnull(strstr(error.text, "scst_partitionOverride"));
+	ck_assert_ptr_null(rv_message_header(recorder.kept, RV_HEADER_PARTITION_OVERRIDE));
+	ck_assert_int_eq(try_send("d", RV_HEADER_PARTITION_OVERRIDE, "5000", &error), RV_E_INVALID);
+	ck_assert_ptr_nonnull(strstr(error.text, RV_HEADER_PARTITION_OVERRIDE));
 	stop();
 }
 END_TEST

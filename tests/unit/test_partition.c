@@ -21,6 +21,7 @@ static void compile(const char *key, const char *selector, enum rv__partition_ha
 static void teardown(void)
 {
 	rv__partitioner_destroy(partitioner);
+	partitioner = NULL; /* without forks the next case finds it */
 }
 
 /* The partition of a text payload among `count`; -1: refused. */
@@ -117,7 +118,7 @@ static rv_err choose_override(const char *value, struct rv__spot *ret)
 	rv_message *message = rv_message_create_text("x");
 	rv_err code;
 
-	rv_message_set_header(message, RV__HEADER_PARTITION_OVERRIDE, value);
+	rv_message_set_header(message, RV_HEADER_PARTITION_OVERRIDE, value);
 	code = rv__partitioner_choose(partitioner, message, "output", ret, &error);
 	rv_message_unref(message);
 	return code;
@@ -161,7 +162,7 @@ static const char *placed_entry(const rv_message *message, int *ret_times)
 
 	*ret_times = 0;
 	for (size_t i = 0; rv_message_header_entry(message, i, &header); i++) {
-		ck_assert_str_ne(header.name, RV__HEADER_PARTITION_OVERRIDE);
+		ck_assert_str_ne(header.name, RV_HEADER_PARTITION_OVERRIDE);
 		if (strcmp(header.name, RV_HEADER_PARTITION) == 0) {
 			ck_assert_int_eq(header.type, RV_HEADER_INT);
 			ck_assert_uint_eq(header.length, strlen(header.value));
@@ -204,7 +205,7 @@ END_TEST
 
 START_TEST(the_choice_replaces_an_older_one_and_the_override)
 {
-	static const char *const names[] = {RV_HEADER_PARTITION, RV__HEADER_PARTITION_OVERRIDE};
+	static const char *const names[] = {RV_HEADER_PARTITION, RV_HEADER_PARTITION_OVERRIDE};
 
 	for (int i = 0; i < 2; i++) {
 		rv_message *message = rv_message_create("x", 1);
