@@ -11,7 +11,7 @@
 #include "base/numbers.h"
 #include "binder/kafka/consumer.h"
 
-enum { COMMIT_MS = 5000, ENDS_MS = 1000 };
+enum { COMMIT_MS = 5000, COMMITTED_MS = 2000, ENDS_MS = 1000 };
 
 static const uint64_t wake_word = 1;
 
@@ -55,6 +55,7 @@ static struct rv__kafka_partition *get(struct rv__kafka_consumer *consumer, cons
 	partition->number = number;
 	partition->slot = slot;
 	partition->requeued = -1;
+	partition->carried = -1;
 	snprintf(partition->name, sizeof partition->name, "%.50s/%d", topic, (int)number);
 	pthread_mutex_init(&partition->lock, NULL);
 	make_mark(partition);
@@ -85,6 +86,8 @@ static void begin(struct rv__kafka_partition *partition)
 	atomic_store(&partition->blocked, false);
 	pthread_mutex_lock(&partition->lock);
 	rv__kafka_window_reset(&partition->window);
+	partition->window.position = partition->carried;
+	partition->carried = -1;
 	partition->epoch++;
 	partition->stage = RV__KAFKA_ASSIGNED;
 	partition->released = false;
@@ -153,6 +156,44 @@ static void complain_of(struct rv__kafka_consumer *consumer, const char *what, r
 	}
 }
 
+/*
+ * What was settled while no broker could be told, under an assignment that was lost for it, is behind us all the same:
+ * reading goes on there unless the group is further already. Otherwise it would all come once more.
+ */
+static void carry_on(struct rv__kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_topic_partition_list_t *stored = rd_kafka_topic_partition_list_new(list->cnt);
+
+	for (int i = 0; i < list->cnt; i++) {
+		struct rv__kafka_partition *partition =
+		    find(consumer, list->elems[i].topic, list->elems[i].partition);
+
+		if (partition && partition->carried >= 0)
+			rd_kafka_topic_partition_list_add(stored, partition->topic, partition->number);
+	}
+	if (stored->cnt > 0 &&
+	    rd_kafka_committed(consumer->session->rk, stored, COMMITTED_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		stored->cnt = 0;
+	for (int i = 0; i < list->cnt; i++) {
+		rd_kafka_topic_partition_t *named = &list->elems[i];
+		struct rv__kafka_partition *partition = find(consumer, named->topic, named->partition);
+		const rd_kafka_topic_partition_t *at =
+		    rd_kafka_topic_partition_list_find(stored, named->topic, named->partition);
+
+		if (partition && at && !at->err && at->offset < partition->carried)
+			named->offset = partition->carried;
+		else if (partition)
+			partition->carried = -1;
+	}
+	rd_kafka_topic_partition_list_destroy(stored);
+}
+
+void rv__kafka_forget_carried(struct rv__kafka_consumer *consumer)
+{
+	for (struct rv__kafka_partition *partition = consumer->all; partition; partition = partition->next)
+		partition->carried = -1;
+}
+
 static void on_assign(struct rv__kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
 	rd_kafka_t *rk = consumer->session->rk;
@@ -160,6 +201,7 @@ static void on_assign(struct rv__kafka_consumer *consumer, rd_kafka_topic_partit
 
 	/* Asked now: from the callback of a close it may hang. */
 	consumer->session->cooperative = protocol && strcmp(protocol, "COOPERATIVE") == 0;
+	carry_on(consumer, list);
 	begin_all(consumer, list);
 	if (consumer->session->cooperative)
 		complain_of(consumer, "assigning", rd_kafka_incremental_assign(rk, list));
@@ -177,6 +219,9 @@ static void end(struct rv__kafka_partition *partition)
 	rv__kafka_drop_held(partition);
 	pthread_mutex_lock(&partition->lock);
 	head = rv__kafka_window_head(&partition->window);
+	if (partition->stage != RV__KAFKA_GONE || partition->queue)
+		partition->carried =
+		    partition->window.position > partition->committed ? partition->window.position : -1;
 	partition->stage = RV__KAFKA_GONE;
 	rv__kafka_window_reset(&partition->window);
 	/* We live: whatever is unsettled did not kill us. */
@@ -347,8 +392,12 @@ bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count)
 /* A partition that came after the binding has only messages that came after it. */
 static int64_t fixed_start(const struct rv__kafka_consumer *consumer, int32_t number)
 {
+	const struct rv__kafka_partition *partition = find(consumer, consumer->destination, number);
+
 	if (!consumer->anonymous)
 		return RD_KAFKA_OFFSET_STORED;
+	if (partition && partition->carried >= 0)
+		return partition->carried;
 	if (!consumer->from_end)
 		return RD_KAFKA_OFFSET_BEGINNING;
 	return number < consumer->end_count ? consumer->ends[number] : RD_KAFKA_OFFSET_BEGINNING;
@@ -372,6 +421,8 @@ void rv__kafka_refresh_fixed(struct rv__kafka_consumer *consumer, int32_t count)
 		if (is_ours(consumer, number))
 			rd_kafka_topic_partition_list_add(list, consumer->destination, number)->offset =
 			    fixed_start(consumer, number);
+	if (!consumer->anonymous)
+		carry_on(consumer, list);
 	begin_all(consumer, list);
 	if (consumer->assigned_count == 0)
 		complain(consumer, "assigning", rd_kafka_assign(rk, list));

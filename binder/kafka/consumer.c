@@ -132,6 +132,8 @@ static bool attend(struct rv__kafka_consumer *consumer)
 	if (!judged)
 		return false;
 	if (why.code != RV_OK) {
+		if (missing)
+			rv__kafka_forget_carried(consumer);
 		/* What comes to a topic that is not there yet comes after the binding. */
 		if (missing && consumer->fixed) {
 			consumer->ends_known = true;

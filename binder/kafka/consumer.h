@@ -44,10 +44,11 @@ struct rv__kafka_partition {
 	rd_kafka_queue_t *queue; /* NULL unless assigned */
 	struct rv_inbound *held; /* owned, RV__KAFKA_BATCH of them: the core had no room */
 	size_t held_at, held_count;
-	size_t longest;     /* the queue since librdkafka was last told that it became shorter */
-	bool was_assigned;  /* reset-offsets counts once */
-	int64_t committed;  /* as the broker confirmed; -1: not known */
-	int64_t asked;      /* of the commit on its way */
+	size_t longest;    /* the queue since librdkafka was last told that it became shorter */
+	bool was_assigned; /* reset-offsets counts once */
+	int64_t committed; /* as the broker confirmed; -1: not known */
+	int64_t
+	    carried; /* settled under an assignment that was lost before it could be stored; -1: nothing */
 	uint64_t slow_base; /* number of the oldest entry when last looked at */
 	int64_t slow_since_ms;
 
@@ -169,6 +170,8 @@ void rv__kafka_on_rebalance(struct rv__kafka_consumer *consumer, rd_kafka_event_
 void rv__kafka_tend_revocation(struct rv__kafka_consumer *consumer, bool at_once);
 /** All assigned partitions are gone, without a commit. */
 void rv__kafka_lose_all(struct rv__kafka_consumer *consumer);
+/** The topic is another from now on: positions of before mean nothing in it. */
+void rv__kafka_forget_carried(struct rv__kafka_consumer *consumer);
 /** Where an anonymous consumer begins; false: not known yet. Blocks for a second at most. */
 bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count);
 
