@@ -16,6 +16,8 @@
 
 enum { WORDS = 16, BATCH = 256, FIRST_MESSAGE_MS = 30000, MS = 1000000 };
 
+#define QUEUED_MAX "100000"
+
 static const char *address;
 
 /* What our binder writes for the messages of flow.h. */
@@ -60,7 +62,7 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *const *settings,
 
 /* As the binder sets them for itself. */
 static const char *const producer_settings[] = {
-    "enable.idempotence", "true", "linger.ms", "1", "queue.buffering.max.messages", "100000", NULL};
+    "enable.idempotence", "true", "linger.ms", "1", "queue.buffering.max.messages", QUEUED_MAX, NULL};
 
 struct reports {
 	long done, errors;
@@ -144,8 +146,11 @@ static bool run_ours(struct flow *flow, const char *destination, const char *gro
 	WORD("--logging.level.root=warn");
 	WORD("--spring.cloud.stream.default-binder=kafka");
 	WORD("--spring.cloud.stream.kafka.binder.brokers=%s", address);
-	if (flow->sends)
+	if (flow->sends) {
 		WORD("--spring.cloud.stream.bindings.output.destination=%s", destination);
+		WORD(
+		    "--rivulet.bindings.output.producer.max-in-flight=" QUEUED_MAX); /* as the raw client's queue */
+	}
 	if (flow->receives) {
 		WORD("--spring.cloud.stream.bindings.input.destination=%s", destination);
 		WORD("--spring.cloud.stream.bindings.input.group=%s", group);
