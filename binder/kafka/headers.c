@@ -30,7 +30,7 @@ static bool is_never(const char *name)
 	if (!strchr("kitdsrm", name[0]))
 		return false;
 	for (size_t i = 0; never[i]; i++)
-		if (strcmp(never[i], name) == 0)
+		if (never[i][0] == name[0] && strcmp(never[i], name) == 0)
 			return true;
 	return false;
 }
