@@ -2,7 +2,7 @@
 /*
  * Every binder does the same:
  *
- *     rivulet-conformance [--case=PATTERN] TYPE [--key=value …]   runs the suite, as TAP
+ *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID] TYPE [--key=value …]   runs the suite, as TAP
  *     rivulet-conformance --list                                  names the cases
  *     rivulet-conformance --capabilities TYPE… [--key=value …]    writes what the binders claim, as Markdown
  *
@@ -22,6 +22,7 @@ enum { TYPES_MAX = 16 };
 const char *kit_type;
 const struct rv_binder_ops *kit_ops;
 uint32_t kit_caps;
+pid_t kit_broker;
 char **kit_arguments;
 int kit_argument_count;
 
@@ -51,6 +52,8 @@ static bool read_arguments(int argc, char **argv)
 			command.tells = true;
 		else if (value_of(argv[i], "--case"))
 			command.pattern = value_of(argv[i], "--case");
+		else if (value_of(argv[i], "--broker-pid"))
+			kit_broker = (pid_t)strtol(value_of(argv[i], "--broker-pid"), NULL, 10);
 		else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '='))
 			kit_arguments[kit_argument_count++] = argv[i];
 		else if (argv[i][0] != '-' && command.type_count < TYPES_MAX)
@@ -110,7 +113,7 @@ int main(int argc, char **argv)
 {
 	if (!read_arguments(argc, argv)) {
 		fprintf(stderr,
-		    "usage: rivulet-conformance [--case=PATTERN] TYPE [--key=value ...]\n"
+		    "usage: rivulet-conformance [--case=PATTERN] [--broker-pid=PID] TYPE [--key=value ...]\n"
 		    "       rivulet-conformance --list\n"
 		    "       rivulet-conformance --capabilities TYPE... [--key=value ...]\n");
 		return 2;
@@ -124,6 +127,6 @@ int main(int argc, char **argv)
 	kit_ops = find(kit_type);
 	if (!kit_ops)
 		return 2;
-	kit_caps = kit_ops->caps;
+	kit_caps = kit_ops->caps | (kit_broker > 1 ? KIT_NEEDS_PID : 0);
 	return kit_run(command.pattern);
 }

@@ -207,11 +207,21 @@ static void *run(void *arg)
 	return NULL;
 }
 
+void kit_service_launch(struct kit_service *service)
+{
+	ck_assert_int_eq(pthread_create(&service->thread, NULL, run, service), 0);
+}
+
 void kit_service_start(struct kit_service *service)
+{
+	kit_service_launch(service);
+	kit_service_await(service);
+}
+
+void kit_service_await(struct kit_service *service)
 {
 	char why[256] = "";
 
-	ck_assert_int_eq(pthread_create(&service->thread, NULL, run, service), 0);
 	WAIT_UNTIL(KIT_SOON_MS, atomic_load(&service->ready) || atomic_load(&service->over));
 	ck_assert_msg(!atomic_load(&service->over), "the service ended with status %d", service->status);
 	ck_assert_msg(

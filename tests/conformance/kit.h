@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <rivulet/binder.h>
 #include <rivulet/rivulet.h>
@@ -25,6 +26,7 @@ enum {
 /* Set by main(): the binder under test, what it can do, and the arguments for every service. */
 extern const char *kit_type;
 extern uint32_t kit_caps;
+extern pid_t kit_broker; /* the process that may be stopped; 0: none was named */
 extern const struct rv_binder_ops *kit_ops;
 extern char **kit_arguments;
 extern int kit_argument_count;
@@ -91,8 +93,10 @@ void kit_service_init(struct kit_service *service);
 void kit_property(struct kit_service *service, const char *format, ...) RV_PRINTF(2, 3);
 /** Makes service->app from the properties so far. */
 void kit_service_create(struct kit_service *service);
-/** Runs it and waits until it is ready and all its bindings run. */
+/** Runs it and waits until it is ready and all its bindings run: launch, then await. */
 void kit_service_start(struct kit_service *service);
+void kit_service_launch(struct kit_service *service);
+void kit_service_await(struct kit_service *service);
 /** Asks it to stop, joins; the exit code. */
 int kit_service_stop(struct kit_service *service);
 
@@ -132,6 +136,10 @@ void kit_add_dead_letters(void);
 void kit_add_errors(void);
 void kit_add_late(void);
 void kit_add_polled(void);
+void kit_add_outages(void);
+
+/* No capability of a binder: the case stops the broker's process. */
+#define KIT_NEEDS_PID (1u << 31)
 
 /** Adds a case that needs all these capabilities (RV_CAP_*). */
 void kit_add(uint32_t needs, const TTest *test, const char *name);

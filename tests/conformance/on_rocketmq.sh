@@ -26,4 +26,4 @@ if [ -z "$port" ]; then
 	echo "Bail out! the broker did not start"
 	exit 1
 fi
-"$conformance" rocketmq "--spring.cloud.stream.rocketmq.binder.name-server=127.0.0.1:$port"
+"$conformance" "--broker-pid=$broker" rocketmq "--spring.cloud.stream.rocketmq.binder.name-server=127.0.0.1:$port"

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ void kit_collect(void)
 	kit_add_late();
 	kit_add_lifecycle();
 	kit_add_polled();
+	kit_add_outages();
 }
 
 static bool is_wanted(const struct kit_case *at, const char *pattern)
@@ -49,6 +51,13 @@ static bool is_possible(const struct kit_case *at)
 	return (kit_caps & at->needs) == at->needs;
 }
 
+/* A case that failed half-way may have left it stopped. */
+static void wake_broker(void)
+{
+	if (kit_broker > 1)
+		kill(kit_broker, SIGCONT);
+}
+
 /* The process of Check. */
 static int run_cases(const char *pattern, int fd)
 {
@@ -59,6 +68,7 @@ static int run_cases(const char *pattern, int fd)
 	int failed;
 
 	tcase_set_timeout(group, CASE_SECONDS);
+	tcase_add_checked_fixture(group, wake_broker, NULL);
 	for (size_t i = 0; i < kit_case_count; i++)
 		if (is_wanted(&kit_cases[i], pattern) && is_possible(&kit_cases[i]))
 			tcase_add_test(group, kit_cases[i].test);
@@ -106,12 +116,25 @@ static int report_run(FILE *from)
 	return number;
 }
 
+static void explain(const struct kit_case *at, char *why, size_t size)
+{
+	if ((at->needs & KIT_NEEDS_PID) && !(kit_caps & KIT_NEEDS_PID))
+		snprintf(why, size, "no --broker-pid was given");
+	else
+		snprintf(why, size, "%s does not claim: %s", kit_ops->label,
+		    kit_first_missing(kit_caps, at->needs));
+}
+
 static int report_left_out(const char *pattern, int number)
 {
-	for (size_t i = 0; i < kit_case_count; i++)
-		if (is_wanted(&kit_cases[i], pattern) && !is_possible(&kit_cases[i]))
-			printf("ok %d - %s # SKIP %s does not claim: %s\n", ++number, kit_cases[i].name,
-			    kit_ops->label, kit_first_missing(kit_caps, kit_cases[i].needs));
+	for (size_t i = 0; i < kit_case_count; i++) {
+		char why[128];
+
+		if (!is_wanted(&kit_cases[i], pattern) || is_possible(&kit_cases[i]))
+			continue;
+		explain(&kit_cases[i], why, sizeof why);
+		printf("ok %d - %s # SKIP %s\n", ++number, kit_cases[i].name, why);
+	}
 	return number;
 }
 
@@ -147,6 +170,7 @@ int kit_run(const char *pattern)
 	status = wait_for(child);
 	if (from)
 		fclose(from);
+	wake_broker();
 	number = report_left_out(pattern, number);
 	printf("1..%d\n", number);
 	return status;

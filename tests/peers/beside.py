@@ -4,7 +4,8 @@
 Runs one program with a broker beside it and hands its TAP through. Arguments: KIND PROGRAM [argument…], in which
 {address} stands for what clients are told: RocketMQ's name server, or the nodes. RV_TEST_ADDRESS says it too, and
 RV_TEST_NAME_SERVER, which is the older word for RocketMQ. The argument {properties} stands for all that a service needs
-to reach the broker, a word --key=value each. KIND is one of brokers.KINDS.
+to reach the broker, a word --key=value each; {outages} the process that may be stopped for a moment (--broker-pid=…), where it
+is one alone, else nothing. KIND is one of brokers.KINDS.
 """
 
 import os
@@ -18,6 +19,15 @@ sys.dont_write_bytecode = True
 from peers import brokers, processes, tap, tree  # noqa: E402
 
 
+def expand(word, broker, place):
+    if word == "{properties}":
+        return tree.options(broker)
+    if word == "{outages}":
+        pids = processes.pids()
+        return ["--broker-pid=%d" % pids[0]] if len(pids) == 1 else []
+    return [word.replace("{address}", place)]
+
+
 def main(kind, *command):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
@@ -26,7 +36,7 @@ def main(kind, *command):
             environment = dict(os.environ, RV_TEST_ADDRESS=place, RV_TEST_NAME_SERVER=place)
             arguments = []
             for word in command:
-                arguments += tree.options(broker) if word == "{properties}" else [word.replace("{address}", place)]
+                arguments += expand(word, broker, place)
             return subprocess.run(arguments, env=environment, check=False).returncode
     except tap.Skipped as why:
         if tap.in_ci():

@@ -137,6 +137,11 @@ def all_output():
     return "\n".join(parts)
 
 
+def pids():
+    """Of all that run."""
+    return [process.pid for process in _running if process.alive()]
+
+
 def stop_all():
     for process in reversed(_running):
         if process.alive():
