@@ -22,7 +22,7 @@ FORBIDDEN = [
 ]
 UNSAFE = re.compile(r"\b(atoi|atol|atof|strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\s*\(")
 COMMAND = re.compile(r"\b(system|popen)\s*\(")
-README_ROOMS = ["actuator", "base", "bench", "binder", "binder/memory", "binder/rocketmq", "bindings", "broker",
+README_ROOMS = ["actuator", "base", "bench", "binder", "binder/memory", "binder/redis", "binder/rocketmq", "bindings", "broker",
                 "cli", "compose", "config", "docs", "examples", "http", "include/rivulet", "remoting", "scripts",
                 "services", "services/charging", "services/message", "tests"]
 

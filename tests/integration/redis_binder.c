@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The redis binder through its contract, against servers of its own that are killed, filled and emptied under it. The
+ * argument is the folder of the module. Without redis-server, a skip.
+ */
+#include <arpa/inet.h>
+#include <check.h>
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "binder/registry.h"
+#include "tests/support/binder_kit.h"
+#include "tests/support/unit.h"
+#include "tests/support/wait.h"
+
+enum { SOON_MS = 30000 };
+
+static const struct rv_binder_ops *ops;
+static struct kit kit;
+static struct kit_producer producer;
+static struct kit_consumer consumer;
+static char home[64], port[8], node[32];
+static pid_t server;
+static redisContext *raw;
+
+/* -- the server --------------------------------------------------------------------------------- */
+
+static void choose_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+	snprintf(node, sizeof node, "nodes=127.0.0.1:%s", port);
+	close(fd);
+}
+
+static bool answers(void)
+{
+	redisReply *reply;
+	bool fine;
+
+	if (raw)
+		redisFree(raw);
+	raw = redisConnect("127.0.0.1", (int)strtol(port, NULL, 10));
+	if (!raw || raw->err)
+		return false;
+	reply = redisCommand(raw, "PING");
+	fine = reply && (reply->type == REDIS_REPLY_STATUS || strstr(reply->str, "NOAUTH"));
+	if (reply)
+		freeReplyObject(reply);
+	return fine;
+}
+
+static void start_server(const char *password)
+{
+	server = fork();
+	ck_assert_int_ge(server, 0);
+	if (server == 0) {
+		/* Every acknowledged write is on the disk: what a kill leaves is what was promised. */
+		execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", home,
+		    "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--logfile", "log",
+		    "--requirepass", password, (char *)NULL);
+		_exit(127);
+	}
+	WAIT_UNTIL(SOON_MS, answers());
+}
+
+static void kill_server(void)
+{
+	if (server <= 0)
+		return;
+	kill(server, SIGKILL);
+	(void)waitpid(server, NULL, 0);
+	server = 0;
+}
+
+/* The integer of a command's answer, or the length of its array; -1 for an error. */
+__attribute__((format(printf, 1, 2))) static long long ask(const char *format, ...)
+{
+	redisReply *reply;
+	long long number = -1;
+	va_list args;
+
+	va_start(args, format);
+	reply = redisvCommand(raw, format, args);
+	va_end(args);
+	ck_assert_ptr_nonnull(reply);
+	if (reply->type == REDIS_REPLY_INTEGER)
+		number = reply->integer;
+	else if (reply->type == REDIS_REPLY_ARRAY)
+		number = (long long)reply->elements;
+	else if (reply->type != REDIS_REPLY_ERROR)
+		number = 0;
+	freeReplyObject(reply);
+	return number;
+}
+
+static long long pending(void)
+{
+	return ask("XPENDING d g - + 1000");
+}
+
+/* -- ends ------------------------------------------------------------------------------------------ */
+
+static void open_kit(const char *more)
+{
+	const char *const settings[] = {node, "check-server=false", more, NULL};
+
+	ck_assert_msg(kit_open(&kit, ops, settings), "%s", kit.error.text);
+}
+
+static void produce(const char *const *settings)
+{
+	producer.send_timeout_ms = 20000;
+	ck_assert_msg(kit_produce(&kit, &producer, "d", settings), "%s", kit.error.text);
+}
+
+static void consume(const char *const *settings)
+{
+	ck_assert_msg(kit_consume(&kit, &consumer, "d", "g", settings), "%s", kit.error.text);
+}
+
+static void send_texts(int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "m%d", i);
+		ck_assert_msg(
+		    kit_send_text(&producer, text) == RV_OK, "%s: %s", text, kit_last(&producer).text);
+	}
+}
+
+static bool has(const char *text)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&consumer.lock);
+	for (size_t i = 0; i < consumer.count && !found; i++)
+		found = strcmp(rv_message_text(consumer.messages[i]), text) == 0;
+	pthread_mutex_unlock(&consumer.lock);
+	return found;
+}
+
+static void setup(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(home, sizeof home, "/tmp/rivulet-redis-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(home));
+	choose_port();
+	memset(&consumer, 0, sizeof consumer);
+	memset(&producer, 0, sizeof producer);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	kill_server();
+	if (raw)
+		redisFree(raw);
+	raw = NULL;
+	snprintf(command, sizeof command, "rm -rf '%s'", home);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void close_all(void)
+{
+	if (producer.producer)
+		(void)kit_producer_close(&producer, 5000);
+	if (consumer.consumer)
+		(void)kit_consumer_close(&consumer, 5000);
+	kit_close(&kit);
+}
+
+/* -- cases --------------------------------------------------------------------------------------------- */
+
+START_TEST(killing_the_server_under_traffic_loses_nothing_acknowledged)
+{
+	enum { KILLS = 5, EACH = 200 };
+
+	start_server("");
+	open_kit(NULL);
+	consumer.settle_at_once = true;
+	produce(NULL);
+	consume(NULL);
+	for (int i = 0; i < KILLS; i++) {
+		send_texts(i * EACH, i * EACH + EACH / 2);
+		kill_server();
+		start_server("");
+		/* The first of these waits for the way back; each is told as sent only when the server has it. */
+		send_texts(i * EACH + EACH / 2, (i + 1) * EACH);
+	}
+	for (int i = 0; i < KILLS * EACH; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "m%d", i);
+		ck_assert_msg(wait_until(SOON_MS, has(text)), "%s is lost", text);
+	}
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	close_all();
+}
+END_TEST
+
+START_TEST(a_group_that_is_gone_is_made_again)
+{
+	start_server("");
+	open_kit(NULL);
+	consumer.settle_at_once = true;
+	produce(NULL);
+	consume(NULL);
+	send_texts(0, 3);
+	WAIT_UNTIL(SOON_MS, has("m2"));
+	ck_assert_int_eq(ask("XGROUP DESTROY d g"), 1);
+	send_texts(3, 6);
+	WAIT_UNTIL(SOON_MS, has("m5"));
+	/* … and the whole stream, which begins anew. */
+	ck_assert_int_eq(ask("DEL d"), 1);
+	send_texts(6, 9);
+	WAIT_UNTIL(SOON_MS, has("m6") && has("m8"));
+	close_all();
+}
+END_TEST
+
+START_TEST(a_full_server_refuses_for_now_and_takes_again)
+{
+	struct rv_error why;
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	send_texts(0, 1);
+	ck_assert_int_eq(ask("CONFIG SET maxmemory 1"), 0);
+	ck_assert_int_eq(kit_send_text(&producer, "no room"), RV_E_FULL);
+	why = kit_last(&producer);
+	ck_assert(why.retriable);
+	ck_assert_ptr_nonnull(strstr(why.text, "maxmemory"));
+	WAIT_UNTIL(SOON_MS, ops->health(kit.binder, NULL, NULL) == RV_HEALTH_DOWN);
+	ck_assert_int_eq(ask("CONFIG SET maxmemory 0"), 0);
+	send_texts(1, 2);
+	WAIT_UNTIL(SOON_MS, ops->health(kit.binder, NULL, NULL) == RV_HEALTH_UP);
+	ck_assert_int_eq(ask("XLEN d"), 2);
+	close_all();
+}
+END_TEST
+
+START_TEST(a_wrong_password_is_said_and_passes_when_it_is_right)
+{
+	start_server("right");
+	open_kit("password=wrong");
+	produce(NULL);
+	ck_assert(producer.info.waiting);
+	WAIT_UNTIL(SOON_MS, ops->health(kit.binder, NULL, NULL) == RV_HEALTH_DOWN);
+	freeReplyObject(redisCommand(raw, "AUTH right"));
+	ck_assert_int_eq(ask("CONFIG SET requirepass wrong"), 0);
+	WAIT_UNTIL(SOON_MS, kit_is_up(&producer));
+	send_texts(0, 1);
+	close_all();
+}
+END_TEST
+
+START_TEST(what_a_dead_consumer_held_comes_to_a_living_one)
+{
+	static const char *const quick[] = {"claim-min-idle=300", "claim-interval=50", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	send_texts(0, 5);
+	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 5 STREAMS d >"), 1);
+	consumer.settle_at_once = true;
+	consume(quick);
+	ck_assert(kit_wait_count(&consumer, 5, SOON_MS));
+	ck_assert_int_eq(rv_message_attempt(consumer.messages[0]), 2);
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	close_all();
+}
+END_TEST
+
+START_TEST(what_was_delivered_too_often_comes_alone_with_its_count)
+{
+	static const char *const quick[] = {
+	    "claim-min-idle=300", "claim-interval=50", "max-deliveries=4", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	send_texts(0, 3);
+	for (int i = 0; i < 3; i++)
+		(void)ask("XREADGROUP GROUP g dead COUNT 3 STREAMS d %s", i == 0 ? ">" : "0");
+	consume(quick);
+	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
+	ck_assert_int_eq(consumer.info.max_deliveries, 4);
+	ck_assert_int_eq(rv_message_attempt(consumer.messages[0]), 4);
+	/* The two beside it wait until it is settled. */
+	ck_assert(!wait_until(500, kit_count(&consumer) > 1));
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));
+	close_all();
+}
+END_TEST
+
+START_TEST(a_requeued_message_comes_again_after_its_delay)
+{
+	static const char *const again[] = {"redeliver=true", "redelivery-delay=200", NULL};
+	int64_t hold_ms = -1, at_ms;
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consume(again);
+	ck_assert(consumer.info.redelivers);
+	send_texts(0, 1);
+	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
+	at_ms = rv__monotonic_ms();
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_REQUEUE, &hold_ms), RV_OK);
+	ck_assert_int_eq(hold_ms, -1);
+	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));
+	ck_assert_int_ge(rv__monotonic_ms() - at_ms, 190);
+	ck_assert_int_eq(rv_message_attempt(consumer.messages[1]), 2);
+	/* The first token is no longer good. */
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_E_STALE);
+	close_all();
+}
+END_TEST
+
+START_TEST(entries_that_were_trimmed_while_pending_stop_nobody)
+{
+	static const char *const quick[] = {"claim-min-idle=200", "claim-interval=50", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	send_texts(0, 5);
+	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 5 STREAMS d >"), 1);
+	ck_assert_int_eq(ask("XTRIM d MAXLEN 1"), 4);
+	consumer.settle_at_once = true;
+	consume(quick);
+	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	ck_assert(has("m4"));
+	close_all();
+}
+END_TEST
+
+START_TEST(held_entries_are_kept_from_others)
+{
+	static const char *const quick[] = {"claim-min-idle=400", "claim-interval=50", NULL};
+	struct rv_token token;
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consume(quick);
+	send_texts(0, 1);
+	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
+	token = consumer.tokens[0];
+	/* As the core does at half of the lease. */
+	for (int i = 0; i < 10; i++) {
+		ops->extend(consumer.consumer, &token, 1);
+		ck_assert(!wait_until(150, kit_count(&consumer) > 1));
+	}
+	ck_assert_int_eq(ask("XPENDING d g IDLE 400 - + 10"), 0);
+	close_all();
+}
+END_TEST
+
+START_TEST(trimming_leaves_what_a_group_needs)
+{
+	static const char *const small[] = {"max-length=10", "trim-interval=50", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	produce(small);
+	send_texts(0, 1000);
+	ck_assert(!wait_until(500, ask("XLEN d") < 1000));
+	consumer.settle_at_once = true;
+	consume(NULL);
+	ck_assert(kit_wait_count(&consumer, 1000, SOON_MS));
+	/* Whole nodes go: a hundred entries each. */
+	WAIT_UNTIL(SOON_MS, ask("XLEN d") <= 110);
+	close_all();
+}
+END_TEST
+
+START_TEST(a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing)
+{
+	struct kit_consumer second = {0};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consume(NULL);
+	send_texts(0, 2);
+	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	(void)kit_consumer_close(&consumer, 5000);
+	consumer.consumer = NULL;
+	ck_assert_int_eq(pending(), 1);
+	/* The default time of a claim is a minute; what was given back does not wait for it. */
+	second.settle_at_once = true;
+	ck_assert(kit_consume(&kit, &second, "d", "g", NULL));
+	ck_assert(kit_wait_count(&second, 1, SOON_MS));
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	(void)kit_consumer_close(&second, 5000);
+	ck_assert_int_eq(
+	    ask("XINFO CONSUMERS d g"), 1); /* the first, which had something pending when it left */
+	close_all();
+}
+END_TEST
+
+START_TEST(a_key_of_another_type_is_a_mistake_of_the_configuration)
+{
+	start_server("");
+	open_kit(NULL);
+	freeReplyObject(redisCommand(raw, "SET d x"));
+	ck_assert(!kit_consume(&kit, &consumer, "d", "g", NULL));
+	ck_assert_int_eq(kit.error.code, RV_E_CONFIG);
+	ck_assert_ptr_nonnull(strstr(kit.error.text, "key-prefix"));
+	kit_close(&kit);
+}
+END_TEST
+
+START_TEST(without_auto_create_a_missing_stream_is_an_error_of_the_send)
+{
+	start_server("");
+	open_kit("auto-create=false");
+	produce(NULL);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_NOTFOUND);
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	send_texts(0, 1);
+	close_all();
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const TTest *const cases[] = {killing_the_server_under_traffic_loses_nothing_acknowledged,
+	    a_group_that_is_gone_is_made_again, a_full_server_refuses_for_now_and_takes_again,
+	    a_wrong_password_is_said_and_passes_when_it_is_right,
+	    what_a_dead_consumer_held_comes_to_a_living_one,
+	    what_was_delivered_too_often_comes_alone_with_its_count,
+	    a_requeued_message_comes_again_after_its_delay,
+	    entries_that_were_trimmed_while_pending_stop_nobody, held_entries_are_kept_from_others,
+	    trimming_leaves_what_a_group_needs,
+	    a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing,
+	    a_key_of_another_type_is_a_mistake_of_the_configuration,
+	    without_auto_create_a_missing_stream_is_an_error_of_the_send, NULL};
+	const char *path[] = {argc > 1 ? argv[1] : ""};
+	struct rv_strings paths = {path, 1};
+	struct rv_error error;
+
+	if (access("/usr/bin/redis-server", X_OK) != 0) {
+		printf("1..0 # SKIP redis-server is not installed\n");
+		return 0;
+	}
+	ops = rv__binder_find("redis", &paths, &error);
+	if (!ops) {
+		printf("Bail out! %s\n", error.text);
+		return 1;
+	}
+	return unit_run("redis_binder", cases, setup, teardown);
+}
