@@ -173,22 +173,28 @@ static void on_read(struct rv__redis_request *request, const struct rv__redis_an
 
 /* -- readers ----------------------------------------------------------------------------------------- */
 
+/*
+ * What the last read brought may have been on its way when its connection ended: it is pending in our name. That is
+ * looked for before the next read, whose entries would be in the same list.
+ */
+static void drain_first(struct rv__redis_slot *slot)
+{
+	if (slot->state != RV__REDIS_SLOT_READY || !slot->consumer->group)
+		return;
+	slot->state = RV__REDIS_SLOT_DRAIN;
+	rv__redis_claim_own(slot);
+}
+
 static void on_opened(struct rv__redis_link *link)
 {
 	struct rv__redis_reader *reader = link->owner;
 	struct rv__redis_consumer *consumer = reader->consumer;
 
-	/*
-	 * What the last read brought may have been on its way when the connection broke: it is pending in our name. That is
-	 * looked for before the next read, whose entries would be in the same list.
-	 */
 	for (unsigned i = 0; reader->opened && i < atomic_load(&consumer->slot_count); i++) {
 		struct rv__redis_slot *slot = consumer->slots[i];
 
-		if (slot->reader != reader || slot->state != RV__REDIS_SLOT_READY || !consumer->group)
-			continue;
-		slot->state = RV__REDIS_SLOT_DRAIN;
-		rv__redis_claim_own(slot);
+		if (slot->reader == reader)
+			drain_first(slot);
 	}
 	reader->opened = true;
 	rv__redis_consumer_judge(consumer);
@@ -236,6 +242,8 @@ static void assign(struct rv__redis_slot *slot)
 
 	if (!node || (reader && rv__redis_endpoint_equal(&reader->link->endpoint, &node->link->endpoint)))
 		return;
+	if (reader)
+		drain_first(slot); /* its last read may have been under way at the old node */
 	slot->reader = NULL;
 	for (reader = consumer->readers; reader && !serves(reader, slot);)
 		reader = reader->next;
