@@ -17,7 +17,7 @@ static struct rv__kafka_config config;
 static rd_kafka_conf_t *conf;
 static char warning[512];
 
-static void note(rv_log_level level, const char *topic, const char *format, ...)
+RV_PRINTF(3, 4) static void note(rv_log_level level, const char *topic, const char *format, ...)
 {
 	va_list arguments;
 
