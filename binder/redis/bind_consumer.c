@@ -11,6 +11,7 @@
 
 enum {
 	BIND_MS = 1000,
+	MEASURE_MS = 2000,
 	LEAVE_MS = 500 /* for giving back what is held, even when no time is left */
 };
 
@@ -157,6 +158,8 @@ static void finish_close(struct rv__redis_consumer *consumer)
 
 		rv__redis_request_cancel(&slot->request);
 		rv__redis_request_cancel(&slot->claim.request);
+		rv__redis_request_cancel(&slot->measure);
+		rv__redis_request_cancel(&slot->look);
 		consumer->left_over +=
 		    rv__redis_tell_cancel(slot) + slot->settled.count + slot->requeued.count;
 		rv__redis_route_clear(&slot->route);
@@ -216,8 +219,13 @@ int64_t rv__redis_consumer_tend(struct rv__redis_consumer *consumer, int64_t now
 			rv__redis_clean(consumer->slots[i]);
 		consumer->clean_ms = now_ms + settings->cleanup_interval_ms;
 	}
+	if (consumer->group && consumer->started && now_ms >= consumer->measure_ms) {
+		for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++)
+			rv__redis_measure(consumer->slots[i]);
+		consumer->measure_ms = now_ms + MEASURE_MS;
+	}
 	if (consumer->group && consumer->started)
-		next_ms = earlier(next_ms, consumer->clean_ms);
+		next_ms = earlier(next_ms, earlier(consumer->clean_ms, consumer->measure_ms));
 	if (consumer->started)
 		rv__redis_read(consumer);
 	return next_ms;

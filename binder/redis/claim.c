@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/numbers.h"
 #include "binder/redis/consumer.h"
 
 enum { PAGE = 64 };
@@ -209,6 +210,44 @@ static bool suspect_is_out(struct rv__redis_slot *slot)
 	return out;
 }
 
+/* XRANGE of one that could not be claimed: there, and another consumer was faster; or gone from the stream. */
+static void on_look(struct rv__redis_request *request, const struct rv__redis_answer *answer)
+{
+	struct rv__redis_slot *slot =
+	    (struct rv__redis_slot *)((char *)request - offsetof(struct rv__redis_slot, look));
+	const struct rv__redis_consumer *consumer = slot->consumer;
+	struct rv__resp_cursor cursor = answer->cursor;
+
+	if (answer->trouble != RV__REDIS_FINE || rv__resp_get_array(&cursor) != 0)
+		return;
+	consumer->client->env->log(RV_LOG_WARN, RV__REDIS_TOPIC,
+	    "channel=%s RV%04d up to %zu messages of '%s' were trimmed before group '%s' had settled them; "
+	    "let the stream "
+	    "keep more, or trim with trimming=safe",
+	    consumer->binding, RV__N_REDIS_TRIMMED, slot->looked_for, slot->key, consumer->group);
+}
+
+/* Redis 7.0 drops trimmed entries from the list of pending ones without a word when they are claimed. */
+static void look_for_missing(struct rv__redis_slot *slot, size_t missing)
+{
+	const struct rv__redis_claim *claim = &slot->claim;
+	struct rv__redis_link *link = rv__redis_route_link(slot->consumer->client, &slot->route);
+	size_t i = 0;
+
+	while (i < claim->count && rv__redis_held_has(slot, claim->ids[i]))
+		i++;
+	if (!link || slot->look.link || i == claim->count)
+		return;
+	rv__resp_array(rv__redis_link_out(link), 4);
+	rv__resp_text(&link->out, "XRANGE");
+	rv__resp_text(&link->out, slot->key);
+	rv__resp_id(&link->out, claim->ids[i]);
+	rv__resp_id(&link->out, claim->ids[i]);
+	slot->looked_for = missing;
+	slot->look = (struct rv__redis_request){.done = on_look};
+	rv__redis_link_ask(link, &slot->look);
+}
+
 static void on_claimed(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
 	struct rv__redis_slot *slot = slot_of(request);
@@ -224,6 +263,8 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 	}
 	taken = rv__redis_take_entries(slot, &cursor, claim->ids, claim->deliveries, claim->count);
 	atomic_fetch_add_explicit(&consumer->claimed, taken, memory_order_relaxed);
+	if (taken < claim->count)
+		look_for_missing(slot, claim->count - taken);
 	if (taken > 0) {
 		note_suspect(slot);
 		consumer->client->env->log(RV_LOG_DEBUG, RV__REDIS_TOPIC,

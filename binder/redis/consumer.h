@@ -93,7 +93,10 @@ struct rv__redis_slot {
 	struct rv__redis_telling *tellings; /* commands under way that tell of settlements */
 	int64_t keep_ms;                    /* the backlog's leases are extended next */
 	struct rv__redis_claim claim;
-	int64_t lag;
+	int64_t lag; /* as last measured */
+	struct rv__redis_request measure;
+	struct rv__redis_request look; /* whether an entry that could not be claimed was trimmed */
+	size_t looked_for;
 	bool announced;                /* assigned() was called */
 	bool reset;                    /* reset-offsets was done */
 	bool late;                     /* its stream came after the binding: read from its first entry */
@@ -224,6 +227,10 @@ void rv__redis_keep(struct rv__redis_slot *slot, const uint32_t *indexes, size_t
 void rv__redis_leave(struct rv__redis_slot *slot);
 /** Removes consumers that are gone for long and have nothing pending. */
 void rv__redis_clean(struct rv__redis_slot *slot);
+
+/* measure.c */
+/** Asks how far the group is behind. */
+void rv__redis_measure(struct rv__redis_slot *slot);
 
 /* claim.c */
 /** Goes on with a scan of the pending entries when its time has come; when to look again. */

@@ -117,6 +117,7 @@ const struct rv_prop_desc rv__redis_consumer_rows[] = {
         .def = "false",
         .doc = "Whether each stream has one owner at a time, by a lease, so that its messages come in order.",
         .flags = RV_PROP_REFUSED,
+        .instead = "partitioned=true with instance-index and instance-count: then each stream has one reader",
         AT(orderly)},
     MILLIS("lease", lease_ms, "15000", 500, 600000,
         "With orderly: how long a stream stays owned without renewal."),

@@ -426,6 +426,36 @@ START_TEST(a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing
 }
 END_TEST
 
+static void note_lag(void *arg, const char *name, const char *binding, double value)
+{
+	(void)binding;
+	if (strcmp(name, "lag") == 0)
+		*(double *)arg = value;
+}
+
+static double lag(void)
+{
+	double value = -1;
+
+	ops->stats(kit.binder, note_lag, &value);
+	return value;
+}
+
+START_TEST(the_lag_counts_what_was_not_read_and_what_was_not_settled)
+{
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consumer.capacity = 2; /* the core takes two; a batch lies behind them, the rest in the stream */
+	consume(NULL);
+	send_texts(0, 600);
+	WAIT_UNTIL(SOON_MS, lag() == 600);
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	WAIT_UNTIL(SOON_MS, lag() == 599);
+	close_all();
+}
+END_TEST
+
 START_TEST(a_key_of_another_type_is_a_mistake_of_the_configuration)
 {
 	start_server("");
@@ -461,6 +491,7 @@ int main(int argc, char **argv)
 	    entries_that_were_trimmed_while_pending_stop_nobody, held_entries_are_kept_from_others,
 	    trimming_leaves_what_a_group_needs,
 	    a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing,
+	    the_lag_counts_what_was_not_read_and_what_was_not_settled,
 	    a_key_of_another_type_is_a_mistake_of_the_configuration,
 	    without_auto_create_a_missing_stream_is_an_error_of_the_send, NULL};
 	const char *path[] = {argc > 1 ? argv[1] : ""};
