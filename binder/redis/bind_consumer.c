@@ -168,13 +168,25 @@ static void finish_close(struct rv__redis_consumer *consumer)
 	rv__redis_call_done(call);
 }
 
+/* The way to the stream is being opened and did not fail so far. */
+static bool is_opening(struct rv__redis_slot *slot)
+{
+	const struct rv__redis_node *node = rv__redis_route_node(slot->consumer->client, &slot->route);
+
+	return node && !rv__redis_link_is_open(node->link) && node->link->failures == 0;
+}
+
 /* Settlements are told and confirmed, then what is left goes back to the group. */
 static bool slot_has_left(struct rv__redis_slot *slot)
 {
 	const struct rv__redis_link *link = rv__redis_route_link(slot->consumer->client, &slot->route);
 
-	if (link && (slot->settled.count > 0 || slot->requeued.count > 0))
-		rv__redis_tell(slot, true);
+	if (slot->settled.count > 0 || slot->requeued.count > 0) {
+		if (!link && is_opening(slot))
+			return false; /* the stream went to another node a moment ago */
+		if (link)
+			rv__redis_tell(slot, true);
+	}
 	if (slot->tellings || slot->claim.asked ||
 	    (slot->request.link && slot->state == RV__REDIS_SLOT_ASKED))
 		return false;
