@@ -22,7 +22,6 @@ rocketmq = Suite()  # what needs a name server, or looks at RocketMQ's bytes
 TEXT = '{"mcontent":"这是第一个消息测试.","mtype":"支付消息"}'
 TOPIC = "park-pay-topic"
 CONCURRENT = ["--spring.cloud.stream.bindings.input.consumer.concurrency=4"]
-ORDERLY = "--spring.cloud.stream.%s.bindings.input.consumer.orderly=%s"
 _numbers = itertools.count(1)
 
 
@@ -68,16 +67,20 @@ def exchange(broker, options, count=50):
         message.stop()
 
 
+def orderly(broker, word):
+    """RocketMQ has to be told; Kafka keeps the order of a partition always."""
+    key = "--spring.cloud.stream.rocketmq.bindings.input.consumer.orderly="
+    return [key + word] if broker.binder == "rocketmq" else []
+
+
 @suite.case(deadline=45)
 def messages_are_exchanged_orderly(broker):
-    orderly = [ORDERLY % (broker.binder, "true")] if broker.binder != "kafka" else []  # which always is
-    exchange(broker, [*orderly, "--spring.cloud.stream.bindings.input.group=" + fresh("orderly")])
+    exchange(broker, [*orderly(broker, "true"), "--spring.cloud.stream.bindings.input.group=" + fresh("orderly")])
 
 
 @suite.case(deadline=45)
 def messages_are_exchanged_concurrently(broker):
-    unordered = [ORDERLY % (broker.binder, "false")] if broker.binder != "kafka" else []
-    exchange(broker, [*CONCURRENT, *unordered, "--spring.cloud.stream.bindings.input.group=" + fresh("concurrent")])
+    exchange(broker, [*CONCURRENT, *orderly(broker, "false"), "--spring.cloud.stream.bindings.input.group=" + fresh("concurrent")])
 
 
 @suite.case()
