@@ -156,8 +156,8 @@ static void pause_claims(struct rv__redis_slot *slot, const struct rv__redis_ans
 	claim->due_ms = slot->consumer->client->now_ms + PAUSE_MS;
 	if (answer->trouble == RV__REDIS_NO_GROUP)
 		rv__redis_slot_lost_group(slot);
-	else if (answer->trouble != RV__REDIS_LOST)
-		rv__redis_slot_refused(slot, answer);
+	else if (answer->trouble != RV__REDIS_LOST && answer->trouble != RV__REDIS_FINE)
+		rv__redis_slot_refused(slot, answer); /* fine: the stream went elsewhere meanwhile */
 	rv__redis_client_tend_at(slot->consumer->client, claim->due_ms);
 }
 
