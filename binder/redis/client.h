@@ -47,6 +47,7 @@ struct rv__redis_node {
 	bool full;                     /* refused for lack of memory (OOM) … */
 	int64_t full_until_ms;         /* … and nothing is sent to it before */
 	unsigned users;                /* routes that lead here */
+	int64_t unused_ms;             /* since when there are none; 0: there are */
 	bool doomed;                   /* freed at the end of the turn */
 };
 

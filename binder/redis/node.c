@@ -7,6 +7,8 @@
 #include "base/numbers.h"
 #include "binder/redis/producer.h"
 
+enum { UNUSED_MS = 5000 };
+
 /* -- what a server says of itself --------------------------------------------------------------- */
 
 /* The value of "name:value\r\n" in INFO; NULL when it is not there. */
@@ -289,11 +291,28 @@ void rv__redis_client_rerouted(struct rv__redis_client *client)
 	rv__redis_client_tend_at(client, client->now_ms);
 }
 
+/* Whoever asked a node that was not open yet comes again, and finds it open; one in trouble goes at once. */
+static bool is_left(struct rv__redis_node *node)
+{
+	struct rv__redis_client *client = node->client;
+
+	if (node->users > 0 || node->doomed || node->link->first) {
+		node->unused_ms = 0;
+		return false;
+	}
+	if (node->link->why.code != RV_OK)
+		return true;
+	if (node->unused_ms == 0)
+		node->unused_ms = client->now_ms;
+	rv__redis_client_tend_at(client, node->unused_ms + UNUSED_MS);
+	return client->now_ms >= node->unused_ms + UNUSED_MS;
+}
+
 void rv__redis_nodes_tend(struct rv__redis_client *client)
 {
 	if (client->resolver == &rv__redis_single)
 		return;
 	for (struct rv__redis_node *node = client->nodes; node; node = node->next)
-		if (node->users == 0 && !node->doomed && !node->link->first)
+		if (is_left(node))
 			rv__redis_node_destroy(node);
 }
