@@ -327,3 +327,29 @@ bool rv__redis_headers_decode(struct rv_span json, struct rv__redis_decoded *dec
 	decoded->header_count = before;
 	return false;
 }
+
+bool rv__redis_members(struct rv_span json, struct rv__buffer *scratch, rv__redis_member_fn found, void *arg)
+{
+	struct reader reader = {.at = json.bytes, .end = json.bytes + json.length, .scratch = scratch};
+
+	if (!json.bytes || !rv__buffer_reserve(scratch, json.length + 1) || !pass(&reader, '{'))
+		return false;
+	if (!pass(&reader, '}')) {
+		do {
+			struct rv__redis_member member = {.name = read_string(&reader)};
+
+			if (!pass(&reader, ':'))
+				reader.failed = true;
+			(void)look(&reader);
+			member.raw.bytes = reader.at;
+			member.value = read_value(&reader);
+			member.raw.length = (size_t)(reader.at - (const char *)member.raw.bytes);
+			if (!reader.failed)
+				found(arg, &member);
+		} while (!reader.failed && pass(&reader, ','));
+		if (reader.failed || !pass(&reader, '}'))
+			return false;
+	}
+	(void)look(&reader);
+	return reader.at == reader.end;
+}

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "binder/redis/foreign.h"
+
 /* -- writing ------------------------------------------------------------------------------ */
 
 #define FIELD_PAYLOAD "$7\r\npayload\r\n"
@@ -95,15 +97,21 @@ static void add_span(struct rv__redis_decoded *decoded, const char *name, struct
 		    (struct rv_header_span){.name = {name, strlen(name)}, .value = value};
 }
 
-bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *decoded)
+static void forget(struct rv__redis_decoded *decoded)
 {
-	int64_t count = rv__resp_get_array(fields);
-	bool known = false;
-
 	rv__buffer_clear(&decoded->scratch);
 	decoded->payload = decoded->id = (struct rv_span){NULL, 0};
 	decoded->null = decoded->odd = false;
 	decoded->header_count = 0;
+}
+
+bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *decoded)
+{
+	struct rv__resp_cursor start = *fields;
+	int64_t count = rv__resp_get_array(fields);
+	bool known = false, headed = false, strange = false;
+
+	forget(decoded);
 	for (int64_t i = 0; i + 1 < count && !fields->failed; i += 2) {
 		struct rv_span name = rv__resp_get_text(fields);
 		struct rv_span value = rv__resp_get_text(fields);
@@ -114,13 +122,21 @@ bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *
 		} else if (IS(name, "contentType")) {
 			add_span(decoded, RV_HEADER_CONTENT_TYPE, value);
 		} else if (IS(name, "headers")) {
+			headed = true;
 			decoded->odd |= !rv__redis_headers_decode(value, decoded);
 		} else if (IS(name, "key")) {
 			add_span(decoded, RV_HEADER_KEY, value);
 		} else if (IS(name, "null")) {
 			decoded->null = known = true;
+		} else {
+			strange = true;
 		}
 	}
-	decoded->odd |= fields->failed || count < 0 || !known;
+	if (count > 1 && !fields->failed && (!known || (strange && !headed))) {
+		forget(decoded);
+		decoded->odd = !rv__redis_decode_foreign(start, decoded);
+	} else {
+		decoded->odd |= fields->failed || count < 0 || !known;
+	}
 	return !decoded->odd;
 }

@@ -7,7 +7,7 @@
  *     headers      {"messageId":"…","fee":15}   one JSON object, values by their type
  *     key          RV_HEADER_KEY                               (absent when the message has none)
  *
- * A bare message is payload and key alone. What others write is recognised by its fields (foreign.c).
+ * A bare message is payload and key alone. What others write is recognised by its fields (foreign.h).
  */
 #ifndef BINDER_REDIS_LAYOUT_H
 #define BINDER_REDIS_LAYOUT_H
@@ -38,7 +38,8 @@ struct rv__redis_decoded {
 	bool odd;                  /* something in it could not be read */
 };
 
-/** Reads the fields of an entry: an array of names and values. False with decoded->odd when it is none. */
+/** Reads the fields of an entry, an array of names and values, in our layout or a foreign one (foreign.h). False with
+ * decoded->odd when something in it is damaged. */
 bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *decoded);
 
 /* headers.c */
@@ -46,6 +47,17 @@ bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *
 void rv__redis_headers_encode(struct rv__buffer *out, const rv_message *message);
 /** Reads such an object into decoded->headers and ->id; false when it is none. */
 bool rv__redis_headers_decode(struct rv_span json, struct rv__redis_decoded *decoded);
+
+/* One member of a JSON object. */
+struct rv__redis_member {
+	struct rv_span name;
+	struct rv_span value; /* as text: a string without its quotes, all else as it stands */
+	struct rv_span raw;   /* as it stands */
+};
+typedef void (*rv__redis_member_fn)(void *arg, const struct rv__redis_member *member);
+/** Tells the members of a JSON object in their order; false when it is none, or damaged: then some may have been told.
+ * What is unescaped goes behind scratch; reserve json.length + 1 before, where it must not move. */
+bool rv__redis_members(struct rv_span json, struct rv__buffer *scratch, rv__redis_member_fn found, void *arg);
 /** Appends `length` bytes as a JSON string. */
 void rv__redis_json_string(struct rv__buffer *out, const char *bytes, size_t length);
 
