@@ -148,8 +148,13 @@ void rv__kafka_consumer_wake(struct rv__kafka_consumer *consumer);
 void rv__kafka_consumer_tell(struct rv__kafka_consumer *consumer, const struct rv_error *why);
 /** Remembers trouble of this client alone; it passes when nothing is heard of it for some seconds. */
 void rv__kafka_consumer_trouble(struct rv__kafka_consumer *consumer, int code, const char *words);
+/** What pthread_create() runs: serves events and feeds the core until `closing`. */
+void *rv__kafka_consumer_run(void *consumer);
+/** What the watch says of the topics, and of those of the dead letters; from its thread. */
+void rv__kafka_consumer_judged(void *consumer, int32_t partitions, const struct rv_error *why);
+void rv__kafka_consumer_dead_letters_judged(void *consumer, int32_t partitions, const struct rv_error *why);
 
-/* -- client.c ------------------------------------------------------------------------------------ */
+/* -- session.c ----------------------------------------------------------------------------------- */
 
 rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_error *err);
 /** Leaves the group as well as that goes in the time, and gives the client back. */
