@@ -213,6 +213,7 @@ static enum rv__outcome conclude(struct rv__input *input, struct rv__slot *slot,
 		/* The broker's way is to hold the queue: for the listener it is a new delivery. */
 		item->before += item->attempts;
 		item->attempts = 0;
+		item->deliveries++;
 		item->pending = 0;
 		return RV__AGAIN;
 	}

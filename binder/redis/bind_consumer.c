@@ -153,11 +153,13 @@ static void finish_close(struct rv__redis_consumer *consumer)
 	unlist(consumer);
 	rv__redis_readers_destroy(consumer);
 	rv__redis_discovery_destroy(consumer);
+	rv__redis_members_destroy(consumer);
 	for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++) {
 		struct rv__redis_slot *slot = consumer->slots[i];
 
 		rv__redis_request_cancel(&slot->request);
 		rv__redis_request_cancel(&slot->claim.request);
+		rv__redis_lease_cancel(slot);
 		rv__redis_request_cancel(&slot->measure);
 		rv__redis_request_cancel(&slot->look);
 		consumer->left_over +=
@@ -190,8 +192,10 @@ static bool slot_has_left(struct rv__redis_slot *slot)
 	if (slot->tellings || slot->claim.asked ||
 	    (slot->request.link && slot->state == RV__REDIS_SLOT_ASKED))
 		return false;
-	if (!slot->left)
+	if (!slot->left) {
+		rv__redis_lease_release(slot);
 		rv__redis_leave(slot);
+	}
 	return slot->left;
 }
 
@@ -203,6 +207,7 @@ static int64_t tend_close(struct rv__redis_consumer *consumer, int64_t now_ms)
 		rv__redis_unblock(consumer);
 		if (rv__redis_is_reading(consumer))
 			return consumer->close_deadline_ms;
+		rv__redis_members_leave(consumer);
 		for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++)
 			left &= slot_has_left(consumer->slots[i]);
 		if (!left)
@@ -224,6 +229,7 @@ int64_t rv__redis_consumer_tend(struct rv__redis_consumer *consumer, int64_t now
 	if (consumer->bind_call)
 		next_ms = consumer->bind_deadline_ms;
 	next_ms = earlier(next_ms, rv__redis_discover(consumer, now_ms));
+	next_ms = earlier(next_ms, rv__redis_members_tend(consumer, now_ms));
 	for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++)
 		next_ms = earlier(next_ms, rv__redis_slot_tend(consumer->slots[i], now_ms));
 	if (consumer->group && consumer->started && now_ms >= consumer->clean_ms) {
@@ -491,11 +497,4 @@ size_t rv__redis_unbind_consumer(void *arg, int64_t deadline_ms)
 	left = consumer->left_over;
 	free_consumer(consumer);
 	return left;
-}
-
-void rv__redis_released(void *arg, uint32_t slot, uint32_t epoch)
-{
-	(void)arg;
-	(void)slot;
-	(void)epoch;
 }

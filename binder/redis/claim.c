@@ -6,6 +6,8 @@
  * Own ones first, whatever their age: after a start under a fixed name, and after a reader's connection broke with
  * entries on their way. Then, every claim-interval, those that are idle for claim-min-idle, of whomever.
  *
+ * With a lease (orderly) the own ones are those of everybody: whoever had them is no longer the owner.
+ *
  * An entry that was delivered for more than half of max-deliveries may be what kills its consumers: such ones are
  * claimed one at a time, so that the innocent beside it are not counted up with it.
  */
@@ -58,7 +60,9 @@ static void ask_page(struct rv__redis_slot *slot, struct rv__redis_link *link)
 		from[0] = '(';
 		(void)rv__redis_id_print(claim->at, from + 1);
 	}
-	rv__resp_array(out, 6 + (claim->own ? 1 : 2));
+	bool all = claim->own && slot->lease; /* nobody else may have anything of it now */
+
+	rv__resp_array(out, all ? 6 : claim->own ? 7 : 8);
 	rv__resp_text(out, "XPENDING");
 	rv__resp_text(out, slot->key);
 	rv__resp_text(out, consumer->group);
@@ -69,7 +73,7 @@ static void ask_page(struct rv__redis_slot *slot, struct rv__redis_link *link)
 	rv__resp_text(out, from);
 	rv__resp_text(out, "+");
 	rv__resp_number(out, PAGE);
-	if (claim->own)
+	if (claim->own && !all)
 		rv__resp_text(out, consumer->name);
 	claim->request = (struct rv__redis_request){.done = on_page};
 	claim->asked = true;
@@ -168,6 +172,10 @@ static void on_page(struct rv__redis_request *request, const struct rv__redis_an
 	struct rv__resp_cursor cursor = answer->cursor;
 
 	slot->claim.asked = false;
+	if (!rv__redis_lease_holds(slot)) {
+		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
+		return;
+	}
 	if (answer->trouble != RV__REDIS_FINE || !link) {
 		pause_claims(slot, answer);
 		return;
@@ -257,6 +265,10 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 	size_t taken;
 
 	claim->asked = false;
+	if (!rv__redis_lease_holds(slot)) {
+		rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
+		return;
+	}
 	if (answer->trouble != RV__REDIS_FINE) {
 		pause_claims(slot, answer);
 		return;
@@ -294,6 +306,8 @@ int64_t rv__redis_claim_tend(struct rv__redis_slot *slot, int64_t now_ms)
 	struct rv__redis_link *link;
 
 	if (!consumer->group || claim->asked || slot->state < RV__REDIS_SLOT_DRAIN || consumer->close_call)
+		return INT64_MAX;
+	if (!rv__redis_lease_holds(slot) || (slot->lease && rv__redis_slot_is_asked(slot) && claim->own))
 		return INT64_MAX;
 	if (!consumer->started || slot->refused || slot->backlog.count > 0 ||
 	    atomic_load(&consumer->paused) || atomic_load(&consumer->stopped))

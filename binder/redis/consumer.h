@@ -139,6 +139,7 @@ struct rv__redis_consumer {
 	/* The I/O thread. */
 	struct rv__redis_reader *readers;
 	struct rv__redis_discovery *discovery; /* of partitions */
+	struct rv__redis_members *members;     /* orderly */
 	bool discovered;
 	bool started;
 	bool up, told, tried;
@@ -246,7 +247,30 @@ void rv__redis_unblock(struct rv__redis_consumer *consumer);
 bool rv__redis_is_reading(const struct rv__redis_consumer *consumer);
 void rv__redis_readers_destroy(struct rv__redis_consumer *consumer);
 
-/* names.c */
+/** Whether a read under way names the slot. */
+bool rv__redis_slot_is_asked(const struct rv__redis_slot *slot);
+
+/* lease.c; slots without a lease are shared, and may do everything at all times */
+bool rv__redis_lease_create(struct rv__redis_slot *slot);
+void rv__redis_lease_cancel(struct rv__redis_slot *slot);
+void rv__redis_lease_destroy(struct rv__redis_slot *slot);
+int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms);
+/** Whether what comes from the stream now is ours to deliver. */
+bool rv__redis_lease_holds(const struct rv__redis_slot *slot);
+/** How long a read may wait at the server; 0 or less: none may begin. */
+int64_t rv__redis_lease_left_ms(const struct rv__redis_slot *slot);
+void rv__redis_lease_release(struct rv__redis_slot *slot);
+/** The core has drained it; any thread. */
+void rv__redis_lease_released(struct rv__redis_slot *slot, uint32_t epoch);
+
+/* members.c */
+int64_t rv__redis_members_tend(struct rv__redis_consumer *consumer, int64_t now_ms);
+/** How many streams we may own. */
+unsigned rv__redis_members_share(const struct rv__redis_consumer *consumer);
+void rv__redis_members_leave(struct rv__redis_consumer *consumer);
+void rv__redis_members_destroy(struct rv__redis_consumer *consumer);
+
+/* tell.c */
 /** A request whose replies nobody needs; false: no memory, and nothing is asked. Write the command afterwards. */
 bool rv__redis_ask_and_forget(struct rv__redis_link *link, size_t replies);
 

@@ -30,6 +30,13 @@ char *rv__redis_helper_key(const char *key, const char *suffix)
 	return asprintf(&helper, tagged ? "%s:%s" : "{%s}:%s", key, suffix) < 0 ? NULL : helper;
 }
 
+char *rv__redis_suffix(const char *what, const char *group)
+{
+	char *suffix = NULL;
+
+	return asprintf(&suffix, "%s:%s", what, group) < 0 ? NULL : suffix;
+}
+
 rv_err rv__redis_check_name(const char *what, const char *name, struct rv_error *err)
 {
 	if (name && *name && strlen(name) <= NAME_MAX_LENGTH)

@@ -173,6 +173,8 @@ char *rv__redis_key(
     const struct rv__redis_settings *settings, const char *destination, int32_t partition, int32_t count);
 /** The key of a helper of a stream, in the same slot of a Cluster: "{key}:suffix". Owned; NULL: no memory. */
 char *rv__redis_helper_key(const char *key, const char *suffix);
+/** "<what>:<group>", for such a key; owned. NULL: no memory. */
+char *rv__redis_suffix(const char *what, const char *group);
 rv_err rv__redis_check_name(const char *what, const char *name, struct rv_error *err);
 
 #endif

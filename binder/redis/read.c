@@ -16,8 +16,8 @@ static bool may_ask(const struct rv__redis_consumer *consumer)
 	    !atomic_load(&consumer->stopped) && !atomic_load(&consumer->client->stopping);
 }
 
-/* Which slots the next read names, and how many entries it may bring of each. */
-static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count)
+/* Which slots the next read names, how many entries it may bring of each, and whether it must wait for less time. */
+static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_t *block_ms)
 {
 	struct rv__redis_consumer *consumer = reader->consumer;
 	unsigned slot_count = atomic_load(&consumer->slot_count);
@@ -38,6 +38,8 @@ static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count)
 		if (slot->reader != reader || !rv__redis_slot_reads(slot))
 			continue;
 		reader->asked[n++] = slot;
+		if (rv__redis_lease_left_ms(slot) < *block_ms)
+			*block_ms = rv__redis_lease_left_ms(slot);
 		if (slot->room >= 0 && slot->room < count)
 			count = slot->room;
 	}
@@ -83,7 +85,7 @@ static void ask(struct rv__redis_reader *reader)
 
 	if (reader->reading || !rv__redis_link_is_open(reader->link) || !may_ask(consumer))
 		return;
-	reader->asked_count = gather(reader, &count);
+	reader->asked_count = gather(reader, &count, &block_ms);
 	if (reader->asked_count == 0)
 		return;
 	/* Without CLIENT UNBLOCK a read can only be waited for. */
@@ -119,7 +121,8 @@ static void take_streams(struct rv__redis_reader *reader, struct rv__resp_cursor
 		if (rv__resp_get_array(cursor) != 2)
 			return;
 		slot = slot_of(reader, rv__resp_get_text(cursor));
-		if (slot)
+		/* Of a stream that is no longer ours they stay pending: its next owner begins with those. */
+		if (slot && rv__redis_lease_holds(slot))
 			(void)rv__redis_take_entries(slot, cursor, NULL, NULL, 0);
 		else
 			rv__resp_skip(cursor);
@@ -165,9 +168,9 @@ static void on_read(struct rv__redis_request *request, const struct rv__redis_an
 		}
 		take_streams(reader, &cursor);
 	}
-	if (consumer->close_call)
+	if (consumer->close_call || consumer->settings->orderly) /* somebody may wait for its end */
 		rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
-	else
+	if (!consumer->close_call)
 		ask(reader);
 }
 
@@ -333,6 +336,17 @@ void rv__redis_unblock(struct rv__redis_consumer *consumer)
 {
 	for (struct rv__redis_reader *reader = consumer->readers; reader; reader = reader->next)
 		unblock(reader);
+}
+
+bool rv__redis_slot_is_asked(const struct rv__redis_slot *slot)
+{
+	const struct rv__redis_reader *reader;
+
+	for (reader = slot->consumer->readers; reader; reader = reader->next)
+		for (size_t i = 0; reader->reading && i < reader->asked_count; i++)
+			if (reader->asked[i] == slot)
+				return true;
+	return false;
 }
 
 bool rv__redis_is_reading(const struct rv__redis_consumer *consumer)

@@ -124,3 +124,19 @@ void rv__redis_credit(void *arg, uint32_t id, uint32_t room)
 	if (post)
 		rv__redis_post(consumer->client, &slot->op);
 }
+
+void rv__redis_released(void *arg, uint32_t id, uint32_t epoch)
+{
+	struct rv__redis_consumer *consumer = arg;
+	struct rv__redis_slot *slot = slot_at(consumer, id);
+	bool post;
+
+	if (!slot || !slot->lease)
+		return;
+	rv__redis_lease_released(slot, epoch);
+	pthread_mutex_lock(&slot->lock);
+	post = wants_post(slot);
+	pthread_mutex_unlock(&slot->lock);
+	if (post)
+		rv__redis_post(consumer->client, &slot->op);
+}

@@ -237,9 +237,9 @@ int64_t rv__redis_slot_tend(struct rv__redis_slot *slot, int64_t now_ms)
 		else
 			next_ms = slot->retry_ms;
 	}
-	if (slot->state >= RV__REDIS_SLOT_DRAIN && consumer->started && !slot->announced &&
-	    !consumer->close_call)
+	if (slot->state >= RV__REDIS_SLOT_DRAIN && consumer->started && !slot->announced && !slot->lease)
 		announce(slot);
+	next_ms = earlier(next_ms, rv__redis_lease_tend(slot, now_ms));
 	if (now_ms >= slot->ack_ms)
 		rv__redis_tell(slot, true);
 	next_ms = earlier(next_ms, slot->ack_ms);
@@ -256,7 +256,7 @@ int64_t rv__redis_slot_tend(struct rv__redis_slot *slot, int64_t now_ms)
 bool rv__redis_slot_reads(const struct rv__redis_slot *slot)
 {
 	return slot->state == RV__REDIS_SLOT_READY && slot->announced && !slot->refused &&
-	    slot->backlog.count == 0;
+	    slot->backlog.count == 0 && rv__redis_lease_left_ms(slot) > 0;
 }
 
 /* The operation: settlements and credit came in. */
@@ -276,6 +276,8 @@ static void run_slot(struct rv__redis_op *op)
 	pthread_mutex_unlock(&slot->lock);
 	if (slot->ack_ms == INT64_MAX || many)
 		rv__redis_tell(slot, consumer->settings->ack_interval_ms == 0);
+	if (slot->lease) /* it may be drained now */
+		rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
 	if (!credited)
 		return;
 	slot->room = credit;
@@ -317,6 +319,10 @@ struct rv__redis_slot *rv__redis_slot_create(
 	slot->room = -1;
 	slot->ack_ms = slot->keep_ms = INT64_MAX;
 	pthread_mutex_init(&slot->lock, NULL);
+	if (consumer->settings->orderly && !rv__redis_lease_create(slot)) {
+		rv__redis_slot_destroy(slot);
+		return NULL;
+	}
 	return slot;
 }
 
@@ -324,6 +330,7 @@ void rv__redis_slot_destroy(struct rv__redis_slot *slot)
 {
 	rv__redis_route_clear(&slot->route);
 	rv__redis_backlog_drop(slot);
+	rv__redis_lease_destroy(slot);
 	free(slot->backlog.items);
 	free(slot->claim.ids);
 	free(slot->claim.deliveries);

@@ -234,6 +234,11 @@ size_t kit_assigned(struct kit_consumer *consumer)
 	return look(consumer, &consumer->assigned);
 }
 
+size_t kit_lost(struct kit_consumer *consumer)
+{
+	return look(consumer, &consumer->lost);
+}
+
 size_t kit_count(struct kit_consumer *consumer)
 {
 	return look(consumer, &consumer->count);

@@ -90,6 +90,7 @@ struct rv_error kit_consumer_why(struct kit_consumer *consumer);
 bool kit_consumer_is_up(struct kit_consumer *consumer);
 bool kit_is_assigned(struct kit_consumer *consumer);
 size_t kit_assigned(struct kit_consumer *consumer);
+size_t kit_lost(struct kit_consumer *consumer);
 size_t kit_count(struct kit_consumer *consumer);
 bool kit_is_up(struct kit_producer *producer);
 bool kit_wait_completed(struct kit_producer *producer, size_t count, int timeout_ms);
