@@ -352,15 +352,11 @@ static rv_err check(const struct rv_consumer_spec *spec, struct rv_error *err)
 		code = rv__redis_check_name("group", spec->group, err);
 	if (code != RV_OK)
 		return code;
-	if (!spec->group && (settings->enable_dlq || settings->redeliver || settings->orderly))
+	if (!spec->group && (settings->enable_dlq || settings->redeliver))
 		return rv_error_set(err, RV_E_CONFIG, RV__N_REDIS_ANONYMOUS, RV__REDIS_TOPIC,
 		    "binding '%s' has no group, and %s needs one; set spring.cloud.stream.bindings.%s.group, "
 		    "or remove it",
-		    spec->binding,
-		    settings->enable_dlq      ? "enable-dlq"
-		        : settings->redeliver ? "redeliver"
-		                              : "orderly",
-		    spec->binding);
+		    spec->binding, settings->enable_dlq ? "enable-dlq" : "redeliver", spec->binding);
 	if (settings->redeliver && settings->redelivery_delay_ms > settings->claim_idle_ms)
 		return rv_error_set(err, RV_E_CONFIG, RV__N_REDIS_ANONYMOUS, RV__REDIS_TOPIC,
 		    "redelivery-delay of binding '%s' is longer than claim-min-idle, after which it would "

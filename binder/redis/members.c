@@ -76,7 +76,8 @@ int64_t rv__redis_members_tend(struct rv__redis_consumer *consumer, int64_t now_
 	struct rv__redis_link *link;
 	char time[RV__RESP_NUMBER_ROOM];
 
-	if (!consumer->settings->orderly || !consumer->started || atomic_load(&consumer->stopped))
+	if (!consumer->settings->orderly || !consumer->group || !consumer->started ||
+	    atomic_load(&consumer->stopped))
 		return INT64_MAX;
 	if (!members && !(members = consumer->members = create(consumer)))
 		return now_ms + TRY_MS;

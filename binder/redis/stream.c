@@ -319,7 +319,7 @@ struct rv__redis_slot *rv__redis_slot_create(
 	slot->room = -1;
 	slot->ack_ms = slot->keep_ms = INT64_MAX;
 	pthread_mutex_init(&slot->lock, NULL);
-	if (consumer->settings->orderly && !rv__redis_lease_create(slot)) {
+	if (consumer->settings->orderly && consumer->group && !rv__redis_lease_create(slot)) {
 		rv__redis_slot_destroy(slot);
 		return NULL;
 	}

@@ -283,7 +283,8 @@ struct rv_binder_ops {
 	 * Required. RV_OK: settled, or on its way with the position held until the broker confirmed it.
 	 * RV_E_STALE: the epoch is gone. *ret_hold_ms is preset to -1; a binder that answers REQUEUE
 	 * by trying again in place (an orderly queue) sets it to the delay in ms (>= 0): the core keeps
-	 * the message at the head of its slot, tries again after the delay and settles again. Where REQUEUE
+	 * the message at the head of its slot, tries again after the delay and settles again; each time counts as a delivery
+	 * towards max_deliveries. Where REQUEUE
 	 * ended as a dead letter, since the broker's own limit was reached, it is RV_HOLD_DEAD_LETTER: the core
 	 * counts and logs it as that.
 	 */

@@ -75,10 +75,19 @@ static const struct note {
         "less, and a "
         "failover may lose what no replica had (`wait-replicas` bounds it). Members share a stream message "
         "by "
-        "message, so nothing is promised of the order. Dead letters need `enable-dlq`."},
+        "message, so nothing is promised of the order unless the consumer sets `orderly=true`: then each "
+        "stream has one owner by a lease, and order holds. Dead letters need `enable-dlq`."},
 };
 
 enum { NOTES = sizeof notes / sizeof *notes };
+
+uint32_t kit_cap(const char *name)
+{
+	for (size_t i = 0; i < WORDS; i++)
+		if (strcmp(words[i].name, name) == 0)
+			return words[i].cap;
+	return 0;
+}
 
 const char *kit_first_missing(uint32_t caps, uint32_t needs)
 {

@@ -2,12 +2,13 @@
 /*
  * Every binder does the same:
  *
- *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID] TYPE [--key=value …]   runs the suite, as TAP
+ *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID] [--with=CAPABILITY] TYPE [--key=value …]   runs the suite, as TAP
  *     rivulet-conformance --list                                  names the cases
  *     rivulet-conformance --capabilities TYPE… [--key=value …]    writes what the binders claim, as Markdown
  *
  * The properties go to every service of every case: where the broker is, where the binder's module lies
- * (rivulet.binder.path), and the like. Cases that a binder cannot do, by its capabilities, are skipped.
+ * (rivulet.binder.path), and the like. Cases that a binder cannot do, by its capabilities, are skipped; --with names one that it
+ * has only under these properties, such as order.
  */
 #include "tests/conformance/suite.h"
 
@@ -28,7 +29,7 @@ int kit_argument_count;
 
 static struct command {
 	bool lists, tells;
-	const char *pattern;
+	const char *pattern, *also;
 	const char *types[TYPES_MAX];
 	size_t type_count;
 } command;
@@ -52,6 +53,8 @@ static bool read_arguments(int argc, char **argv)
 			command.tells = true;
 		else if (value_of(argv[i], "--case"))
 			command.pattern = value_of(argv[i], "--case");
+		else if (value_of(argv[i], "--with"))
+			command.also = value_of(argv[i], "--with");
 		else if (value_of(argv[i], "--broker-pid"))
 			kit_broker = (pid_t)strtol(value_of(argv[i], "--broker-pid"), NULL, 10);
 		else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '='))
@@ -113,7 +116,9 @@ int main(int argc, char **argv)
 {
 	if (!read_arguments(argc, argv)) {
 		fprintf(stderr,
-		    "usage: rivulet-conformance [--case=PATTERN] [--broker-pid=PID] TYPE [--key=value ...]\n"
+		    "usage: rivulet-conformance [--case=PATTERN] [--broker-pid=PID] [--with=CAPABILITY] TYPE "
+		    "[--key=value "
+		    "...]\n"
 		    "       rivulet-conformance --list\n"
 		    "       rivulet-conformance --capabilities TYPE... [--key=value ...]\n");
 		return 2;
@@ -128,5 +133,12 @@ int main(int argc, char **argv)
 	if (!kit_ops)
 		return 2;
 	kit_caps = kit_ops->caps | (kit_broker > 1 ? KIT_NEEDS_PID : 0);
+	if (command.also && !kit_cap(command.also)) {
+		fprintf(stderr,
+		    "rivulet-conformance: --with=%s is no name of a capability in docs/binders.md\n",
+		    command.also);
+		return 2;
+	}
+	kit_caps |= command.also ? kit_cap(command.also) : 0;
 	return kit_run(command.pattern);
 }

@@ -25,6 +25,8 @@ int kit_run(const char *pattern);
 
 /** In a word, what the first case's need is that these capabilities lack. */
 const char *kit_first_missing(uint32_t caps, uint32_t needs);
+/** The capability of that name in docs/binders.md; 0: none. */
+uint32_t kit_cap(const char *name);
 
 /** docs/binders.md, to standard output. */
 void kit_print_capabilities(const struct rv_binder_ops *const *binders, size_t count);

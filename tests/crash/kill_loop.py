@@ -33,13 +33,12 @@ class Level:
     """
 
     def __init__(self, kind, create, rounds, long_rounds, gapless, unordered_keeps_order, options, in_recovery,
-                 start_s=5, has_orderly=True):
+                 start_s=5):
         self.create = lambda: brokers.create(kind, **create)
         self.rounds = int(os.environ.get("RV_TEST_ROUNDS") or (long_rounds if LONG else rounds))
         self.gapless, self.unordered_keeps_order = gapless, unordered_keeps_order
         self.options = options  # of `orderly`: those of the sender and those of the receiver
         self.start_s = start_s
-        self.has_orderly = has_orderly
         self.in_recovery = in_recovery  # whether a broker may be killed again while it starts
 
     def checker(self, orderly):
@@ -55,7 +54,7 @@ def quick_claims(orderly):
     """What a killed consumer held comes to the next after two seconds instead of sixty."""
     consumer = "spring.cloud.stream.redis.bindings.input.consumer."
     return [], [consumer + "claim-min-idle=2s", consumer + "claim-interval=500ms",
-                *([consumer + "orderly=true"] if orderly else [])]
+                *([consumer + "orderly=true", consumer + "lease=2s"] if orderly else [])]
 
 
 def on_kafka(orderly):
@@ -75,8 +74,7 @@ _INHOUSE = {"kind": "inhouse", "rounds": 100, "long_rounds": 2000, "gapless": Tr
 LEVELS = {
     "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
-    "redis": lambda: Level("redis", {"fsync": "always"}, 10, 200, False, False, quick_claims, False,
-                           has_orderly=False),
+    "redis": lambda: Level("redis", {"fsync": "always"}, 10, 200, False, False, quick_claims, False),
     "kafka": lambda: Level("kafka", {}, 10, 400, True, True, on_kafka, False, 30),
 }
 
@@ -125,7 +123,7 @@ ROUNDS = 2000 if LONG else 100
 
 @suite.case(deadline=ROUNDS * 3 + 60)
 def nothing_acknowledged_is_lost_by_a_concurrent_consumer(level):
-    play(level, (level.rounds + 1) // 2 if level.has_orderly else level.rounds, False, random.Random(SEED))
+    play(level, (level.rounds + 1) // 2, False, random.Random(SEED))
 
 
 @suite.case(deadline=ROUNDS * 3 + 60)
@@ -143,6 +141,4 @@ def setup(level):
 if __name__ == "__main__":
     level = LEVELS[sys.argv[1]]()
     del sys.argv[1]
-    if not level.has_orderly:  # that binder has no order to keep
-        suite.cases.pop()
     suite.run(setup, level)
