@@ -75,7 +75,7 @@ start_java_broker() {
 	tests/peers/install "$1" || die "$3 could not be installed from Maven Central; is the network up?"
 	say "Starting $3"
 	start broker tests/peers/run "$2"
-	wait_until broker 90 "it was ready" grep -q 'address [0-9.]*:[0-9]' "$work/broker.log"
+	wait_until broker 90 "it was ready" grep -qs 'address [0-9.]*:[0-9]' "$work/broker.log"
 	address=$(sed -n 's/.*address //p' "$work/broker.log")
 	say "$3 answers on $address"
 }
