@@ -294,13 +294,16 @@ rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv_
 		return rv_error_set(
 		    err, RV_E_NOMEM, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC, "no memory for the Redis binder");
 	client->env = env;
-	client->settings = settings;
+	client->settings = &client->merged.settings;
 	client->epoll_fd = client->wake_fd = -1;
 	client->stop_op.run = run_stop;
 	client->end_op.run = run_end;
 	client->generation = 1;
 	pthread_mutex_init(&client->view_lock, NULL);
-	code = rv__redis_resolver_choose(settings->mode, &client->resolver, err);
+	code = rv__redis_settings_merge(settings, &client->merged, err);
+	settings = client->settings;
+	if (code == RV_OK)
+		code = rv__redis_resolver_choose(settings->mode, &client->resolver, err);
 	if (code == RV_OK)
 		code = rv__redis_transport_choose(settings, &client->transport, err);
 	if (code == RV_OK &&

@@ -72,7 +72,8 @@ struct rv__redis_completing {
 
 struct rv__redis_client {
 	const struct rv_binder_env *env;
-	const struct rv__redis_settings *settings;
+	const struct rv__redis_settings *settings; /* of `merged` */
+	struct rv__redis_merged merged;
 	const struct rv__redis_transport *transport;
 	void *transport_state;
 	const struct rv__redis_resolver *resolver;

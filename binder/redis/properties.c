@@ -74,6 +74,36 @@ const struct rv_prop_desc rv__redis_rows[] = {
     TEXT("ssl.key", tls_key, "File of its private key in PEM."),
     SWITCH("ssl.verify", tls_verify, "true", "Whether the server's certificate and name are checked."),
     {.name = NULL}};
+
+#define JAVA(key, use, text) \
+	{ \
+		.name = key, .type = RV_PROP_MAP, .flags = RV_PROP_JAVA_ONLY, .instead = use, .doc = text, \
+		AT(boot.unused) \
+	}
+#define WORDS(key, member, text) \
+	{ \
+		.name = key, .type = RV_PROP_LIST, .doc = text, AT(member) \
+	}
+const struct rv_prop_desc rv__redis_boot_rows[] = {
+    SECRET("url", boot.url, "redis://user:password@host:port/database; rediss:// with TLS. Wins over host."),
+    TEXT("host", boot.host, "Host of the one server."),
+    NUMBER("port", boot.port, "-1", -1, 65535, "Its port; -1: 6379."),
+    NUMBER("database", boot.database, "-1", -1, 65535, "Number of the database; -1: 0."),
+    TEXT("username", boot.username, "ACL user."), SECRET("password", boot.password, "Password of that user."),
+    TEXT("client-name", boot.client_name, "Name in CLIENT LIST."),
+    MILLIS("connect-timeout", boot.connect_timeout_ms, "0", 0, 120000,
+        "Longest wait for a connection; 0: not said."),
+    MILLIS("timeout", boot.command_timeout_ms, "0", 0, 600000,
+        "Longest silence while an answer is due; 0: not said."),
+    SWITCH("ssl.enabled", boot.tls, "false", "TLS to the server."),
+    TEXT("sentinel.master", boot.sentinel_master, "Name of the master that the Sentinels watch."),
+    WORDS("sentinel.nodes", boot.sentinel_nodes, "Addresses of the Sentinels."),
+    TEXT("sentinel.username", boot.sentinel_username, "ACL user at the Sentinels."),
+    SECRET("sentinel.password", boot.sentinel_password, "Password at the Sentinels."),
+    WORDS("cluster.nodes", boot.cluster_nodes, "Addresses of some nodes of a Cluster."),
+    JAVA("lettuce", "leave it out", "Settings of a Java client."),
+    JAVA("jedis", "leave it out", "Settings of a Java client."),
+    JAVA("repositories", "leave it out", "Java repositories over Redis."), {.name = NULL}};
 #undef OWNER
 
 #define OWNER struct rv__redis_consumer_settings

@@ -6,9 +6,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rivulet/error.h>
 #include <rivulet/property.h>
 
 enum rv__redis_mode { RV__REDIS_SINGLE, RV__REDIS_SENTINEL, RV__REDIS_CLUSTER };
+
+/* spring.data.redis.*, Spring Boot's own keys: the lowest layer. Absent: NULL, no items, a negative number, no time. */
+struct rv__redis_boot {
+	const char *url, *host;
+	int64_t port, database;
+	const char *username, *password, *client_name;
+	int64_t connect_timeout_ms, command_timeout_ms;
+	bool tls;
+	const char *sentinel_master, *sentinel_username, *sentinel_password;
+	struct rv_strings sentinel_nodes, cluster_nodes;
+	const char *unused;
+};
 
 struct rv__redis_settings {
 	int64_t mode; /* enum rv__redis_mode */
@@ -29,6 +42,15 @@ struct rv__redis_settings {
 	bool tls;
 	const char *tls_ca, *tls_certificate, *tls_key;
 	bool tls_verify;
+	struct rv__redis_boot boot;
+};
+
+enum { RV__REDIS_URL_MAX = 1024 };
+
+/* The settings with Boot's keys beneath them, and what a URL was taken apart into. */
+struct rv__redis_merged {
+	struct rv__redis_settings settings;
+	char url[RV__REDIS_URL_MAX];
 };
 
 enum rv__redis_start { RV__REDIS_EARLIEST, RV__REDIS_LATEST };
@@ -65,7 +87,17 @@ struct rv__redis_producer_settings {
 enum rv__redis_trimming { RV__REDIS_TRIM_SAFE, RV__REDIS_TRIM_EAGER };
 
 extern const struct rv_prop_desc rv__redis_rows[];
+extern const struct rv_prop_desc rv__redis_boot_rows[];
 extern const struct rv_prop_desc rv__redis_consumer_rows[];
 extern const struct rv_prop_desc rv__redis_producer_rows[];
+
+/**
+ * Puts Boot's keys beneath the binder's own: of each, what the binder's section leaves at its default. Where the server
+ * is (host, port, nodes, mode) is taken from one of them as a whole.
+ *
+ * @return RV_OK; RV_E_CONFIG for a URL that is none, or is too long
+ */
+rv_err rv__redis_settings_merge(
+    const struct rv__redis_settings *settings, struct rv__redis_merged *ret_merged, struct rv_error *err);
 
 #endif
