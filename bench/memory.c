@@ -33,6 +33,7 @@ static int rate(long count, long runs)
 	int64_t *took = calloc((size_t)runs, sizeof *took);
 	int64_t used = used_ns();
 	long sleeps = slept();
+	int64_t middle;
 
 	for (long i = 0; took && i < runs; i++) {
 		struct flow flow = {.count = count};
@@ -48,9 +49,10 @@ static int rate(long count, long runs)
 	used = (used_ns() - used) / (count * runs);
 	sleeps = (slept() - sleeps) * 1000 / (count * runs);
 	sort_ns(took, (size_t)runs);
+	middle = took[runs / 2];
 	printf("%.2f M messages/s (median of %ld runs of %ld; %.2f to %.2f)\n",
-	    (double)count * 1e3 / (double)took[runs / 2], runs, count,
-	    (double)count * 1e3 / (double)took[runs - 1], (double)count * 1e3 / (double)took[0]);
+	    (double)count * 1e3 / (double)middle, runs, count, (double)count * 1e3 / (double)took[runs - 1],
+	    (double)count * 1e3 / (double)took[0]);
 	printf("%ld ns of processor time a message; threads slept %ld times in 1000 messages\n", (long)used,
 	    sleeps);
 	free(took);

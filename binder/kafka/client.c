@@ -397,12 +397,12 @@ rv_err rv__kafka_client_get(struct rv__kafka_senders *senders, rd_kafka_conf_t *
 		rd_kafka_conf_destroy(conf);
 	} else {
 		failed = make(senders, conf, identity, binding, &client, err);
-		if (failed == RV_OK) {
+		if (client) {
 			client->next = senders->clients;
 			senders->clients = client;
 		}
 	}
-	if (failed == RV_OK) {
+	if (client) {
 		client->users++;
 		*ret_client = client;
 	}

@@ -127,14 +127,16 @@ void rv__kafka_key_read(enum rv__kafka_format format, const void *bytes, size_t 
     struct rv__kafka_record_key *room, struct rv_header_span *ret_span)
 {
 	size_t expected = width(format);
-	const uint8_t *at = bytes;
+	const uint8_t *at = bytes ? bytes : (const void *)"";
 	int64_t value;
 
+	if (!bytes)
+		length = 0;
 	*ret_span = (struct rv_header_span){
-	    .name = {RV_HEADER_KEY, sizeof RV_HEADER_KEY - 1}, .value = {bytes ? bytes : "", length}};
+	    .name = {RV_HEADER_KEY, sizeof RV_HEADER_KEY - 1}, .value = {(const char *)at, length}};
 	if (expected == 0 || length != expected) {
 		bool text = expected == 0 &&
-		    (length == 0 || (!memchr(bytes, 0, length) && rv__utf8_valid(bytes, length)));
+		    (length == 0 || (!memchr(at, 0, length) && rv__utf8_valid((const char *)at, length)));
 
 		ret_span->type = text ? RV_HEADER_TEXT : RV_HEADER_BYTES;
 		return;

@@ -56,7 +56,7 @@ void rv__memory_settle(struct rv__memory_share *share, int64_t position, uint32_
 		mark->settled = true;
 		mark->set_aside = false;
 	}
-	while (share->committed < share->high && share->marks[share->head].settled) {
+	while (share->marks && share->committed < share->high && share->marks[share->head].settled) {
 		share->head = (share->head + 1) & (share->room - 1);
 		share->committed++;
 	}

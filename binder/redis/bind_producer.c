@@ -38,19 +38,28 @@ static struct rv__redis_lanes *new_lanes(struct rv__redis_producer *producer, in
 	return lanes;
 }
 
-static void set_partitions(struct rv__redis_producer *producer, int32_t partitions)
+static bool grow(struct rv__redis_producer *producer, int32_t partitions)
 {
 	struct rv__redis_lanes *before = atomic_load(&producer->lanes), *lanes;
 
 	if (before->count == (size_t)partitions)
-		return;
+		return false;
 	lanes = new_lanes(producer, partitions);
 	if (!lanes)
-		return; /* the next look tries again */
+		return false; /* the next look tries again */
 	lanes->older = before;
 	atomic_store_explicit(&producer->lanes, lanes, memory_order_release);
-	if (producer->told && producer->sink_ops->partitions)
-		producer->sink_ops->partitions(producer->sink, partitions);
+	return true;
+}
+
+/* Whoever was bound before the destination was made has not heard of its number yet, even if that is the wanted one. */
+static void set_partitions(struct rv__redis_producer *producer, int32_t partitions)
+{
+	bool first = !producer->provisioned;
+
+	producer->provisioned = true;
+	if ((grow(producer, partitions) || first) && producer->told && producer->sink_ops->partitions)
+		producer->sink_ops->partitions(producer->sink, (int32_t)atomic_load(&producer->lanes)->count);
 }
 
 /* -- the way to the broker --------------------------------------------------------------------------- */
@@ -127,7 +136,6 @@ void rv__redis_producer_provisioned(
 			tell(producer, false);
 		return;
 	}
-	producer->provisioned = true;
 	set_partitions(producer, partitions);
 	rv__redis_producer_judge(producer);
 }

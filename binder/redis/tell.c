@@ -88,7 +88,7 @@ size_t rv__redis_tell_cancel(struct rv__redis_slot *slot)
 		count += telling->count;
 		rv__redis_request_cancel(&telling->request);
 		if (slot->tellings == telling) { /* else its link was lost over it, and it is gone */
-			unlist(telling);
+			slot->tellings = telling->next;
 			free(telling);
 		}
 	}

@@ -134,7 +134,8 @@ static void remove_directory(void)
 	while (list && (entry = readdir(list)))
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(list), entry->d_name, 0);
-	closedir(list);
+	if (list)
+		closedir(list);
 	rmdir(directory);
 }
 

@@ -110,7 +110,7 @@ static int http_port(void)
 
 START_TEST(health_and_state_say_what_holds_a_partition)
 {
-	static const char *const served[] = {GROUP, CONSUMER "max-attempts=1", "--server.port=0",
+	static const char *const served[] = {GROUP, (CONSUMER "max-attempts=1"), "--server.port=0",
 	    "--management.endpoint.health.show-details=always", NULL};
 	struct answer answer;
 

@@ -62,7 +62,6 @@ static void pass(const rv_message *message, bool bare)
 	length = (size_t)rv__resp_get_array(&cursor) - 3;
 	for (int i = 0; i < 3; i++)
 		rv__resp_skip(&cursor);
-	fields = (char *)cursor.at - RV__RESP_HEAD_ROOM;
 	{
 		char line[RV__RESP_HEAD_ROOM];
 		size_t n = (size_t)(rv__resp_put_head(line, '*', length) - line);
