@@ -422,7 +422,7 @@ static rv_err send_and_wait(struct rv__output *output, rv_message *message, stru
 	int64_t deadline_ns = rv__monotonic_ns() + atomic_load(&output->send_timeout_ms) * 1000000;
 	bool waits = !atomic_load(&output->queued_is_sent);
 	struct rv__waiter *waiter = NULL;
-	struct rv__ticket *ticket;
+	struct rv__ticket *ticket = NULL; /* stays so on failure */
 	rv_err code = check_message(output, message, err);
 
 	if (code == RV_OK)
@@ -430,7 +430,7 @@ static rv_err send_and_wait(struct rv__output *output, rv_message *message, stru
 	if (code != RV_OK)
 		return code;
 	code = make_ticket(output, message, &ticket, err);
-	if (code != RV_OK)
+	if (!ticket)
 		return code;
 	if (waits && !(waiter = rv__waiter_take())) {
 		drop_ticket(ticket);
@@ -452,13 +452,13 @@ static rv_err send_and_wait(struct rv__output *output, rv_message *message, stru
 static rv_err send_only(
     struct rv__output *output, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err)
 {
-	struct rv__ticket *ticket;
+	struct rv__ticket *ticket = NULL; /* stays so on failure */
 	rv_err code = check_message(output, message, err);
 
 	if (code != RV_OK)
 		return code;
 	code = make_ticket(output, message, &ticket, err);
-	if (code != RV_OK)
+	if (!ticket)
 		return code;
 	ticket->done = done;
 	ticket->context = context;
