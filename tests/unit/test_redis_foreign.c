@@ -17,6 +17,7 @@ static size_t entry_length;
 static void teardown(void)
 {
 	free(entry);
+	entry = NULL;
 	rv__buffer_finish(&decoded.scratch);
 }
 
