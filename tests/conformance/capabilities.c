@@ -89,12 +89,12 @@ uint32_t kit_cap(const char *name)
 	return 0;
 }
 
-const char *kit_first_missing(uint32_t caps, uint32_t needs)
+const char *kit_first_name(uint32_t caps)
 {
 	for (size_t i = 0; i < WORDS; i++)
-		if ((words[i].cap & needs) && !(words[i].cap & caps))
+		if (words[i].cap & caps)
 			return words[i].name;
-	return "what it needs";
+	return "a capability without a name";
 }
 
 /* A case's name is a sentence. */

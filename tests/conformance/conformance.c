@@ -2,7 +2,7 @@
 /*
  * Every binder does the same:
  *
- *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID] [--with=CAPABILITY] TYPE [--key=value …]   runs the suite, as TAP
+ *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID,…] [--with=CAPABILITY] TYPE [--key=value …]   runs the suite, as TAP
  *     rivulet-conformance --list                                  names the cases
  *     rivulet-conformance --capabilities TYPE… [--key=value …]    writes what the binders claim, as Markdown
  *
@@ -14,6 +14,7 @@
 
 #include "binder/registry.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ enum { TYPES_MAX = 16 };
 const char *kit_type;
 const struct rv_binder_ops *kit_ops;
 uint32_t kit_caps;
-pid_t kit_broker;
+pid_t kit_brokers[KIT_BROKERS_MAX];
+size_t kit_broker_count;
 char **kit_arguments;
 int kit_argument_count;
 
@@ -42,6 +44,20 @@ static char *value_of(char *argument, const char *name)
 	return strncmp(argument, name, length) == 0 && argument[length] == '=' ? argument + length + 1 : NULL;
 }
 
+/* PID,PID…: none may be 0 or negative, which would be whole groups of processes. */
+static bool read_pids(char *text)
+{
+	for (char *item; (item = strsep(&text, ","));) {
+		char *end;
+		long pid = strtol(item, &end, 10);
+
+		if (*end || pid <= 1 || pid > INT_MAX || kit_broker_count == KIT_BROKERS_MAX)
+			return false;
+		kit_brokers[kit_broker_count++] = (pid_t)pid;
+	}
+	return true;
+}
+
 /* Our own options go; properties stay, in argv's place. */
 static bool read_arguments(int argc, char **argv)
 {
@@ -55,9 +71,10 @@ static bool read_arguments(int argc, char **argv)
 			command.pattern = value_of(argv[i], "--case");
 		else if (value_of(argv[i], "--with"))
 			command.also = value_of(argv[i], "--with");
-		else if (value_of(argv[i], "--broker-pid"))
-			kit_broker = (pid_t)strtol(value_of(argv[i], "--broker-pid"), NULL, 10);
-		else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '='))
+		else if (value_of(argv[i], "--broker-pid")) {
+			if (!read_pids(value_of(argv[i], "--broker-pid")))
+				return false;
+		} else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '='))
 			kit_arguments[kit_argument_count++] = argv[i];
 		else if (argv[i][0] != '-' && command.type_count < TYPES_MAX)
 			command.types[command.type_count++] = argv[i];
@@ -116,7 +133,8 @@ int main(int argc, char **argv)
 {
 	if (!read_arguments(argc, argv)) {
 		fprintf(stderr,
-		    "usage: rivulet-conformance [--case=PATTERN] [--broker-pid=PID] [--with=CAPABILITY] TYPE "
+		    "usage: rivulet-conformance [--case=PATTERN] [--broker-pid=PID,…] [--with=CAPABILITY] "
+		    "TYPE "
 		    "[--key=value "
 		    "...]\n"
 		    "       rivulet-conformance --list\n"
@@ -132,7 +150,7 @@ int main(int argc, char **argv)
 	kit_ops = find(kit_type);
 	if (!kit_ops)
 		return 2;
-	kit_caps = kit_ops->caps | (kit_broker > 1 ? KIT_NEEDS_PID : 0);
+	kit_caps = kit_ops->caps | (kit_broker_count > 0 ? KIT_NEEDS_PID : 0);
 	if (command.also && !kit_cap(command.also)) {
 		fprintf(stderr,
 		    "rivulet-conformance: --with=%s is no name of a capability in docs/binders.md\n",

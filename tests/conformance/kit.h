@@ -26,7 +26,14 @@ enum {
 /* Set by main(): the binder under test, what it can do, and the arguments for every service. */
 extern const char *kit_type;
 extern uint32_t kit_caps;
-extern pid_t kit_broker; /* the process that may be stopped; 0: none was named */
+enum { KIT_BROKERS_MAX = 16 };
+extern pid_t
+    kit_brokers[KIT_BROKERS_MAX]; /* all processes of the broker, which may be stopped for a moment */
+extern size_t kit_broker_count;   /* 0: none was named */
+
+/** SIGSTOP or SIGCONT to every process of the broker; false when one is gone. */
+bool kit_signal_broker(int signal);
+
 extern const struct rv_binder_ops *kit_ops;
 extern char **kit_arguments;
 extern int kit_argument_count;
@@ -138,7 +145,7 @@ void kit_add_late(void);
 void kit_add_polled(void);
 void kit_add_outages(void);
 
-/* No capability of a binder: the case stops the broker's process. */
+/* No capability of a binder: the case stops the broker's processes, of which a durable one has some. */
 #define KIT_NEEDS_PID (1u << 31)
 
 /** Adds a case that needs all these capabilities (RV_CAP_*). */

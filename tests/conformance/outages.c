@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A broker that hangs for a while: with --broker-pid the suite stops its process and lets it go on. */
+/* A broker that hangs for a while: with --broker-pid the suite stops its processes and lets them go on. */
 #include "tests/conformance/kit.h"
 
 #include <signal.h>
@@ -17,12 +17,12 @@ static const char *const hasty[] = {"rivulet.bindings.output.producer.send-timeo
 
 static void hang(void)
 {
-	ck_assert_int_eq(kill(kit_broker, SIGSTOP), 0);
+	ck_assert(kit_signal_broker(SIGSTOP));
 }
 
 static void go_on(void)
 {
-	ck_assert_int_eq(kill(kit_broker, SIGCONT), 0);
+	ck_assert(kit_signal_broker(SIGCONT));
 }
 
 static rv_err send_one(const char *text)
@@ -113,7 +113,8 @@ END_TEST
 
 void kit_add_outages(void)
 {
-	KIT_ADD(KIT_NEEDS_PID, a_broker_that_hangs_is_told_and_nothing_is_lost);
-	KIT_ADD(KIT_NEEDS_PID | RV_CAP_DEAD_LETTER, dead_letters_wait_for_a_broker_that_hangs);
-	KIT_ADD(KIT_NEEDS_PID, a_service_that_starts_while_its_broker_hangs_runs_by_itself);
+	KIT_ADD(KIT_NEEDS_PID | RV_CAP_DURABLE, a_broker_that_hangs_is_told_and_nothing_is_lost);
+	KIT_ADD(
+	    KIT_NEEDS_PID | RV_CAP_DURABLE | RV_CAP_DEAD_LETTER, dead_letters_wait_for_a_broker_that_hangs);
+	KIT_ADD(KIT_NEEDS_PID | RV_CAP_DURABLE, a_service_that_starts_while_its_broker_hangs_runs_by_itself);
 }

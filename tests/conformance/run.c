@@ -51,11 +51,19 @@ static bool is_possible(const struct kit_case *at)
 	return (kit_caps & at->needs) == at->needs;
 }
 
+bool kit_signal_broker(int signal)
+{
+	bool sent = true;
+
+	for (size_t i = 0; i < kit_broker_count; i++)
+		sent = kill(kit_brokers[i], signal) == 0 && sent;
+	return sent;
+}
+
 /* A case that failed half-way may have left it stopped. */
 static void wake_broker(void)
 {
-	if (kit_broker > 1)
-		kill(kit_broker, SIGCONT);
+	kit_signal_broker(SIGCONT);
 }
 
 /* The process of Check. */
@@ -118,11 +126,12 @@ static int report_run(FILE *from)
 
 static void explain(const struct kit_case *at, char *why, size_t size)
 {
-	if ((at->needs & KIT_NEEDS_PID) && !(kit_caps & KIT_NEEDS_PID))
+	uint32_t missing = at->needs & ~kit_caps;
+
+	if (missing == KIT_NEEDS_PID)
 		snprintf(why, size, "no --broker-pid was given");
 	else
-		snprintf(why, size, "%s does not claim: %s", kit_ops->label,
-		    kit_first_missing(kit_caps, at->needs));
+		snprintf(why, size, "%s does not claim: %s", kit_ops->label, kit_first_name(missing));
 }
 
 static int report_left_out(const char *pattern, int number)

@@ -23,8 +23,8 @@ void kit_collect(void);
 /** Runs the cases that match `pattern` (of fnmatch(); NULL: all) on the binder of kit_caps; the exit code. */
 int kit_run(const char *pattern);
 
-/** In a word, what the first case's need is that these capabilities lack. */
-const char *kit_first_missing(uint32_t caps, uint32_t needs);
+/** The name of the first of these capabilities (RV_CAP_*), in the order of docs/binders.md. */
+const char *kit_first_name(uint32_t caps);
 /** The capability of that name in docs/binders.md; 0: none. */
 uint32_t kit_cap(const char *name);
 

@@ -4,8 +4,7 @@
 Runs one program with a broker beside it and hands its TAP through. Arguments: KIND PROGRAM [argument…], in which
 {address} stands for what clients are told: RocketMQ's name server, or the nodes. RV_TEST_ADDRESS says it too, and
 RV_TEST_NAME_SERVER, which is the older word for RocketMQ. The argument {properties} stands for all that a service needs
-to reach the broker, a word --key=value each; {outages} the process that may be stopped for a moment (--broker-pid=…), where it
-is one alone, else nothing. KIND is one of brokers.KINDS.
+to reach the broker, a word --key=value each; {outages} the processes that may be stopped for a moment (--broker-pid=…). KIND is one of brokers.KINDS.
 """
 
 import os
@@ -23,8 +22,7 @@ def expand(word, broker, place):
     if word == "{properties}":
         return tree.options(broker)
     if word == "{outages}":
-        pids = processes.pids()
-        return ["--broker-pid=%d" % pids[0]] if len(pids) == 1 else []
+        return ["--broker-pid=" + ",".join(str(pid) for pid in processes.pids())]
     return [word.replace("{address}", place)]
 
 
