@@ -6,44 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct kit_service consumer, producer, reader;
-static struct kit_recorder recorder, letters;
-static rv_channel *output;
-static const char *destination;
+static struct kit_line line;
+static struct kit_service reader;
+static struct kit_recorder letters;
 static char place[256]; /* of the dead letters; "": the broker keeps them where only it knows */
 static bool ours;       /* the core makes them */
 
-#define CONSUMER "spring.cloud.stream.bindings.input.consumer."
-
-static const char *const quick_retry[] = {CONSUMER "max-attempts=2", CONSUMER "back-off-initial-interval=5",
-    CONSUMER "back-off-max-interval=20", NULL};
-static const char *const once[] = {CONSUMER "max-attempts=1", NULL};
+static const char *const quick_retry[] = {KIT_CONSUMER "max-attempts=2",
+    KIT_CONSUMER "back-off-initial-interval=5", KIT_CONSUMER "back-off-max-interval=20", NULL};
+static const char *const once[] = {KIT_CONSUMER "max-attempts=1", NULL};
 
 static void start(const char *const *more)
 {
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
+	kit_line_begin(&line, NULL);
 	kit_recorder_init(&letters);
-	output = kit_producer(&producer, destination, NULL);
-	kit_consumer(&consumer, destination, "g", &recorder, kit_letters(true, more));
-	ours = kit_letters_are_ours(&consumer, "input", place, sizeof place);
+	kit_line_join(&line, kit_letters(true, more));
+	ours = kit_letters_are_ours(&line.consumer, "input", place, sizeof place);
 	if (*place)
 		kit_consumer(&reader, place, "readers", &letters, NULL);
 }
 
 static void stop(void)
 {
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_line_stop(&line);
 	if (*place)
 		ck_assert_int_eq(kit_service_stop(&reader), 0);
-	kit_recorder_finish(&recorder);
 	kit_recorder_finish(&letters);
 }
 
 static uint64_t moved(void)
 {
-	return kit_counters(&consumer, "input").dead_lettered;
+	return kit_counters(&line.consumer, "input").dead_lettered;
 }
 
 /* So many letters were moved, and can be read where that is known. */
@@ -80,9 +73,9 @@ START_TEST(a_dead_letter_is_the_whole_message)
 	ck_assert_int_eq(rv_message_set_header(message, RV_HEADER_KEY, "粤B12345"), RV_OK);
 	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
 	start(once);
-	recorder.failure = RV_REJECT;
-	atomic_store(&recorder.fail_first, 1);
-	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
+	line.recorder.failure = RV_REJECT;
+	atomic_store(&line.recorder.fail_first, 1);
+	ck_assert_int_eq(rv_channel_send(line.output, message, NULL), RV_OK);
 	wait_for_letters(1);
 	if (*place) {
 		payload = rv_message_payload(letters.kept, &length);
@@ -103,20 +96,20 @@ END_TEST
 START_TEST(a_dead_letter_says_where_it_was_and_why_it_failed)
 {
 	start(once);
-	recorder.failure = RV_REJECT;
-	atomic_store(&recorder.fail_first, 1);
-	kit_send(output, "m", 0, 1);
+	line.recorder.failure = RV_REJECT;
+	atomic_store(&line.recorder.fail_first, 1);
+	kit_send(line.output, "m", 0, 1);
 	wait_for_letters(1);
 	if (ours && (kit_caps & RV_CAP_HEADERS)) {
 		const rv_message *letter = letters.kept;
 
-		ck_assert_str_eq(
-		    rv_message_header(letter, "x-original-topic"), rv_message_destination(recorder.kept));
+		ck_assert_str_eq(rv_message_header(letter, "x-original-topic"),
+		    rv_message_destination(line.recorder.kept));
 		if (kit_caps & RV_CAP_PARTITIONS) {
 			ck_assert_int_eq(
-			    number(letter, "x-original-partition"), rv_message_partition(recorder.kept));
+			    number(letter, "x-original-partition"), rv_message_partition(line.recorder.kept));
 			ck_assert_int_eq(
-			    number(letter, "x-original-offset"), rv_message_position(recorder.kept));
+			    number(letter, "x-original-offset"), rv_message_position(line.recorder.kept));
 		}
 		ck_assert_int_gt(number(letter, "x-original-timestamp"), 1600000000000);
 		ck_assert_str_eq(rv_message_header(letter, "x-exception-fqcn"), "rivulet.Reject");
@@ -136,9 +129,9 @@ START_TEST(typed_headers_survive_the_move)
 	ck_assert_int_eq(rv_message_set_header_long(message, "amount", 1234567890123), RV_OK);
 	ck_assert_int_eq(rv_message_set_header_typed(message, "raw", RV_HEADER_BYTES, "\0\xff", 2), RV_OK);
 	start(once);
-	recorder.failure = RV_REJECT;
-	atomic_store(&recorder.fail_first, 1);
-	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
+	line.recorder.failure = RV_REJECT;
+	atomic_store(&line.recorder.fail_first, 1);
+	ck_assert_int_eq(rv_channel_send(line.output, message, NULL), RV_OK);
 	wait_for_letters(1);
 	if (*place) {
 		ck_assert(rv_message_header_find(letters.kept, "amount", &header));
@@ -159,9 +152,9 @@ START_TEST(a_tombstone_stays_one_among_the_dead_letters)
 
 	ck_assert_int_eq(rv_message_set_header(message, RV_HEADER_KEY, "k"), RV_OK);
 	start(once);
-	recorder.failure = RV_REJECT;
-	atomic_store(&recorder.fail_first, 1);
-	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
+	line.recorder.failure = RV_REJECT;
+	atomic_store(&line.recorder.fail_first, 1);
+	ck_assert_int_eq(rv_channel_send(line.output, message, NULL), RV_OK);
 	wait_for_letters(1);
 	if (*place)
 		ck_assert(rv_message_is_null(letters.kept));
@@ -173,16 +166,16 @@ END_TEST
 START_TEST(dead_letters_of_embedded_headers_embed_theirs)
 {
 	static const char *const embedded[] = {
-	    CONSUMER "max-attempts=1", CONSUMER "header-mode=embeddedHeaders", NULL};
+	    KIT_CONSUMER "max-attempts=1", KIT_CONSUMER "header-mode=embeddedHeaders", NULL};
 
 	start(embedded);
 	if (ours) {
 		ck_assert_int_eq(kit_service_stop(&reader), 0);
 		kit_consumer(&reader, place, "readers", &letters, embedded);
 	}
-	recorder.failure = RV_REJECT;
-	atomic_store(&recorder.fail_first, 1);
-	kit_send(output, "m", 0, 1);
+	line.recorder.failure = RV_REJECT;
+	atomic_store(&line.recorder.fail_first, 1);
+	kit_send(line.output, "m", 0, 1);
 	wait_for_letters(1);
 	if (ours) {
 		ck_assert_str_eq(rv_message_text(letters.kept), "m0");
@@ -195,13 +188,14 @@ END_TEST
 START_TEST(attempts_come_before_the_dead_letter)
 {
 	start(quick_retry);
-	atomic_store(&recorder.fail_first, 1000);
-	kit_send(output, "m", 0, 1);
+	atomic_store(&line.recorder.fail_first, 1000);
+	kit_send(line.output, "m", 0, 1);
 	/* Brokers that redeliver do so with their own limits before; those have cases of their own. */
 	WAIT_UNTIL(KIT_SOON_MS,
-	    moved() + kit_counters(&consumer, "input").requeued + kit_counters(&consumer, "input").dropped >=
+	    moved() + kit_counters(&line.consumer, "input").requeued +
+	            kit_counters(&line.consumer, "input").dropped >=
 	        1);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").retried, 1);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").retried, 1);
 	if (ours && moved() == 1) {
 		wait_for_letters(1);
 		ck_assert_str_eq(
@@ -214,13 +208,13 @@ END_TEST
 START_TEST(the_messages_behind_a_dead_letter_arrive)
 {
 	start(once);
-	recorder.failure = RV_REJECT;
-	recorder.fail_text = "bad";
-	kit_send(output, "good", 0, 5);
-	kit_send(output, "bad", 0, 3);
-	kit_send(output, "good", 5, 10);
+	line.recorder.failure = RV_REJECT;
+	line.recorder.fail_text = "bad";
+	kit_send(line.output, "good", 0, 5);
+	kit_send(line.output, "bad", 0, 3);
+	kit_send(line.output, "good", 5, 10);
 	wait_for_letters(3);
-	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&consumer, "input").acked == 10);
+	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&line.consumer, "input").acked == 10);
 	ck_assert_uint_eq(moved(), 3);
 	for (int i = 0; *place && i < 3; i++) {
 		char text[16];
@@ -235,14 +229,14 @@ END_TEST
 START_TEST(many_dead_letters_all_arrive)
 {
 	enum { MANY = 300 };
-	static const char *const four[] = {CONSUMER "max-attempts=1", CONSUMER "concurrency=4", NULL};
+	static const char *const four[] = {KIT_CONSUMER "max-attempts=1", KIT_CONSUMER "concurrency=4", NULL};
 
 	start(four);
-	recorder.failure = RV_REJECT;
-	recorder.fail_text = "m";
-	kit_send(output, "m", 0, MANY);
+	line.recorder.failure = RV_REJECT;
+	line.recorder.fail_text = "m";
+	kit_send(line.output, "m", 0, MANY);
 	wait_for_letters(MANY);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").dropped, 0);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").dropped, 0);
 	stop();
 }
 END_TEST
@@ -252,9 +246,9 @@ START_TEST(a_deferred_delivery_becomes_a_dead_letter)
 	rv_delivery *delivery = NULL;
 
 	start(once);
-	recorder.defer = true;
-	kit_send(output, "m", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, (delivery = kit_taken(&recorder)) != NULL);
+	line.recorder.defer = true;
+	kit_send(line.output, "m", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, (delivery = kit_taken(&line.recorder)) != NULL);
 	ck_assert_int_eq(rv_delivery_settle(delivery, RV_REJECT, "no such plate"), RV_OK);
 	wait_for_letters(1);
 	if (ours && (kit_caps & RV_CAP_HEADERS))
@@ -268,15 +262,15 @@ START_TEST(a_stop_among_dead_letters_loses_none)
 	enum { MANY = 200 };
 
 	start(once);
-	recorder.failure = RV_REJECT;
-	recorder.fail_text = "m";
-	kit_send(output, "m", 0, MANY);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) >= 20);
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	kit_consumer(&consumer, destination, "g", &recorder, kit_letters(true, once));
+	line.recorder.failure = RV_REJECT;
+	line.recorder.fail_text = "m";
+	kit_send(line.output, "m", 0, MANY);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) >= 20);
+	ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
+	kit_line_join(&line, kit_letters(true, once));
 	if (*place)
 		WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&letters) == MANY);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == MANY);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == MANY);
 	stop();
 }
 END_TEST
@@ -288,10 +282,10 @@ START_TEST(each_group_has_dead_letters_of_its_own)
 
 	start(once);
 	kit_recorder_init(&others);
-	kit_consumer(&other, destination, "other", &others, kit_letters(true, once));
-	recorder.failure = RV_REJECT;
-	recorder.fail_text = "bad";
-	kit_send(output, "bad", 0, 1);
+	kit_consumer(&other, line.destination, "other", &others, kit_letters(true, once));
+	line.recorder.failure = RV_REJECT;
+	line.recorder.fail_text = "bad";
+	kit_send(line.output, "bad", 0, 1);
 	wait_for_letters(1);
 	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&other, "input").acked == 1);
 	ck_assert_uint_eq(kit_counters(&other, "input").dead_lettered, 0);

@@ -32,8 +32,7 @@ END_TEST
 
 START_TEST(members_of_a_group_share_the_messages)
 {
-	static const char *const wide[] = {
-	    "spring.cloud.stream.bindings.output.producer.partition-count=4", NULL};
+	static const char *const wide[] = {KIT_PRODUCER "partition-count=4", NULL};
 	const char *destination = kit_destination();
 	struct kit_service a, b, producer;
 	struct kit_recorder ra, rb;
@@ -64,8 +63,7 @@ END_TEST
 
 START_TEST(a_member_that_leaves_hands_its_messages_over)
 {
-	static const char *const wide[] = {
-	    "spring.cloud.stream.bindings.output.producer.partition-count=4", NULL};
+	static const char *const wide[] = {KIT_PRODUCER "partition-count=4", NULL};
 	const char *destination = kit_destination();
 	struct kit_service a, b, producer;
 	struct kit_recorder ra, rb;

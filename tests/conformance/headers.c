@@ -6,32 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output;
-
-static void start(const char *const *consumer_more, const char *const *producer_more)
-{
-	const char *destination = kit_destination();
-
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, producer_more);
-	kit_consumer(&consumer, destination, "g", &recorder, consumer_more);
-}
-
-static void stop(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
-}
+static struct kit_line line;
 
 static void send(rv_message *message, size_t count)
 {
-	struct rv_error error = {0};
-
-	ck_assert_msg(rv_channel_send(output, message, &error) == RV_OK, "%s", error.text);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == count);
+	kit_line_send(&line, message);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == count);
 	rv_message_unref(message);
 }
 
@@ -40,7 +20,7 @@ static void expect_header(const char *name, enum rv_header_type type, const char
 {
 	struct rv_header header;
 
-	ck_assert_msg(rv_message_header_find(recorder.kept, name, &header), "%s did not arrive", name);
+	ck_assert_msg(rv_message_header_find(line.recorder.kept, name, &header), "%s did not arrive", name);
 	ck_assert_msg(header.length == length && memcmp(header.value, value, length) == 0, "%s is '%s'", name,
 	    header.value);
 	ck_assert_msg(
@@ -61,7 +41,7 @@ START_TEST(a_header_of_every_type_arrives)
 	ck_assert_int_eq(rv_message_set_header_double(message, "aDouble", 0.25), RV_OK);
 	ck_assert_int_eq(
 	    rv_message_set_header_typed(message, "aMap", RV_HEADER_JSON, "{\"a\":[1,\"粤\"]}", 15), RV_OK);
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	send(message, 1);
 	EXPECT_HEADER("aText", RV_HEADER_TEXT, "5");
 	EXPECT_HEADER("quoted", RV_HEADER_TEXT, "\"q\"");
@@ -70,7 +50,7 @@ START_TEST(a_header_of_every_type_arrives)
 	EXPECT_HEADER("aBool", RV_HEADER_BOOLEAN, "true");
 	EXPECT_HEADER("aDouble", RV_HEADER_DOUBLE, "0.25");
 	EXPECT_HEADER("aMap", RV_HEADER_JSON, "{\"a\":[1,\"粤\"]}");
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -81,18 +61,18 @@ START_TEST(bytes_arrive_in_a_header_or_are_refused)
 
 	ck_assert_int_eq(
 	    rv_message_set_header_typed(message, "raw", RV_HEADER_BYTES, "\0\xff\x01\0", 4), RV_OK);
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	if (kit_caps & RV_CAP_BINARY_HEADERS) {
 		send(message, 1);
 		expect_header("raw", RV_HEADER_BYTES, "\0\xff\x01\0", 4);
 	} else {
-		ck_assert_int_eq(rv_channel_send(output, message, &error), RV_E_UNSUPPORTED);
+		ck_assert_int_eq(rv_channel_send(line.output, message, &error), RV_E_UNSUPPORTED);
 		ck_assert_ptr_nonnull(strstr(error.text, "base64"));
 		rv_message_unref(message);
-		kit_send(output, "ok", 0, 1); /* nothing is broken by it */
-		WAIT_UNTIL(KIT_SOON_MS, kit_has(&recorder, "ok0"));
+		kit_send(line.output, "ok", 0, 1); /* nothing is broken by it */
+		WAIT_UNTIL(KIT_SOON_MS, kit_has(&line.recorder, "ok0"));
 	}
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -104,22 +84,22 @@ START_TEST(a_tombstone_arrives_or_is_refused)
 
 	ck_assert_int_eq(rv_message_set_header(null, RV_HEADER_KEY, "k1"), RV_OK);
 	ck_assert_int_eq(rv_message_set_header(empty, RV_HEADER_KEY, "k2"), RV_OK);
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	if (kit_caps & RV_CAP_TOMBSTONE) {
 		send(null, 1);
-		ck_assert(rv_message_is_null(recorder.kept));
-		ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_KEY), "k1");
+		ck_assert(rv_message_is_null(line.recorder.kept));
+		ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_KEY), "k1");
 		send(empty, 2);
-		ck_assert(!rv_message_is_null(recorder.kept));
-		rv_message_payload(recorder.kept, &length);
+		ck_assert(!rv_message_is_null(line.recorder.kept));
+		rv_message_payload(line.recorder.kept, &length);
 		ck_assert_uint_eq(length, 0);
 	} else {
-		ck_assert_int_eq(rv_channel_send(output, null, &error), RV_E_UNSUPPORTED);
+		ck_assert_int_eq(rv_channel_send(line.output, null, &error), RV_E_UNSUPPORTED);
 		ck_assert_ptr_nonnull(strstr(error.text, "tombstone"));
 		rv_message_unref(null);
 		rv_message_unref(empty);
 	}
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -133,11 +113,11 @@ START_TEST(a_message_above_the_limit_is_refused_with_both_sizes)
 	size_t length;
 	rv_err code;
 
-	start(NULL, NULL);
-	code = rv_channel_send(output, message, &error);
+	kit_line_start(&line, NULL, NULL);
+	code = rv_channel_send(line.output, message, &error);
 	if (code == RV_OK) {
-		WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
-		rv_message_payload(recorder.kept, &length);
+		WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+		rv_message_payload(line.recorder.kept, &length);
 		ck_assert_uint_eq(length, LENGTH);
 	} else {
 		const char *other;
@@ -147,19 +127,18 @@ START_TEST(a_message_above_the_limit_is_refused_with_both_sizes)
 		other = strpbrk(strstr(error.text, "20971520") + 8, "0123456789");
 		ck_assert_msg(other && strtoll(other, NULL, 10) > 1000, "%s", error.text);
 		ck_assert(!error.retriable);
-		kit_send(output, "ok", 0, 1);
-		WAIT_UNTIL(KIT_SOON_MS, kit_has(&recorder, "ok0"));
+		kit_send(line.output, "ok", 0, 1);
+		WAIT_UNTIL(KIT_SOON_MS, kit_has(&line.recorder, "ok0"));
 	}
 	rv_message_unref(message);
 	free(bytes);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(header_mode_none_sends_payload_and_key_alone)
 {
-	static const char *const more[] = {
-	    "spring.cloud.stream.bindings.output.producer.header-mode=none", NULL};
+	static const char *const more[] = {KIT_PRODUCER "header-mode=none", NULL};
 	static const char *const fallback[] = {
 	    "spring.cloud.stream.bindings.input.content-type=text/csv", NULL};
 	rv_message *message = rv_message_create_text("alone");
@@ -167,20 +146,19 @@ START_TEST(header_mode_none_sends_payload_and_key_alone)
 	rv_message_set_header(message, "correlationId", "c-17");
 	rv_message_set_header(message, RV_HEADER_KEY, "k");
 	rv_message_set_header_typed(message, "raw", RV_HEADER_BYTES, "\xff", 1);
-	start(fallback, more);
+	kit_line_start(&line, fallback, more);
 	send(message, 1);
-	ck_assert_str_eq(rv_message_text(recorder.kept), "alone");
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_KEY), "k");
-	ck_assert_ptr_null(rv_message_header(recorder.kept, "correlationId"));
-	ck_assert_ptr_null(rv_message_header(recorder.kept, "raw"));
+	ck_assert_str_eq(rv_message_text(line.recorder.kept), "alone");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_KEY), "k");
+	ck_assert_ptr_null(rv_message_header(line.recorder.kept, "correlationId"));
+	ck_assert_ptr_null(rv_message_header(line.recorder.kept, "raw"));
 	/* No contentType came with it, so that of the input holds. */
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "text/csv");
-	stop();
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "text/csv");
+	kit_line_stop(&line);
 }
 END_TEST
 
-static const char *const embedding[] = {
-    "spring.cloud.stream.bindings.output.producer.header-mode=embeddedHeaders",
+static const char *const embedding[] = {KIT_PRODUCER "header-mode=embeddedHeaders",
     "rivulet.bindings.output.producer.embedded-headers=level", NULL};
 
 static rv_message *with_embedded_headers(void)
@@ -205,32 +183,31 @@ START_TEST(embedded_headers_go_into_the_payload)
 	size_t length;
 	const void *payload;
 
-	start(NULL, embedding);
+	kit_line_start(&line, NULL, embedding);
 	send(with_embedded_headers(), 1);
-	payload = rv_message_payload(recorder.kept, &length);
+	payload = rv_message_payload(line.recorder.kept, &length);
 	ck_assert_uint_eq(length, sizeof block - 1);
 	ck_assert_mem_eq(payload, block, length);
-	ck_assert_ptr_null(rv_message_header(recorder.kept, "correlationId"));
-	stop();
+	ck_assert_ptr_null(rv_message_header(line.recorder.kept, "correlationId"));
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(embedded_headers_come_out_of_the_payload)
 {
-	static const char *const embedded[] = {
-	    "spring.cloud.stream.bindings.input.consumer.header-mode=embeddedHeaders", NULL};
+	static const char *const embedded[] = {KIT_CONSUMER "header-mode=embeddedHeaders", NULL};
 	struct rv_header level;
 
-	start(embedded, embedding);
+	kit_line_start(&line, embedded, embedding);
 	send(with_embedded_headers(), 1);
-	ck_assert_str_eq(rv_message_text(recorder.kept), "inside");
-	ck_assert_str_eq(rv_message_header(recorder.kept, "correlationId"), "c-17");
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "text/plain");
-	ck_assert(rv_message_header_find(recorder.kept, "level", &level));
+	ck_assert_str_eq(rv_message_text(line.recorder.kept), "inside");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, "correlationId"), "c-17");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "text/plain");
+	ck_assert(rv_message_header_find(line.recorder.kept, "level", &level));
 	ck_assert_int_eq(level.type, RV_HEADER_INT);
 	ck_assert_str_eq(level.value, "3");
-	ck_assert_ptr_null(rv_message_header(recorder.kept, "other"));
-	stop();
+	ck_assert_ptr_null(rv_message_header(line.recorder.kept, "other"));
+	kit_line_stop(&line);
 }
 END_TEST
 

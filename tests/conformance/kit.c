@@ -280,6 +280,40 @@ void kit_send(rv_channel *output, const char *prefix, int from, int to)
 	}
 }
 
+/* -- lines --------------------------------------------------------------------------------------------- */
+
+void kit_line_begin(struct kit_line *line, const char *const *more)
+{
+	line->destination = kit_destination();
+	kit_recorder_init(&line->recorder);
+	line->output = kit_producer(&line->producer, line->destination, more);
+}
+
+void kit_line_join(struct kit_line *line, const char *const *more)
+{
+	kit_consumer(&line->consumer, line->destination, "g", &line->recorder, more);
+}
+
+void kit_line_start(struct kit_line *line, const char *const *consumer_more, const char *const *producer_more)
+{
+	kit_line_begin(line, producer_more);
+	kit_line_join(line, consumer_more);
+}
+
+void kit_line_send(struct kit_line *line, rv_message *message)
+{
+	struct rv_error error = {0};
+
+	ck_assert_msg(rv_channel_send(line->output, message, &error) == RV_OK, "%s", error.text);
+}
+
+void kit_line_stop(struct kit_line *line)
+{
+	ck_assert_int_eq(kit_service_stop(&line->consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&line->producer), 0);
+	kit_recorder_finish(&line->recorder);
+}
+
 /* -- looking ------------------------------------------------------------------------------------------ */
 
 struct glance {

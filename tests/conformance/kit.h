@@ -18,6 +18,9 @@
 #include "bindings/inspect.h"
 #include "tests/support/wait.h"
 
+#define KIT_CONSUMER "spring.cloud.stream.bindings.input.consumer."
+#define KIT_PRODUCER "spring.cloud.stream.bindings.output.producer."
+
 enum {
 	KIT_SOON_MS = 30000, /* a broker may take its time to share out partitions */
 	KIT_QUIET_MS = 300   /* nothing more comes for so long */
@@ -120,6 +123,28 @@ void kit_send(rv_channel *output, const char *prefix, int from, int to);
 void kit_change(
     struct kit_service *service, const char *channel, const char *command, const char *true_state);
 struct rv__binding_counters kit_counters(struct kit_service *service, const char *channel);
+
+/* -- lines --------------------------------------------------------------------------------------------- */
+
+/** What most cases have: one producer, one consumer in the group "g", what it recorded. */
+struct kit_line {
+	const char *destination;
+	struct kit_service producer, consumer;
+	struct kit_recorder recorder;
+	rv_channel *output;
+};
+
+/** A new destination and its producer; the consumer joins later. `more` as of kit_producer(). */
+void kit_line_begin(struct kit_line *line, const char *const *more);
+/** The consumer comes, or comes back. `more` as of kit_consumer(). */
+void kit_line_join(struct kit_line *line, const char *const *more);
+/** Begins and joins: the producer is there first. */
+void kit_line_start(
+    struct kit_line *line, const char *const *consumer_more, const char *const *producer_more);
+/** Sends a message, which must succeed; the caller keeps its reference. */
+void kit_line_send(struct kit_line *line, rv_message *message);
+/** Both services stop and say that all was well; the recorder ends with them. */
+void kit_line_stop(struct kit_line *line);
 
 /* -- dead letters ------------------------------------------------------------------------------------- */
 

@@ -5,67 +5,45 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output;
-static const char *destination;
-
-static void begin(void)
-{
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, NULL);
-}
-
-static void come(void)
-{
-	kit_consumer(&consumer, destination, "g", &recorder, NULL);
-}
-
-static void end(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
-}
+static struct kit_line line;
 
 START_TEST(a_late_group_gets_what_was_sent_before_and_what_comes)
 {
-	begin();
-	kit_send(output, "before", 0, 20);
-	come();
-	kit_send(output, "after", 0, 20);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 40);
-	end();
+	kit_line_begin(&line, NULL);
+	kit_send(line.output, "before", 0, 20);
+	kit_line_join(&line, NULL);
+	kit_send(line.output, "after", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 40);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_group_that_returns_gets_only_what_is_new)
 {
-	begin();
-	come();
-	kit_send(output, "m", 0, 20);
-	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&consumer, "input").acked == 20);
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	kit_send(output, "n", 0, 5);
-	come();
-	WAIT_UNTIL(KIT_SOON_MS, kit_has(&recorder, "n4"));
-	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&recorder) > 25));
-	ck_assert_uint_eq(kit_distinct(&recorder), 25);
-	end();
+	kit_line_begin(&line, NULL);
+	kit_line_join(&line, NULL);
+	kit_send(line.output, "m", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&line.consumer, "input").acked == 20);
+	ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
+	kit_send(line.output, "n", 0, 5);
+	kit_line_join(&line, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_has(&line.recorder, "n4"));
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&line.recorder) > 25));
+	ck_assert_uint_eq(kit_distinct(&line.recorder), 25);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_producer_that_returns_goes_on)
 {
-	begin();
-	come();
-	kit_send(output, "m", 0, 5);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	output = kit_producer(&producer, destination, NULL);
-	kit_send(output, "n", 0, 5);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
-	end();
+	kit_line_begin(&line, NULL);
+	kit_line_join(&line, NULL);
+	kit_send(line.output, "m", 0, 5);
+	ck_assert_int_eq(kit_service_stop(&line.producer), 0);
+	line.output = kit_producer(&line.producer, line.destination, NULL);
+	kit_send(line.output, "n", 0, 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 10);
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -73,18 +51,18 @@ START_TEST(an_owner_that_comes_and_goes_under_traffic_misses_nothing)
 {
 	enum { ROUNDS = 4, EACH = 50 };
 
-	begin();
+	kit_line_begin(&line, NULL);
 	for (int round = 0; round < ROUNDS; round++) {
-		size_t before = kit_count(&recorder);
+		size_t before = kit_count(&line.recorder);
 
-		come();
-		kit_send(output, "m", round * EACH, (round + 1) * EACH);
-		WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) > before);
-		ck_assert_int_eq(kit_service_stop(&consumer), 0);
+		kit_line_join(&line, NULL);
+		kit_send(line.output, "m", round * EACH, (round + 1) * EACH);
+		WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) > before);
+		ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
 	}
-	come();
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == ROUNDS * EACH);
-	end();
+	kit_line_join(&line, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == ROUNDS * EACH);
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -96,30 +74,31 @@ START_TEST(the_second_binding_of_a_service_may_start_later)
 	struct kit_service feeder;
 	rv_channel *feed;
 
-	begin();
+	kit_line_begin(&line, NULL);
 	kit_recorder_init(&second);
 	feed = kit_producer(&feeder, other, NULL);
 	kit_service_init(&service);
-	kit_property(&service, "spring.cloud.stream.bindings.input1.destination=%s", destination);
-	kit_property(&service, "spring.cloud.stream.bindings.input1.group=%s", kit_group("g", destination));
+	kit_property(&service, "spring.cloud.stream.bindings.input1.destination=%s", line.destination);
+	kit_property(
+	    &service, "spring.cloud.stream.bindings.input1.group=%s", kit_group("g", line.destination));
 	kit_property(&service, "spring.cloud.stream.bindings.input2.destination=%s", other);
 	kit_property(&service, "spring.cloud.stream.bindings.input2.group=%s", kit_group("g", other));
 	kit_property(&service, "spring.cloud.stream.bindings.input2.consumer.auto-startup=false");
 	kit_service_create(&service);
 	rv_app_enable_binding(service.app, RV_INPUTS("input1", "input2"));
-	rv_app_listen(service.app, "input1", kit_listen, &recorder);
+	rv_app_listen(service.app, "input1", kit_listen, &line.recorder);
 	rv_app_listen(service.app, "input2", kit_listen, &second);
 	kit_service_start(&service);
-	kit_send(output, "m", 0, 3);
+	kit_send(line.output, "m", 0, 3);
 	kit_send(feed, "n", 0, 3);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 3);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 3);
 	ck_assert_uint_eq(kit_count(&second), 0);
 	kit_change(&service, "input2", "STARTED", "running");
 	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&second) == 3);
 	ck_assert_int_eq(kit_service_stop(&service), 0);
 	ck_assert_int_eq(kit_service_stop(&feeder), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
+	ck_assert_int_eq(kit_service_stop(&line.producer), 0);
+	kit_recorder_finish(&line.recorder);
 	kit_recorder_finish(&second);
 }
 END_TEST
@@ -128,26 +107,27 @@ START_TEST(bindings_of_one_service_stop_and_start_apart)
 {
 	struct kit_service service;
 
-	begin();
+	kit_line_begin(&line, NULL);
 	kit_service_init(&service);
-	kit_property(&service, "spring.cloud.stream.bindings.input.destination=%s", destination);
-	kit_property(&service, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", destination));
-	kit_property(&service, "spring.cloud.stream.bindings.output.destination=%s", destination);
+	kit_property(&service, "spring.cloud.stream.bindings.input.destination=%s", line.destination);
+	kit_property(
+	    &service, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", line.destination));
+	kit_property(&service, "spring.cloud.stream.bindings.output.destination=%s", line.destination);
 	kit_service_create(&service);
 	rv_app_enable_binding(service.app, RV_PROCESSOR);
-	rv_app_listen(service.app, RV_PROCESSOR_INPUT, kit_listen, &recorder);
+	rv_app_listen(service.app, RV_PROCESSOR_INPUT, kit_listen, &line.recorder);
 	kit_service_start(&service);
 	kit_change(&service, "input", "STOPPED", "stopped");
 	kit_send(rv_app_channel(service.app, "output"), "m", 0, 5);
-	ck_assert_uint_eq(kit_count(&recorder), 0);
+	ck_assert_uint_eq(kit_count(&line.recorder), 0);
 	kit_change(&service, "input", "STARTED", "running");
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 5);
 	kit_change(&service, "output", "STOPPED", "stopped");
-	kit_send(output, "n", 0, 5);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	kit_send(line.output, "n", 0, 5);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 10);
 	ck_assert_int_eq(kit_service_stop(&service), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
+	ck_assert_int_eq(kit_service_stop(&line.producer), 0);
+	kit_recorder_finish(&line.recorder);
 }
 END_TEST
 
@@ -158,20 +138,20 @@ START_TEST(two_required_groups_both_miss_nothing)
 	char required[256];
 	const char *const more[] = {required, NULL};
 
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
+	line.destination = kit_destination();
+	kit_recorder_init(&line.recorder);
 	kit_recorder_init(&others);
 	snprintf(required, sizeof required,
-	    "spring.cloud.stream.bindings.output.producer.required-groups=%s,%s", kit_group("g", destination),
-	    kit_group("other", destination));
-	output = kit_producer(&producer, destination, more);
-	kit_send(output, "m", 0, 5);
-	come();
-	kit_consumer(&other, destination, "other", &others, NULL);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 5 && kit_distinct(&others) == 5);
+	    "spring.cloud.stream.bindings.output.producer.required-groups=%s,%s",
+	    kit_group("g", line.destination), kit_group("other", line.destination));
+	line.output = kit_producer(&line.producer, line.destination, more);
+	kit_send(line.output, "m", 0, 5);
+	kit_line_join(&line, NULL);
+	kit_consumer(&other, line.destination, "other", &others, NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 5 && kit_distinct(&others) == 5);
 	ck_assert_int_eq(kit_service_stop(&other), 0);
 	kit_recorder_finish(&others);
-	end();
+	kit_line_stop(&line);
 }
 END_TEST
 

@@ -5,52 +5,34 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output;
-static const char *destination;
-
-static void start(void)
-{
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, NULL);
-	kit_consumer(&consumer, destination, "g", &recorder, NULL);
-}
-
-static void stop(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
-}
+static struct kit_line line;
 
 START_TEST(a_paused_input_gets_nothing_until_it_is_resumed)
 {
-	start();
-	kit_send(output, "a", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
-	kit_change(&consumer, "input", "PAUSED", "paused");
-	kit_send(output, "m", 0, 10);
-	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&recorder) > 1));
-	kit_change(&consumer, "input", "RESUMED", "running");
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 11);
-	stop();
+	kit_line_start(&line, NULL, NULL);
+	kit_send(line.output, "a", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+	kit_change(&line.consumer, "input", "PAUSED", "paused");
+	kit_send(line.output, "m", 0, 10);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&line.recorder) > 1));
+	kit_change(&line.consumer, "input", "RESUMED", "running");
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 11);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_stopped_input_gets_nothing_until_it_is_started)
 {
-	start();
-	kit_send(output, "a", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
-	kit_change(&consumer, "input", "STOPPED", "stopped");
-	kit_send(output, "m", 0, 10);
-	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&recorder) > 1));
-	kit_change(&consumer, "input", "STARTED", "running");
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 11);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 11);
-	stop();
+	kit_line_start(&line, NULL, NULL);
+	kit_send(line.output, "a", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+	kit_change(&line.consumer, "input", "STOPPED", "stopped");
+	kit_send(line.output, "m", 0, 10);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&line.recorder) > 1));
+	kit_change(&line.consumer, "input", "STARTED", "running");
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 11);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").acked, 11);
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -59,15 +41,15 @@ START_TEST(a_stopped_output_refuses_until_it_is_started)
 	rv_message *message = rv_message_create_text("x");
 	struct rv_error error = {0};
 
-	start();
-	kit_change(&producer, "output", "STOPPED", "stopped");
-	ck_assert_int_eq(rv_channel_send(output, message, &error), RV_E_CLOSED);
-	ck_assert_int_eq(rv_channel_send_async(output, message, NULL, NULL, &error), RV_E_CLOSED);
-	kit_change(&producer, "output", "STARTED", "running");
-	ck_assert_int_eq(rv_channel_send(output, message, &error), RV_OK);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
+	kit_line_start(&line, NULL, NULL);
+	kit_change(&line.producer, "output", "STOPPED", "stopped");
+	ck_assert_int_eq(rv_channel_send(line.output, message, &error), RV_E_CLOSED);
+	ck_assert_int_eq(rv_channel_send_async(line.output, message, NULL, NULL, &error), RV_E_CLOSED);
+	kit_change(&line.producer, "output", "STARTED", "running");
+	ck_assert_int_eq(rv_channel_send(line.output, message, &error), RV_OK);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -76,30 +58,27 @@ START_TEST(commands_for_what_is_not_there_say_so)
 	struct rv_error error = {0};
 	struct rv__host *host;
 
-	start();
-	host = (struct rv__host *)consumer.app;
+	kit_line_start(&line, NULL, NULL);
+	host = (struct rv__host *)line.consumer.app;
 	ck_assert_int_eq(rv__app_change_binding(host, "nobody", "STOPPED", &error), RV_E_NOTFOUND);
 	ck_assert_int_eq(rv__app_change_binding(host, "input", "JUMP", &error), RV_E_INVALID);
-	ck_assert_int_eq(rv__app_change_binding((struct rv__host *)producer.app, "output", "PAUSED", &error),
+	ck_assert_int_eq(
+	    rv__app_change_binding((struct rv__host *)line.producer.app, "output", "PAUSED", &error),
 	    RV_E_UNSUPPORTED);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(an_input_without_auto_startup_waits_for_the_command)
 {
-	static const char *const more[] = {
-	    "spring.cloud.stream.bindings.input.consumer.auto-startup=false", NULL};
+	static const char *const more[] = {KIT_CONSUMER "auto-startup=false", NULL};
 
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, NULL);
-	kit_consumer(&consumer, destination, "g", &recorder, more);
-	kit_send(output, "m", 0, 3);
-	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&recorder) > 0));
-	kit_change(&consumer, "input", "STARTED", "running");
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 3);
-	stop();
+	kit_line_start(&line, more, NULL);
+	kit_send(line.output, "m", 0, 3);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_count(&line.recorder) > 0));
+	kit_change(&line.consumer, "input", "STARTED", "running");
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 3);
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -117,7 +96,7 @@ static void *send_stream(void *arg)
 	while (!atomic_load(&stream->end)) {
 		int i = atomic_load(&stream->sent);
 
-		kit_send(output, "m", i, i + 1);
+		kit_send(line.output, "m", i, i + 1);
 		atomic_store(&stream->sent, i + 1);
 	}
 	return NULL;
@@ -128,19 +107,19 @@ START_TEST(a_stop_under_traffic_loses_nothing)
 	struct stream stream = {0};
 	pthread_t thread;
 
-	start();
+	kit_line_start(&line, NULL, NULL);
 	ck_assert_int_eq(pthread_create(&thread, NULL, send_stream, &stream), 0);
 	for (int i = 1; i <= 3; i++) {
-		size_t before = kit_count(&recorder);
+		size_t before = kit_count(&line.recorder);
 
-		WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) > before + 20);
-		ck_assert_int_eq(kit_service_stop(&consumer), 0);
-		kit_consumer(&consumer, destination, "g", &recorder, NULL);
+		WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) > before + 20);
+		ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
+		kit_line_join(&line, NULL);
 	}
 	atomic_store(&stream.end, true);
 	pthread_join(thread, NULL);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == (size_t)atomic_load(&stream.sent));
-	stop();
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == (size_t)atomic_load(&stream.sent));
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -178,7 +157,8 @@ static int send_async(int from, int to)
 
 		snprintf(text, sizeof text, "a%d", accepted);
 		message = rv_message_create_text(text);
-		code = rv_channel_send_async(output, message, on_done, &completions.done[accepted], &error);
+		code =
+		    rv_channel_send_async(line.output, message, on_done, &completions.done[accepted], &error);
 		rv_message_unref(message);
 		if (code == RV_OK)
 			accepted++;
@@ -191,27 +171,27 @@ static int send_async(int from, int to)
 START_TEST(asynchronous_sends_complete_exactly_once)
 {
 	memset(&completions, 0, sizeof completions);
-	start();
+	kit_line_start(&line, NULL, NULL);
 	ck_assert_int_eq(send_async(0, ASYNC), ASYNC);
 	WAIT_UNTIL(KIT_SOON_MS, atomic_load(&completions.ok) + atomic_load(&completions.failed) == ASYNC);
 	ck_assert_int_eq(atomic_load(&completions.ok), ASYNC);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == ASYNC);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == ASYNC);
 	for (int i = 0; i < ASYNC; i++)
 		ck_assert_int_eq(atomic_load(&completions.done[i]), 1);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_stop_completes_every_accepted_send)
 {
 	memset(&completions, 0, sizeof completions);
-	start();
+	kit_line_start(&line, NULL, NULL);
 	ck_assert_int_eq(send_async(0, ASYNC), ASYNC);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	ck_assert_int_eq(kit_service_stop(&line.producer), 0);
 	for (int i = 0; i < ASYNC; i++)
 		ck_assert_int_eq(atomic_load(&completions.done[i]), 1);
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	kit_recorder_finish(&recorder);
+	ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
+	kit_recorder_finish(&line.recorder);
 }
 END_TEST
 
@@ -231,24 +211,22 @@ START_TEST(a_listener_may_send)
 	struct kit_service middle;
 	const char *second = kit_destination();
 
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, NULL);
-	kit_consumer(&consumer, second, "g", &recorder, NULL);
+	kit_line_begin(&line, NULL);
+	kit_consumer(&line.consumer, second, "g", &line.recorder, NULL);
 	kit_service_init(&middle);
-	kit_property(&middle, "spring.cloud.stream.bindings.input.destination=%s", destination);
+	kit_property(&middle, "spring.cloud.stream.bindings.input.destination=%s", line.destination);
 	kit_property(
-	    &middle, "spring.cloud.stream.bindings.input.group=%s", kit_group("middle", destination));
+	    &middle, "spring.cloud.stream.bindings.input.group=%s", kit_group("middle", line.destination));
 	kit_property(&middle, "spring.cloud.stream.bindings.output.destination=%s", second);
 	kit_service_create(&middle);
 	rv_app_enable_binding(middle.app, RV_PROCESSOR);
 	rv_app_listen(
 	    middle.app, RV_PROCESSOR_INPUT, pass_on, rv_app_channel(middle.app, RV_PROCESSOR_OUTPUT));
 	kit_service_start(&middle);
-	kit_send(output, "m", 0, 50);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 50);
+	kit_send(line.output, "m", 0, 50);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 50);
 	ck_assert_int_eq(kit_service_stop(&middle), 0);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 

@@ -6,33 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One consumer, one producer; every case sends first of all through it. */
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output;
-
-static void start(const char *const *consumer_more, const char *const *producer_more)
-{
-	const char *destination = kit_destination();
-
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, producer_more);
-	kit_consumer(&consumer, destination, "g", &recorder, consumer_more);
-}
-
-static void stop(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
-}
+static struct kit_line line;
 
 static void send(rv_message *message)
 {
-	struct rv_error error = {0};
-
-	ck_assert_msg(rv_channel_send(output, message, &error) == RV_OK, "%s", error.text);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
+	kit_line_send(&line, message);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
 }
 
 START_TEST(zeros_in_a_payload_arrive)
@@ -42,13 +21,13 @@ START_TEST(zeros_in_a_payload_arrive)
 	const void *payload;
 	size_t length;
 
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	send(message);
-	payload = rv_message_payload(recorder.kept, &length);
+	payload = rv_message_payload(line.recorder.kept, &length);
 	ck_assert_uint_eq(length, sizeof bytes);
 	ck_assert_mem_eq(payload, bytes, sizeof bytes);
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -59,35 +38,35 @@ START_TEST(headers_arrive_as_they_were_sent)
 	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
 	ck_assert_int_eq(rv_message_set_header(message, "牌", "京A·88888 = x&y"), RV_OK);
 	ck_assert_int_eq(rv_message_set_header(message, RV_HEADER_KEY, "key1"), RV_OK);
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	send(message);
-	ck_assert_str_eq(rv_message_header(recorder.kept, "correlationId"), "c-17");
-	ck_assert_str_eq(rv_message_header(recorder.kept, "牌"), "京A·88888 = x&y");
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_KEY), "key1");
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "application/json");
-	ck_assert_str_eq(rv_message_text(recorder.kept), "{\"plate\":\"粤B12345\",\"fee\":15}");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, "correlationId"), "c-17");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, "牌"), "京A·88888 = x&y");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_KEY), "key1");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "application/json");
+	ck_assert_str_eq(rv_message_text(line.recorder.kept), "{\"plate\":\"粤B12345\",\"fee\":15}");
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_message_keeps_its_id_and_knows_its_delivery)
 {
 	rv_message *message = rv_message_create_text("x");
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	send(message);
-	ck_assert_str_eq(rv_message_id(recorder.kept), rv_message_id(message));
+	ck_assert_str_eq(rv_message_id(line.recorder.kept), rv_message_id(message));
 	ck_assert_uint_eq(strlen(rv_message_id(message)), 32);
-	ck_assert_int_eq(rv_message_attempt(recorder.kept), 1);
-	ck_assert_str_ne(rv_message_source(recorder.kept), "");
-	ck_assert_str_ne(rv_message_destination(recorder.kept), "");
+	ck_assert_int_eq(rv_message_attempt(line.recorder.kept), 1);
+	ck_assert_str_ne(rv_message_source(line.recorder.kept), "");
+	ck_assert_str_ne(rv_message_destination(line.recorder.kept), "");
 	if (kit_caps & RV_CAP_PARTITIONS) {
-		ck_assert_int_ge(rv_message_partition(recorder.kept), 0);
-		ck_assert_int_ge(rv_message_position(recorder.kept), 0);
+		ck_assert_int_ge(rv_message_partition(line.recorder.kept), 0);
+		ck_assert_int_ge(rv_message_position(line.recorder.kept), 0);
 	}
-	ck_assert_int_gt(rv_message_timestamp_ms(recorder.kept), 1600000000000);
+	ck_assert_int_gt(rv_message_timestamp_ms(line.recorder.kept), 1600000000000);
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -96,51 +75,47 @@ START_TEST(the_content_type_of_the_output_fills_a_missing_header)
 	static const char *const more[] = {"spring.cloud.stream.bindings.output.content-type=text/csv", NULL};
 	rv_message *message = rv_message_create("1;2", 3);
 
-	start(NULL, more);
+	kit_line_start(&line, NULL, more);
 	send(message);
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "text/csv");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "text/csv");
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(headers_inside_the_payload_arrive_as_headers)
 {
-	static const char *const out[] = {
-	    "spring.cloud.stream.bindings.output.producer.header-mode=embeddedHeaders", NULL};
-	static const char *const in[] = {
-	    "spring.cloud.stream.bindings.input.consumer.header-mode=embeddedHeaders", NULL};
+	static const char *const out[] = {KIT_PRODUCER "header-mode=embeddedHeaders", NULL};
+	static const char *const in[] = {KIT_CONSUMER "header-mode=embeddedHeaders", NULL};
 	rv_message *message = rv_message_create_text("粤B12345");
 
 	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
-	start(in, out);
+	kit_line_start(&line, in, out);
 	send(message);
-	ck_assert_str_eq(rv_message_text(recorder.kept), "粤B12345");
-	ck_assert_str_eq(rv_message_header(recorder.kept, "correlationId"), "c-17");
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_CONTENT_TYPE), "text/plain");
+	ck_assert_str_eq(rv_message_text(line.recorder.kept), "粤B12345");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, "correlationId"), "c-17");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "text/plain");
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_payload_without_headers_inside_stays_as_it_is)
 {
-	static const char *const out[] = {
-	    "spring.cloud.stream.bindings.output.producer.header-mode=none", NULL};
-	static const char *const in[] = {
-	    "spring.cloud.stream.bindings.input.consumer.header-mode=embeddedHeaders", NULL};
+	static const char *const out[] = {KIT_PRODUCER "header-mode=none", NULL};
+	static const char *const in[] = {KIT_CONSUMER "header-mode=embeddedHeaders", NULL};
 	static const char bytes[] = "\xff\x07 this is no block";
 	rv_message *message = rv_message_create(bytes, sizeof bytes);
 	const void *payload;
 	size_t length;
 
-	start(in, out);
+	kit_line_start(&line, in, out);
 	send(message);
-	payload = rv_message_payload(recorder.kept, &length);
+	payload = rv_message_payload(line.recorder.kept, &length);
 	ck_assert_uint_eq(length, sizeof bytes);
 	ck_assert_mem_eq(payload, bytes, sizeof bytes);
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -155,14 +130,14 @@ START_TEST(a_large_message_arrives_whole)
 	for (size_t i = 0; i < LENGTH; i++)
 		bytes[i] = (char)(i * 2654435761u >> 13);
 	message = rv_message_create(bytes, LENGTH);
-	start(NULL, NULL);
+	kit_line_start(&line, NULL, NULL);
 	send(message);
-	payload = rv_message_payload(recorder.kept, &length);
+	payload = rv_message_payload(line.recorder.kept, &length);
 	ck_assert_uint_eq(length, LENGTH);
 	ck_assert(memcmp(payload, bytes, LENGTH) == 0);
 	rv_message_unref(message);
 	free(bytes);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -170,13 +145,13 @@ START_TEST(the_same_message_may_be_sent_again)
 {
 	rv_message *message = rv_message_create_text("twice");
 
-	start(NULL, NULL);
-	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
-	ck_assert_int_eq(rv_channel_send(output, message, NULL), RV_OK);
+	kit_line_start(&line, NULL, NULL);
+	ck_assert_int_eq(rv_channel_send(line.output, message, NULL), RV_OK);
+	ck_assert_int_eq(rv_channel_send(line.output, message, NULL), RV_OK);
 	ck_assert_int_eq(rv_message_set_header(message, "late", "x"), RV_E_INVALID);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 2);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 2);
 	rv_message_unref(message);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -184,13 +159,14 @@ START_TEST(a_message_that_could_not_be_made_is_refused)
 {
 	struct rv_error error = {0};
 
-	start(NULL, NULL);
-	ck_assert_int_eq(rv_channel_send(output, rv_message_create_text("\xff\xfe"), &error), RV_E_INVALID);
+	kit_line_start(&line, NULL, NULL);
+	ck_assert_int_eq(
+	    rv_channel_send(line.output, rv_message_create_text("\xff\xfe"), &error), RV_E_INVALID);
 	ck_assert_str_ne(error.text, "");
-	kit_send(output, "ok", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
-	ck_assert(kit_has(&recorder, "ok0"));
-	stop();
+	kit_send(line.output, "ok", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+	ck_assert(kit_has(&line.recorder, "ok0"));
+	kit_line_stop(&line);
 }
 END_TEST
 

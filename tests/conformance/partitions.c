@@ -6,28 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output;
-
-#define PRODUCER "spring.cloud.stream.bindings.output.producer."
+static struct kit_line line;
 
 static void start(const char *const *more)
 {
-	static const char *const partitioned[] = {
-	    "spring.cloud.stream.bindings.input.consumer.concurrency=3", NULL};
-	const char *destination = kit_destination();
+	static const char *const partitioned[] = {KIT_CONSUMER "concurrency=3", NULL};
 
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, more);
-	kit_consumer(&consumer, destination, "g", &recorder, partitioned);
-}
-
-static void stop(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
+	kit_line_start(&line, partitioned, more);
 }
 
 /* A text with the header `name` (NULL: none); the code of the send. */
@@ -38,7 +23,7 @@ static rv_err try_send(const char *text, const char *name, const char *value, st
 
 	if (name)
 		ck_assert_int_eq(rv_message_set_header(message, name, value), RV_OK);
-	code = rv_channel_send(output, message, error);
+	code = rv_channel_send(line.output, message, error);
 	rv_message_unref(message);
 	return code;
 }
@@ -55,12 +40,12 @@ static int partition_of(const char *text)
 {
 	int partition = -1;
 
-	WAIT_UNTIL(KIT_SOON_MS, kit_has(&recorder, text));
-	pthread_mutex_lock(&recorder.lock);
-	for (size_t i = 0; i < recorder.count; i++)
-		if (strcmp(recorder.records[i].text, text) == 0)
-			partition = recorder.records[i].partition;
-	pthread_mutex_unlock(&recorder.lock);
+	WAIT_UNTIL(KIT_SOON_MS, kit_has(&line.recorder, text));
+	pthread_mutex_lock(&line.recorder.lock);
+	for (size_t i = 0; i < line.recorder.count; i++)
+		if (strcmp(line.recorder.records[i].text, text) == 0)
+			partition = line.recorder.records[i].partition;
+	pthread_mutex_unlock(&line.recorder.lock);
 	return partition;
 }
 
@@ -82,28 +67,28 @@ static void expect_places(const struct placed *rows, size_t count)
 START_TEST(a_key_has_the_partition_that_java_gives_it)
 {
 	static const char *const more[] = {
-	    PRODUCER "partition-count=5", PRODUCER "partition-key-expression=payload", NULL};
+	    KIT_PRODUCER "partition-count=5", KIT_PRODUCER "partition-key-expression=payload", NULL};
 	static const struct placed rows[] = {
 	    {"a", 2}, {"c", 4}, {"d", 0}, {"f", 2}, {"粤B12345", 0}, {"-42", 2}};
 
 	start(more);
 	expect_places(rows, sizeof rows / sizeof *rows);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 /* As org.apache.kafka.common.utils.Utils.murmur2 places them. */
 START_TEST(a_key_has_the_partition_of_kafkas_own_producers_on_wish)
 {
-	static const char *const more[] = {PRODUCER "partition-count=5",
-	    PRODUCER "partition-key-expression=payload",
+	static const char *const more[] = {KIT_PRODUCER "partition-count=5",
+	    KIT_PRODUCER "partition-key-expression=payload",
 	    "rivulet.bindings.output.producer.partition-hash=murmur2", NULL};
 	static const struct placed rows[] = {
 	    {"a", 4}, {"c", 4}, {"d", 3}, {"f", 0}, {"polygenelubricants", 1}, {"粤B12345", 3}};
 
 	start(more);
 	expect_places(rows, sizeof rows / sizeof *rows);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -111,7 +96,7 @@ START_TEST(one_key_stays_in_one_partition)
 {
 	enum { KEYS = 7, MESSAGES = 210 };
 	static const char *const more[] = {
-	    PRODUCER "partition-count=4", PRODUCER "partition-key-expression=headers['plate']", NULL};
+	    KIT_PRODUCER "partition-count=4", KIT_PRODUCER "partition-key-expression=headers['plate']", NULL};
 	int partitions[KEYS], used = 0;
 	char text[32], key[32];
 
@@ -121,12 +106,13 @@ START_TEST(one_key_stays_in_one_partition)
 		snprintf(key, sizeof key, "粤B%05d", i % KEYS * 7919);
 		send(text, "plate", key);
 	}
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == MESSAGES);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == MESSAGES);
 	for (int i = 0; i < KEYS; i++)
 		partitions[i] = -1;
-	pthread_mutex_lock(&recorder.lock);
-	for (size_t i = 0; i < recorder.count; i++) {
-		int which = recorder.records[i].text[0] - '0', partition = recorder.records[i].partition;
+	pthread_mutex_lock(&line.recorder.lock);
+	for (size_t i = 0; i < line.recorder.count; i++) {
+		int which = line.recorder.records[i].text[0] - '0',
+		    partition = line.recorder.records[i].partition;
 
 		ck_assert_int_ge(partition, 0);
 		ck_assert_int_lt(partition, 4);
@@ -136,17 +122,17 @@ START_TEST(one_key_stays_in_one_partition)
 			ck_assert_int_eq(partitions[which], partition);
 		partitions[which] = partition;
 	}
-	pthread_mutex_unlock(&recorder.lock);
+	pthread_mutex_unlock(&line.recorder.lock);
 	ck_assert_int_ne(used & (used - 1), 0); /* and not all keys in the same one */
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_selector_and_members_of_the_payload_choose)
 {
-	static const char *const more[] = {PRODUCER "partition-count=3",
-	    PRODUCER "partition-key-expression=payload.place.level",
-	    PRODUCER "partition-selector-expression=#root + 1", NULL};
+	static const char *const more[] = {KIT_PRODUCER "partition-count=3",
+	    KIT_PRODUCER "partition-key-expression=payload.place.level",
+	    KIT_PRODUCER "partition-selector-expression=#root + 1", NULL};
 	static const char *const texts[] = {"{\"place\":{\"level\":0}}", "{\"place\":{\"level\":1}}",
 	    "{\"place\":{\"level\":2}}", "{\"place\":{\"level\":-3}}"};
 	static const int places[] = {1, 2, 0, 2};
@@ -156,48 +142,48 @@ START_TEST(a_selector_and_members_of_the_payload_choose)
 		send(texts[i], NULL, NULL);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(partition_of(texts[i]), places[i]);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(the_choice_travels_in_a_header)
 {
 	static const char *const more[] = {
-	    PRODUCER "partition-count=5", PRODUCER "partition-key-expression=payload", NULL};
+	    KIT_PRODUCER "partition-count=5", KIT_PRODUCER "partition-key-expression=payload", NULL};
 	struct rv_header header;
 
 	start(more);
 	send("c", NULL, NULL);
 	ck_assert_int_eq(partition_of("c"), 4);
-	ck_assert(rv_message_header_find(recorder.kept, RV_HEADER_PARTITION, &header));
+	ck_assert(rv_message_header_find(line.recorder.kept, RV_HEADER_PARTITION, &header));
 	ck_assert_str_eq(header.value, "4");
 	if (kit_caps & RV_CAP_BINARY_HEADERS)
 		ck_assert_int_eq(header.type, RV_HEADER_INT);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(an_override_names_the_partition)
 {
 	static const char *const more[] = {
-	    PRODUCER "partition-count=5", PRODUCER "partition-key-expression=payload", NULL};
+	    KIT_PRODUCER "partition-count=5", KIT_PRODUCER "partition-key-expression=payload", NULL};
 	struct rv_error error = {0};
 
 	start(more);
 	send("c", RV_HEADER_PARTITION_OVERRIDE, "1");
 	ck_assert_int_eq(partition_of("c"), 1);
-	ck_assert_str_eq(rv_message_header(recorder.kept, RV_HEADER_PARTITION), "1");
-	ck_assert_ptr_null(rv_message_header(recorder.kept, RV_HEADER_PARTITION_OVERRIDE));
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_PARTITION), "1");
+	ck_assert_ptr_null(rv_message_header(line.recorder.kept, RV_HEADER_PARTITION_OVERRIDE));
 	ck_assert_int_eq(try_send("d", RV_HEADER_PARTITION_OVERRIDE, "5000", &error), RV_E_INVALID);
 	ck_assert_ptr_nonnull(strstr(error.text, RV_HEADER_PARTITION_OVERRIDE));
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_message_without_its_key_is_refused)
 {
 	static const char *const more[] = {
-	    PRODUCER "partition-count=2", PRODUCER "partition-key-expression=headers['plate']", NULL};
+	    KIT_PRODUCER "partition-count=2", KIT_PRODUCER "partition-key-expression=headers['plate']", NULL};
 	struct rv_error error = {0};
 
 	start(more);
@@ -206,8 +192,8 @@ START_TEST(a_message_without_its_key_is_refused)
 	ck_assert(!error.retriable);
 	send("kept", "plate", "粤B12345");
 	ck_assert_int_ge(partition_of("kept"), 0);
-	ck_assert(!kit_has(&recorder, "lost"));
-	stop();
+	ck_assert(!kit_has(&line.recorder, "lost"));
+	kit_line_stop(&line);
 }
 END_TEST
 

@@ -5,117 +5,105 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output, *input;
-static const char *destination;
+static struct kit_line line;
+static rv_channel *input;
 
-#define CONSUMER "spring.cloud.stream.bindings.input.consumer."
-
-static const char *const quick_retry[] = {CONSUMER "max-attempts=3", CONSUMER "back-off-initial-interval=5",
-    CONSUMER "back-off-max-interval=20", NULL};
+static const char *const quick_retry[] = {KIT_CONSUMER "max-attempts=3",
+    KIT_CONSUMER "back-off-initial-interval=5", KIT_CONSUMER "back-off-max-interval=20", NULL};
 
 static void come(const char *const *more)
 {
-	kit_service_init(&consumer);
-	kit_property(&consumer, "spring.cloud.stream.bindings.input.destination=%s", destination);
-	kit_property(&consumer, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", destination));
+	kit_service_init(&line.consumer);
+	kit_property(&line.consumer, "spring.cloud.stream.bindings.input.destination=%s", line.destination);
+	kit_property(
+	    &line.consumer, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", line.destination));
 	for (; more && *more; more++)
-		kit_property(&consumer, "%s", *more);
-	kit_service_create(&consumer);
-	rv_app_enable_binding(consumer.app, RV_POLLED("input"));
-	kit_service_start(&consumer);
-	input = rv_app_channel(consumer.app, "input");
+		kit_property(&line.consumer, "%s", *more);
+	kit_service_create(&line.consumer);
+	rv_app_enable_binding(line.consumer.app, RV_POLLED("input"));
+	kit_service_start(&line.consumer);
+	input = rv_app_channel(line.consumer.app, "input");
 }
 
 static void start(const char *const *more)
 {
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, NULL);
+	kit_line_begin(&line, NULL);
 	come(more);
-}
-
-static void stop(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
 }
 
 static rv_err poll_once(void)
 {
-	return rv_channel_poll(input, KIT_SOON_MS, kit_listen, &recorder, NULL);
+	return rv_channel_poll(input, KIT_SOON_MS, kit_listen, &line.recorder, NULL);
 }
 
 START_TEST(each_poll_takes_one_message)
 {
 	start(NULL);
-	ck_assert_int_eq(rv_channel_poll(input, 0, kit_listen, &recorder, NULL), RV_E_TIMEOUT);
-	kit_send(output, "m", 0, 5);
+	ck_assert_int_eq(rv_channel_poll(input, 0, kit_listen, &line.recorder, NULL), RV_E_TIMEOUT);
+	kit_send(line.output, "m", 0, 5);
 	for (size_t i = 1; i <= 5; i++) {
 		ck_assert_int_eq(poll_once(), RV_OK);
-		ck_assert_uint_eq(kit_count(&recorder), i);
+		ck_assert_uint_eq(kit_count(&line.recorder), i);
 	}
-	ck_assert_uint_eq(kit_distinct(&recorder), 5);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 5);
-	ck_assert_int_eq(rv_channel_poll(input, 20, kit_listen, &recorder, NULL), RV_E_TIMEOUT);
-	stop();
+	ck_assert_uint_eq(kit_distinct(&line.recorder), 5);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").acked, 5);
+	ck_assert_int_eq(rv_channel_poll(input, 20, kit_listen, &line.recorder, NULL), RV_E_TIMEOUT);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_poll_tries_again_in_place)
 {
 	start(quick_retry);
-	atomic_store(&recorder.fail_first, 2);
-	kit_send(output, "m", 0, 1);
+	atomic_store(&line.recorder.fail_first, 2);
+	kit_send(line.output, "m", 0, 1);
 	ck_assert_int_eq(poll_once(), RV_OK);
-	ck_assert_uint_eq(kit_count(&recorder), 3);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 1);
-	stop();
+	ck_assert_uint_eq(kit_count(&line.recorder), 3);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").acked, 1);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_polled_message_that_is_rejected_becomes_a_dead_letter)
 {
 	start(kit_letters(true, NULL));
-	recorder.failure = RV_REJECT;
-	atomic_store(&recorder.fail_first, 1);
-	kit_send(output, "m", 0, 2);
+	line.recorder.failure = RV_REJECT;
+	atomic_store(&line.recorder.fail_first, 1);
+	kit_send(line.output, "m", 0, 2);
 	ck_assert_int_eq(poll_once(), RV_OK);
-	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&consumer, "input").dead_lettered == 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&line.consumer, "input").dead_lettered == 1);
 	ck_assert_int_eq(poll_once(), RV_OK);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 1);
-	stop();
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").acked, 1);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_polled_message_may_be_deferred)
 {
 	start(NULL);
-	recorder.defer = true;
-	kit_send(output, "m", 0, 1);
+	line.recorder.defer = true;
+	kit_send(line.output, "m", 0, 1);
 	ck_assert_int_eq(poll_once(), RV_OK);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 0);
-	ck_assert_int_eq(rv_delivery_settle(kit_taken(&recorder), RV_ACK, NULL), RV_OK);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").acked, 1);
-	stop();
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").acked, 0);
+	ck_assert_int_eq(rv_delivery_settle(kit_taken(&line.recorder), RV_ACK, NULL), RV_OK);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").acked, 1);
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(what_was_not_polled_stays_with_the_broker)
 {
 	start(NULL);
-	kit_send(output, "m", 0, 10);
+	kit_send(line.output, "m", 0, 10);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(poll_once(), RV_OK);
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
+	ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
 	come(NULL);
-	while (kit_distinct(&recorder) < 10)
+	while (kit_distinct(&line.recorder) < 10)
 		ck_assert_int_eq(poll_once(), RV_OK);
 	/* What was settled does not come again. */
-	ck_assert_uint_eq(kit_count(&recorder), 10);
-	stop();
+	ck_assert_uint_eq(kit_count(&line.recorder), 10);
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -124,24 +112,25 @@ START_TEST(a_polled_input_that_is_not_polled_holds_back_the_broker)
 	static const char *const small[] = {"rivulet.bindings.input.consumer.queue-messages=8", NULL};
 
 	start(small);
-	kit_send(output, "m", 0, 200);
-	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&consumer, "input").received > 0);
-	ck_assert(!wait_until(KIT_QUIET_MS, kit_counters(&consumer, "input").received > 8 * 16));
-	while (kit_distinct(&recorder) < 200)
+	kit_send(line.output, "m", 0, 200);
+	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&line.consumer, "input").received > 0);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_counters(&line.consumer, "input").received > 8 * 16));
+	while (kit_distinct(&line.recorder) < 200)
 		ck_assert_int_eq(poll_once(), RV_OK);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(a_paused_input_has_nothing_to_poll)
 {
 	start(NULL);
-	kit_change(&consumer, "input", "PAUSED", "paused");
-	kit_send(output, "m", 0, 1);
-	ck_assert_int_eq(rv_channel_poll(input, KIT_QUIET_MS, kit_listen, &recorder, NULL), RV_E_TIMEOUT);
-	kit_change(&consumer, "input", "RESUMED", "running");
+	kit_change(&line.consumer, "input", "PAUSED", "paused");
+	kit_send(line.output, "m", 0, 1);
+	ck_assert_int_eq(
+	    rv_channel_poll(input, KIT_QUIET_MS, kit_listen, &line.recorder, NULL), RV_E_TIMEOUT);
+	kit_change(&line.consumer, "input", "RESUMED", "running");
 	ck_assert_int_eq(poll_once(), RV_OK);
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
