@@ -25,7 +25,7 @@ static void say(struct rv__redis_consumer *consumer)
 
 static void answer_bind(struct rv__redis_consumer *consumer)
 {
-	struct rv__redis_call *call = consumer->bind_call;
+	struct rv__call *call = consumer->bind_call;
 
 	if (!call)
 		return;
@@ -35,7 +35,7 @@ static void answer_bind(struct rv__redis_consumer *consumer)
 		say(consumer); /* why it waits from its first moment */
 	consumer->bound_up = consumer->up;
 	consumer->bound_why = consumer->trouble;
-	rv__redis_call_done(call);
+	rv__call_done(call);
 }
 
 static void tell(struct rv__redis_consumer *consumer, bool up)
@@ -148,7 +148,7 @@ static void unlist(struct rv__redis_consumer *consumer)
 
 static void finish_close(struct rv__redis_consumer *consumer)
 {
-	struct rv__redis_call *call = consumer->close_call;
+	struct rv__call *call = consumer->close_call;
 
 	unlist(consumer);
 	rv__redis_readers_destroy(consumer);
@@ -167,7 +167,7 @@ static void finish_close(struct rv__redis_consumer *consumer)
 		rv__redis_route_clear(&slot->route);
 	}
 	consumer->close_call = NULL;
-	rv__redis_call_done(call);
+	rv__call_done(call);
 }
 
 /* The way to the stream is being opened and did not fail so far. */
@@ -252,7 +252,7 @@ int64_t rv__redis_consumer_tend(struct rv__redis_consumer *consumer, int64_t now
 /* -- binding ------------------------------------------------------------------------------------------------ */
 
 struct binding {
-	struct rv__redis_call call;
+	struct rv__call call;
 	struct rv__redis_consumer *consumer;
 };
 
@@ -327,7 +327,7 @@ static struct rv__redis_consumer *new_consumer(
 	return NULL;
 }
 
-static void run_bind(struct rv__redis_op *op)
+static void run_bind(struct rv__op *op)
 {
 	struct binding *binding = (struct binding *)op;
 	struct rv__redis_consumer *consumer = binding->consumer;
@@ -380,7 +380,7 @@ rv_err rv__redis_bind_consumer(void *binder, const struct rv_consumer_spec *spec
 		return rv_error_set(err, RV_E_NOMEM, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC,
 		    "no memory to bind '%s'", spec->binding);
 	binding.consumer = consumer;
-	rv__redis_call(binder, &binding.call, run_bind);
+	rv__inbox_call(&consumer->client->inbox, &binding.call, run_bind);
 	if (!consumer->bound_up && consumer->bound_why.code == RV_E_CONFIG) {
 		if (err)
 			*err = consumer->bound_why;
@@ -397,13 +397,13 @@ rv_err rv__redis_bind_consumer(void *binder, const struct rv_consumer_spec *spec
 	return RV_OK;
 }
 
-static void run_start(struct rv__redis_op *op)
+static void run_start(struct rv__op *op)
 {
 	struct binding *binding = (struct binding *)op;
 
 	binding->consumer->started = true;
 	rv__redis_client_tend_at(binding->consumer->client, binding->consumer->client->now_ms);
-	rv__redis_call_done(&binding->call);
+	rv__call_done(&binding->call);
 }
 
 rv_err rv__redis_start_consumer(void *arg, struct rv_error *err)
@@ -412,17 +412,17 @@ rv_err rv__redis_start_consumer(void *arg, struct rv_error *err)
 	struct binding binding = {.consumer = consumer};
 
 	(void)err;
-	rv__redis_call(consumer->client, &binding.call, run_start);
+	rv__inbox_call(&consumer->client->inbox, &binding.call, run_start);
 	return RV_OK;
 }
 
 /* Something changed that any thread may change; freed by itself. */
 struct change {
-	struct rv__redis_op op;
+	struct rv__op op;
 	struct rv__redis_consumer *consumer;
 };
 
-static void run_change(struct rv__redis_op *op)
+static void run_change(struct rv__op *op)
 {
 	struct change *change = (struct change *)op;
 	struct rv__redis_consumer *consumer = change->consumer;
@@ -442,7 +442,7 @@ static void changed(struct rv__redis_consumer *consumer)
 	if (!change)
 		return; /* it is seen at the end of the read under way */
 	*change = (struct change){.op = {.run = run_change}, .consumer = consumer};
-	rv__redis_post(consumer->client, &change->op);
+	rv__inbox_post(&consumer->client->inbox, &change->op);
 }
 
 void rv__redis_pause(void *arg)
@@ -469,7 +469,7 @@ void rv__redis_stop_consumer(void *arg)
 	changed(consumer);
 }
 
-static void run_unbind(struct rv__redis_op *op)
+static void run_unbind(struct rv__op *op)
 {
 	struct binding *binding = (struct binding *)op;
 	struct rv__redis_consumer *consumer = binding->consumer;
@@ -489,7 +489,7 @@ size_t rv__redis_unbind_consumer(void *arg, int64_t deadline_ms)
 	atomic_store(&consumer->stopped, true);
 	consumer->close_deadline_ms = consumer->client->env->monotonic_ns() / 1000000 +
 	    (deadline_ms > LEAVE_MS ? deadline_ms : LEAVE_MS);
-	rv__redis_call(consumer->client, &binding.call, run_unbind);
+	rv__inbox_call(&consumer->client->inbox, &binding.call, run_unbind);
 	left = consumer->left_over;
 	free_consumer(consumer);
 	return left;

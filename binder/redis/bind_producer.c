@@ -72,7 +72,7 @@ static void say(struct rv__redis_producer *producer)
 
 static void answer_bind(struct rv__redis_producer *producer)
 {
-	struct rv__redis_call *call = producer->bind_call;
+	struct rv__call *call = producer->bind_call;
 
 	if (!call)
 		return;
@@ -85,7 +85,7 @@ static void answer_bind(struct rv__redis_producer *producer)
 	producer->bound_partitions =
 	    producer->provisioned ? (int32_t)atomic_load(&producer->lanes)->count : 0;
 	producer->bound_why = producer->trouble;
-	rv__redis_call_done(call);
+	rv__call_done(call);
 }
 
 static void tell(struct rv__redis_producer *producer, bool up)
@@ -208,7 +208,7 @@ static void clear_routes(struct rv__redis_producer *producer)
 
 static void finish_close(struct rv__redis_producer *producer)
 {
-	struct rv__redis_call *call = producer->close_call;
+	struct rv__call *call = producer->close_call;
 	struct rv__redis_client *client = producer->client;
 	struct rv__redis_producer **at = &client->producers;
 
@@ -222,7 +222,7 @@ static void finish_close(struct rv__redis_producer *producer)
 	rv__redis_trimmer_destroy(producer->trimmer);
 	clear_routes(producer);
 	producer->close_call = NULL;
-	rv__redis_call_done(call);
+	rv__call_done(call);
 }
 
 static int64_t tend_close(struct rv__redis_producer *producer, int64_t now_ms, bool stopping)
@@ -363,11 +363,11 @@ static rv_err check_wait(
 }
 
 struct binding {
-	struct rv__redis_call call;
+	struct rv__call call;
 	struct rv__redis_producer *producer;
 };
 
-static void run_bind(struct rv__redis_op *op)
+static void run_bind(struct rv__op *op)
 {
 	struct binding *binding = (struct binding *)op;
 	struct rv__redis_producer *producer = binding->producer;
@@ -384,7 +384,7 @@ static void run_bind(struct rv__redis_op *op)
 	rv__redis_producer_judge(producer);
 }
 
-static void run_unbind(struct rv__redis_op *op)
+static void run_unbind(struct rv__op *op)
 {
 	struct binding *binding = (struct binding *)op;
 
@@ -415,7 +415,7 @@ rv_err rv__redis_bind_producer(void *binder, const struct rv_producer_spec *spec
 		return rv_error_set(err, RV_E_NOMEM, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC,
 		    "no memory to bind '%s'", spec->binding);
 	binding.producer = producer;
-	rv__redis_call(client, &binding.call, run_bind);
+	rv__inbox_call(&client->inbox, &binding.call, run_bind);
 	if (!producer->bound_up && producer->bound_why.code == RV_E_CONFIG) {
 		if (err)
 			*err = producer->bound_why;
@@ -437,7 +437,7 @@ size_t rv__redis_unbind_producer(void *arg, int64_t deadline_ms)
 
 	atomic_store(&producer->closed, true);
 	producer->close_deadline_ms = producer->client->env->monotonic_ns() / 1000000 + deadline_ms;
-	rv__redis_call(producer->client, &binding.call, run_unbind);
+	rv__inbox_call(&producer->client->inbox, &binding.call, run_unbind);
 	failed = producer->failed_at_close;
 	free_producer(producer);
 	return failed;

@@ -22,7 +22,7 @@ static void stop_binder(void *binder)
 
 	atomic_store(&client->stopping, true);
 	if (!atomic_exchange(&client->stop_posted, true))
-		rv__redis_post(client, &client->stop_op);
+		rv__inbox_post(&client->inbox, &client->stop_op);
 }
 
 static void close_binder(void *binder)

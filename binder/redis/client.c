@@ -16,64 +16,14 @@
 
 enum { EVENTS = 64, BACK_OFF_FIRST_MS = 20, BACK_OFF_MAX_MS = 1000 };
 
-/* -- operations ------------------------------------------------------------------------------ */
-
-void rv__redis_post(struct rv__redis_client *client, struct rv__redis_op *op)
+static void ring(void *arg)
 {
-	struct rv__redis_op *head = atomic_load_explicit(&client->inbox, memory_order_relaxed);
+	struct rv__redis_client *client = arg;
 	uint64_t one = 1;
 
-	do
-		op->next = head;
-	while (!atomic_compare_exchange_weak_explicit(
-	    &client->inbox, &head, op, memory_order_acq_rel, memory_order_relaxed));
-	/* Whoever filled the empty inbox rings, once for all that follow. */
-	if (!head && write(client->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+	if (write(client->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
 		client->env->log(
 		    RV_LOG_ERROR, RV__REDIS_TOPIC, "cannot wake the I/O thread: %s", strerror(errno));
-}
-
-static void run_inbox(struct rv__redis_client *client)
-{
-	struct rv__redis_op *op = atomic_exchange_explicit(&client->inbox, NULL, memory_order_acq_rel);
-	struct rv__redis_op *in_order = NULL;
-
-	while (op) {
-		struct rv__redis_op *next = op->next;
-
-		op->next = in_order;
-		in_order = op;
-		op = next;
-	}
-	while (in_order) {
-		op = in_order;
-		in_order = op->next;
-		op->run(op);
-	}
-}
-
-void rv__redis_call(
-    struct rv__redis_client *client, struct rv__redis_call *call, void (*run)(struct rv__redis_op *))
-{
-	call->op.run = run;
-	call->done = false;
-	pthread_mutex_init(&call->lock, NULL);
-	pthread_cond_init(&call->over, NULL);
-	rv__redis_post(client, &call->op);
-	pthread_mutex_lock(&call->lock);
-	while (!call->done)
-		pthread_cond_wait(&call->over, &call->lock);
-	pthread_mutex_unlock(&call->lock);
-	pthread_cond_destroy(&call->over);
-	pthread_mutex_destroy(&call->lock);
-}
-
-void rv__redis_call_done(struct rv__redis_call *call)
-{
-	pthread_mutex_lock(&call->lock);
-	call->done = true;
-	pthread_cond_signal(&call->over);
-	pthread_mutex_unlock(&call->lock);
 }
 
 /* -- one turn ---------------------------------------------------------------------------------- */
@@ -185,7 +135,7 @@ static void *run(void *arg)
 	if (client->resolver->locate(client->resolver_state, NULL, 0, &endpoint))
 		(void)rv__redis_node_get(client, &endpoint);
 	while (!client->ending) {
-		run_inbox(client);
+		rv__inbox_run(&client->inbox);
 		if (client->now_ms >= client->tend_ms)
 			tend(client);
 		flush(client);
@@ -201,7 +151,7 @@ static void *run(void *arg)
 			node->doomed = true;
 		free_doomed(client);
 	}
-	run_inbox(client); /* look-ups that nobody waits for any more */
+	rv__inbox_run(&client->inbox); /* look-ups that nobody waits for any more */
 	return NULL;
 }
 
@@ -231,7 +181,7 @@ int64_t rv__redis_back_off_ms(struct rv__redis_client *client, unsigned failures
 
 /* -- lifecycle ------------------------------------------------------------------------------------- */
 
-static void run_stop(struct rv__redis_op *op)
+static void run_stop(struct rv__op *op)
 {
 	struct rv__redis_client *client =
 	    (struct rv__redis_client *)((char *)op - offsetof(struct rv__redis_client, stop_op));
@@ -239,7 +189,7 @@ static void run_stop(struct rv__redis_op *op)
 	rv__redis_client_tend_at(client, client->now_ms);
 }
 
-static void run_end(struct rv__redis_op *op)
+static void run_end(struct rv__op *op)
 {
 	struct rv__redis_client *client =
 	    (struct rv__redis_client *)((char *)op - offsetof(struct rv__redis_client, end_op));
@@ -296,6 +246,7 @@ rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv_
 	client->env = env;
 	client->settings = &client->merged.settings;
 	client->epoll_fd = client->wake_fd = -1;
+	client->inbox = (struct rv__inbox){.ring = ring, .loop = client};
 	client->stop_op.run = run_stop;
 	client->end_op.run = run_end;
 	client->generation = 1;
@@ -323,7 +274,7 @@ rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv_
 
 void rv__redis_client_destroy(struct rv__redis_client *client)
 {
-	rv__redis_post(client, &client->end_op);
+	rv__inbox_post(&client->inbox, &client->end_op);
 	pthread_join(client->thread, NULL);
 	free_client(client);
 }

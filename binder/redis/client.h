@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/inbox.h"
 #include "binder/redis/link.h"
 #include "binder/redis/settings.h"
 #include "binder/redis/transport.h"
@@ -22,12 +23,6 @@
 
 struct rv__redis_producer;
 struct rv__redis_consumer;
-
-/* One thing to do on the I/O thread. Embedded in what it is about; `run` may free it. */
-struct rv__redis_op {
-	struct rv__redis_op *next;
-	void (*run)(struct rv__redis_op *op);
-};
 
 /* What a server said of itself when its node opened. Strings are cut. */
 struct rv__redis_server {
@@ -80,10 +75,10 @@ struct rv__redis_client {
 	void *resolver_state;
 	pthread_t thread;
 	int epoll_fd, wake_fd;
-	_Atomic(struct rv__redis_op *) inbox;
-	atomic_bool stopping; /* stop() was called */
+	struct rv__inbox inbox; /* what other threads want done */
+	atomic_bool stopping;   /* stop() was called */
 	atomic_bool stop_posted;
-	struct rv__redis_op stop_op, end_op;
+	struct rv__op stop_op, end_op;
 	bool ending;         /* I/O thread: the loop is over after this turn */
 	bool has_doomed;     /* …: links or nodes to be freed */
 	int64_t now_ms;      /* of this turn, monotonic */
@@ -113,22 +108,6 @@ rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv_
     struct rv__redis_client **ret_client, struct rv_error *err);
 /** Ends the loop, joins the thread, frees. */
 void rv__redis_client_destroy(struct rv__redis_client *client);
-
-/** Hands an operation to the I/O thread; any thread. Operations of one thread run in their order. */
-void rv__redis_post(struct rv__redis_client *client, struct rv__redis_op *op);
-
-/* A call that waits for the I/O thread: embed it first, and end it with rv__redis_call_done(). */
-struct rv__redis_call {
-	struct rv__redis_op op;
-	pthread_mutex_t lock;
-	pthread_cond_t over;
-	bool done; /* under lock */
-};
-
-/** Posts and waits for rv__redis_call_done(). Not from the I/O thread. */
-void rv__redis_call(
-    struct rv__redis_client *client, struct rv__redis_call *call, void (*run)(struct rv__redis_op *));
-void rv__redis_call_done(struct rv__redis_call *call);
 
 /* I/O thread from here on. */
 

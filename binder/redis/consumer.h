@@ -65,7 +65,7 @@ struct rv__redis_claim {
 };
 
 struct rv__redis_slot {
-	struct rv__redis_op op; /* posted while there is something for the I/O thread */
+	struct rv__op op; /* posted while there is something for the I/O thread */
 	struct rv__redis_consumer *consumer;
 	uint32_t id;
 	int32_t partition;
@@ -144,11 +144,11 @@ struct rv__redis_consumer {
 	bool started;
 	bool up, told, tried;
 	struct rv_error trouble, told_why;
-	struct rv__redis_call *bind_call; /* waits for the first judgement; what it was: */
+	struct rv__call *bind_call; /* waits for the first judgement; what it was: */
 	bool bound_up;
 	struct rv_error bound_why;
 	int64_t bind_deadline_ms;
-	struct rv__redis_call *close_call;
+	struct rv__call *close_call;
 	int64_t close_deadline_ms;
 	int64_t clean_ms, measure_ms;
 	size_t left_over;

@@ -213,7 +213,7 @@ static void enqueue(struct rv__redis_lane *lane, struct rv__redis_sends *sends)
 }
 
 /* The operation: what senders left in the inbox goes out. */
-static void run_lane(struct rv__redis_op *op)
+static void run_lane(struct rv__op *op)
 {
 	struct rv__redis_lane *lane = (struct rv__redis_lane *)op;
 	struct rv__redis_link *link;

@@ -10,7 +10,7 @@
 
 /* Shared by the I/O thread, which may forget it, and the thread that looks up. */
 struct rv__redis_lookup {
-	struct rv__redis_op op;
+	struct rv__op op;
 	pthread_mutex_t lock;            /* protects client */
 	struct rv__redis_client *client; /* NULL: forgotten */
 	struct rv__redis_endpoint endpoint;
@@ -48,7 +48,7 @@ static void free_lookup(struct rv__redis_lookup *lookup)
 	free(lookup);
 }
 
-static void run_found(struct rv__redis_op *op)
+static void run_found(struct rv__op *op)
 {
 	struct rv__redis_lookup *lookup = (struct rv__redis_lookup *)op;
 	rv__redis_found_fn found;
@@ -80,9 +80,8 @@ static void *look_up(void *arg)
 		freeaddrinfo(list);
 	pthread_mutex_lock(&lookup->lock);
 	forgotten = !lookup->client;
-	if (!forgotten)
-		rv__redis_post(
-		    lookup->client, &lookup->op); /* under the lock: the client waits for it to forget */
+	if (!forgotten) /* under the lock: the client waits for it to forget */
+		rv__inbox_post(&lookup->client->inbox, &lookup->op);
 	pthread_mutex_unlock(&lookup->lock);
 	if (forgotten)
 		free_lookup(lookup);

@@ -122,7 +122,7 @@ static size_t put_run(
 		ring = lane->posted = true;
 	pthread_mutex_unlock(&lane->lock);
 	if (ring)
-		rv__redis_post(producer->client, &lane->op);
+		rv__inbox_post(&producer->client->inbox, &lane->op);
 	return taken;
 }
 

@@ -41,7 +41,7 @@ struct rv__redis_burst {
 };
 
 struct rv__redis_lane {
-	struct rv__redis_op op; /* posted while the inbox has something new */
+	struct rv__op op; /* posted while the inbox has something new */
 	struct rv__redis_producer *producer;
 	int32_t partition;
 	char *key; /* owned */
@@ -110,13 +110,13 @@ struct rv__redis_producer {
 	int64_t next_look_ms; /* at the number of partitions */
 	bool up, told;        /* last word given to sink->state() */
 	struct rv_error trouble, told_why;
-	bool tried;                       /* there was an answer, or a failure to connect */
-	struct rv__redis_call *bind_call; /* waits for the first judgement; what it was: */
+	bool tried;                 /* there was an answer, or a failure to connect */
+	struct rv__call *bind_call; /* waits for the first judgement; what it was: */
 	bool bound_up;
 	int32_t bound_partitions;
 	struct rv_error bound_why;
 	int64_t bind_deadline_ms;
-	struct rv__redis_call *close_call; /* waits for the last completion */
+	struct rv__call *close_call; /* waits for the last completion */
 	int64_t close_deadline_ms;
 	size_t failed_at_close;
 	struct rv__redis_trimmer *trimmer;

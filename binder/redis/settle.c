@@ -48,7 +48,7 @@ rv_err rv__redis_settle(void *arg, const struct rv_settle *settle, int64_t *ret_
 	if (!held)
 		return RV_E_STALE;
 	if (post)
-		rv__redis_post(consumer->client, &slot->op);
+		rv__inbox_post(&consumer->client->inbox, &slot->op);
 	atomic_fetch_add_explicit(
 	    settle->settlement == RV_SETTLE_REQUEUE ? &consumer->requeued : &consumer->settled, 1,
 	    memory_order_relaxed);
@@ -82,7 +82,7 @@ rv_err rv__redis_acknowledge(void *arg, const struct rv_token *tokens, size_t n)
 	}
 	pthread_mutex_unlock(&slot->lock);
 	if (post)
-		rv__redis_post(consumer->client, &slot->op);
+		rv__inbox_post(&consumer->client->inbox, &slot->op);
 	atomic_fetch_add_explicit(&consumer->settled, done, memory_order_relaxed);
 	return done == n ? RV_OK : RV_E_STALE;
 }
@@ -104,7 +104,7 @@ void rv__redis_extend(void *arg, const struct rv_token *tokens, size_t n)
 		}
 		pthread_mutex_unlock(&slot->lock);
 		if (post)
-			rv__redis_post(consumer->client, &slot->op);
+			rv__inbox_post(&consumer->client->inbox, &slot->op);
 	}
 }
 
@@ -122,7 +122,7 @@ void rv__redis_credit(void *arg, uint32_t id, uint32_t room)
 	post = wants_post(slot);
 	pthread_mutex_unlock(&slot->lock);
 	if (post)
-		rv__redis_post(consumer->client, &slot->op);
+		rv__inbox_post(&consumer->client->inbox, &slot->op);
 }
 
 void rv__redis_released(void *arg, uint32_t id, uint32_t epoch)
@@ -138,5 +138,5 @@ void rv__redis_released(void *arg, uint32_t id, uint32_t epoch)
 	post = wants_post(slot);
 	pthread_mutex_unlock(&slot->lock);
 	if (post)
-		rv__redis_post(consumer->client, &slot->op);
+		rv__inbox_post(&consumer->client->inbox, &slot->op);
 }

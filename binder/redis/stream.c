@@ -260,7 +260,7 @@ bool rv__redis_slot_reads(const struct rv__redis_slot *slot)
 }
 
 /* The operation: settlements and credit came in. */
-static void run_slot(struct rv__redis_op *op)
+static void run_slot(struct rv__op *op)
 {
 	struct rv__redis_slot *slot = (struct rv__redis_slot *)op;
 	struct rv__redis_consumer *consumer = slot->consumer;

@@ -12,7 +12,7 @@
 enum { FIRST_JUDGEMENT_MS = 1000, ASK_MS = 3000, GROUP_MAX = 120 };
 
 struct bind_call {
-	struct rv__rmq_call call;
+	struct rv__call call;
 	struct rv__rmq_consumer *consumer;
 	char *topic, *retry; /* owned */
 	bool failed;
@@ -61,7 +61,7 @@ static void tell(struct rv__rmq_consumer *consumer, bool up)
 		consumer->up = bind->up = up;
 		if (!up) /* the reason; that it waits is said by bind_consumer() */
 			consumer->sink_ops->state(consumer->sink, &consumer->trouble);
-		rv__rmq_call_done(&bind->call);
+		rv__call_done(&bind->call);
 		return;
 	}
 	if (consumer->up == up || consumer->close_call)
@@ -221,7 +221,7 @@ static void warn_of_conflicts(const struct rv__rmq_consumer *consumer)
 			    c->main.expression);
 }
 
-static void run_bind(struct rv__rmq_op *op)
+static void run_bind(struct rv__op *op)
 {
 	struct bind_call *bind = (struct bind_call *)op;
 	struct rv__rmq_consumer *consumer = bind->consumer;
@@ -234,7 +234,7 @@ static void run_bind(struct rv__rmq_op *op)
 	if (!consumer->identity || !consumer->main.topic || (bind->retry && !consumer->retry.topic) ||
 	    atomic_load(&client->stopping)) {
 		bind->failed = true;
-		rv__rmq_call_done(&bind->call);
+		rv__call_done(&bind->call);
 		return;
 	}
 	consumer->main.topic->wanted = true;
@@ -351,7 +351,7 @@ rv_err rv__rmq_bind_consumer(void *binder, const struct rv_consumer_spec *spec, 
 	uv_mutex_init(&consumer->lock);
 	failed = prepare(consumer, spec, &bind, err);
 	if (failed == RV_OK) {
-		rv__rmq_call(client, &bind.call, run_bind);
+		rv__inbox_call(&client->inbox, &bind.call, run_bind);
 		if (bind.failed)
 			failed = rv_error_set(err, RV_E_CLOSED, 0, RV__RMQ_TOPIC, "the binder is stopping");
 	}
@@ -369,11 +369,11 @@ rv_err rv__rmq_bind_consumer(void *binder, const struct rv_consumer_spec *spec, 
 }
 
 struct start_call {
-	struct rv__rmq_call call;
+	struct rv__call call;
 	struct rv__rmq_consumer *consumer;
 };
 
-static void run_start(struct rv__rmq_op *op)
+static void run_start(struct rv__op *op)
 {
 	struct start_call *start = (struct start_call *)op;
 	struct rv__rmq_consumer *consumer = start->consumer;
@@ -389,7 +389,7 @@ static void run_start(struct rv__rmq_op *op)
 	rv__rmq_client_announce(client);
 	rv__rmq_rebalance(consumer);
 	rv__rmq_client_hurry(client);
-	rv__rmq_call_done(&start->call);
+	rv__call_done(&start->call);
 }
 
 rv_err rv__rmq_start_consumer(void *consumer_pointer, struct rv_error *err)
@@ -397,7 +397,7 @@ rv_err rv__rmq_start_consumer(void *consumer_pointer, struct rv_error *err)
 	struct start_call start = {.consumer = consumer_pointer};
 
 	(void)err;
-	rv__rmq_call(start.consumer->client, &start.call, run_start);
+	rv__inbox_call(&start.consumer->client->inbox, &start.call, run_start);
 	return RV_OK;
 }
 
@@ -420,7 +420,7 @@ void rv__rmq_stop_consumer(void *consumer)
 /* -- unbinding: moves, then positions, then locks and the goodbye ------------------------------------------- */
 
 struct close_call {
-	struct rv__rmq_call call;
+	struct rv__call call;
 	struct rv__rmq_consumer *consumer;
 	int64_t deadline_ms;
 	size_t left;
@@ -531,7 +531,7 @@ static void finish_close(struct rv__rmq_consumer *consumer)
 	/* Requests of what is left must not find it; the rest is freed by the caller. */
 	end_requests(consumer);
 	consumer->close_call = NULL;
-	rv__rmq_call_done(&closing->call);
+	rv__call_done(&closing->call);
 }
 
 static void close_step(struct rv__rmq_consumer *consumer)
@@ -552,7 +552,7 @@ static void close_step(struct rv__rmq_consumer *consumer)
 		finish_close(consumer);
 }
 
-static void run_close(struct rv__rmq_op *op)
+static void run_close(struct rv__op *op)
 {
 	struct close_call *closing = (struct close_call *)op;
 	struct rv__rmq_consumer *consumer = closing->consumer;
@@ -563,21 +563,21 @@ static void run_close(struct rv__rmq_op *op)
 	close_step(consumer);
 }
 
-static void run_barrier(struct rv__rmq_op *op)
+static void run_barrier(struct rv__op *op)
 {
-	rv__rmq_call_done((struct rv__rmq_call *)op);
+	rv__call_done((struct rv__call *)op);
 }
 
 size_t rv__rmq_unbind_consumer(void *consumer_pointer, int64_t deadline_ms)
 {
 	struct rv__rmq_consumer *consumer = consumer_pointer;
 	struct close_call closing = {.consumer = consumer, .deadline_ms = deadline_ms};
-	struct rv__rmq_call barrier;
+	struct rv__call barrier;
 
 	atomic_store(&consumer->stopped, true);
-	rv__rmq_call(consumer->client, &closing.call, run_close);
+	rv__inbox_call(&consumer->client->inbox, &closing.call, run_close);
 	/* What was posted meanwhile (a wake, a move) still names the consumer: it runs before this. */
-	rv__rmq_call(consumer->client, &barrier, run_barrier);
+	rv__inbox_call(&consumer->client->inbox, &barrier, run_barrier);
 	destroy(consumer);
 	return closing.left;
 }

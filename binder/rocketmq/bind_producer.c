@@ -11,7 +11,7 @@
 enum { FIRST_JUDGEMENT_MS = 1000, ASK_MS = 3000, SEND_MS = 3000 };
 
 struct bind_call {
-	struct rv__rmq_call call;
+	struct rv__call call;
 	struct rv__rmq_producer *producer;
 	struct rv_producer_info *info;
 	char *topic; /* owned */
@@ -55,7 +55,7 @@ static void finish_bind(struct rv__rmq_producer *producer, bool up)
 	fill_info(producer, bind->info);
 	if (!up) /* the reason; that it waits is said by bind_producer() */
 		producer->sink_ops->state(producer->sink, &producer->trouble);
-	rv__rmq_call_done(&bind->call);
+	rv__call_done(&bind->call);
 }
 
 static void tell_queues(struct rv__rmq_producer *producer)
@@ -203,7 +203,7 @@ void rv__rmq_producer_give_up_binding(struct rv__rmq_producer *producer)
 
 /* -- binding ------------------------------------------------------------------------------------ */
 
-static void run_bind(struct rv__rmq_op *op)
+static void run_bind(struct rv__op *op)
 {
 	struct bind_call *bind = (struct bind_call *)op;
 	struct rv__rmq_producer *producer = bind->producer;
@@ -213,7 +213,7 @@ static void run_bind(struct rv__rmq_op *op)
 	producer->template_topic = rv__rmq_topic_get(client, RV__TOPIC_TEMPLATE);
 	if (!producer->topic || !producer->template_topic || atomic_load(&client->stopping)) {
 		bind->failed = true;
-		rv__rmq_call_done(&bind->call);
+		rv__call_done(&bind->call);
 		return;
 	}
 	producer->topic->wanted = true;
@@ -293,7 +293,7 @@ rv_err rv__rmq_bind_producer(void *binder, const struct rv_producer_spec *spec, 
 	bind.topic = rv__rmq_qualify(space, spec->destination);
 	failed = bind.topic ? prepare(producer, spec, bind.topic, err) : no_memory(err);
 	if (failed == RV_OK) {
-		rv__rmq_call(client, &bind.call, run_bind);
+		rv__inbox_call(&client->inbox, &bind.call, run_bind);
 		if (bind.failed)
 			failed = rv_error_set(err, RV_E_CLOSED, 0, RV__RMQ_TOPIC, "the binder is stopping");
 	}
@@ -340,22 +340,22 @@ static void leave(struct rv__rmq_producer *producer)
 
 void rv__rmq_producer_close(struct rv__rmq_producer *producer)
 {
-	struct rv__rmq_call *call = producer->close_call;
+	struct rv__call *call = producer->close_call;
 
 	if (!call || atomic_load(&producer->in_flight) > 0)
 		return;
 	leave(producer);
 	producer->close_call = NULL;
-	rv__rmq_call_done(call);
+	rv__call_done(call);
 }
 
 struct close_call {
-	struct rv__rmq_call call;
+	struct rv__call call;
 	struct rv__rmq_producer *producer;
 	int64_t deadline_ms;
 };
 
-static void run_close(struct rv__rmq_op *op)
+static void run_close(struct rv__op *op)
 {
 	struct close_call *closing = (struct close_call *)op;
 	struct rv__rmq_producer *producer = closing->producer;
@@ -373,7 +373,7 @@ size_t rv__rmq_unbind_producer(void *producer_pointer, int64_t deadline_ms)
 	struct close_call closing = {.producer = producer, .deadline_ms = deadline_ms};
 	size_t failed;
 
-	rv__rmq_call(producer->client, &closing.call, run_close);
+	rv__inbox_call(&producer->client->inbox, &closing.call, run_close);
 	failed = producer->failed_at_close;
 	destroy(producer);
 	return failed;

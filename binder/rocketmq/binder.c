@@ -29,7 +29,7 @@ static void stop_binder(void *binder)
 
 	atomic_store(&client->stopping, true);
 	if (!atomic_exchange(&client->stop_posted, true))
-		rv__rmq_post(client, &client->stop_op);
+		rv__inbox_post(&client->inbox, &client->stop_op);
 }
 
 static void close_binder(void *binder)

@@ -15,80 +15,18 @@
 
 enum { QUIET_MS = 1000, RESTLESS_MS = 50 };
 
-/* -- operations ------------------------------------------------------------------------------ */
-
-void rv__rmq_post_chain(struct rv__rmq_client *client, struct rv__rmq_op *first, struct rv__rmq_op *last)
+static void ring(void *arg)
 {
-	struct rv__rmq_op *head, *reversed = NULL, *op = first;
+	struct rv__rmq_client *client = arg;
 
-	/* The inbox is a stack; the chain goes in reversed, so that turning it round restores the order. */
-	last->next = NULL;
-	while (op) {
-		struct rv__rmq_op *next = op->next;
-
-		op->next = reversed;
-		reversed = op;
-		op = next;
-	}
-	head = atomic_load_explicit(&client->inbox, memory_order_relaxed);
-	do
-		first->next = head;
-	while (!atomic_compare_exchange_weak_explicit(
-	    &client->inbox, &head, reversed, memory_order_acq_rel, memory_order_relaxed));
-	if (!head)
-		uv_async_send(&client->wake); /* else whoever filled the empty inbox has rung already */
-}
-
-void rv__rmq_post(struct rv__rmq_client *client, struct rv__rmq_op *op)
-{
-	rv__rmq_post_chain(client, op, op);
-}
-
-static void run_inbox(struct rv__rmq_client *client)
-{
-	struct rv__rmq_op *op = atomic_exchange_explicit(&client->inbox, NULL, memory_order_acq_rel);
-	struct rv__rmq_op *in_order = NULL;
-
-	while (op) {
-		struct rv__rmq_op *next = op->next;
-
-		op->next = in_order;
-		in_order = op;
-		op = next;
-	}
-	while (in_order) {
-		op = in_order;
-		in_order = op->next;
-		op->run(op);
-	}
+	uv_async_send(&client->wake);
 }
 
 static void on_wake(uv_async_t *wake)
 {
-	run_inbox(wake->data);
-}
+	struct rv__rmq_client *client = wake->data;
 
-void rv__rmq_call(struct rv__rmq_client *client, struct rv__rmq_call *call, void (*run)(struct rv__rmq_op *))
-{
-	call->op.run = run;
-	call->done = false;
-	uv_mutex_init(&call->lock);
-	uv_cond_init(&call->over);
-	rv__rmq_post(client, &call->op);
-	uv_mutex_lock(&call->lock);
-	while (!call->done)
-		uv_cond_wait(&call->over, &call->lock);
-	uv_mutex_unlock(&call->lock);
-	uv_cond_destroy(&call->over);
-	uv_mutex_destroy(&call->lock);
-}
-
-void rv__rmq_call_done(struct rv__rmq_call *call)
-{
-	uv_mutex_lock(&call->lock);
-	call->done = true;
-	uv_cond_signal(&call->over);
-	uv_mutex_unlock(&call->lock);
+	rv__inbox_run(&client->inbox);
 }
 
 /* -- one turn ---------------------------------------------------------------------------------- */
@@ -234,7 +172,7 @@ void rv__rmq_client_hurry(struct rv__rmq_client *client)
 }
 
 /* Pending sends end now; what has no loop of its own notices by `stopping`. */
-static void run_stop(struct rv__rmq_op *op)
+static void run_stop(struct rv__op *op)
 {
 	struct rv__rmq_client *client =
 	    (struct rv__rmq_client *)((char *)op - offsetof(struct rv__rmq_client, stop_op));
@@ -419,6 +357,7 @@ rv_err rv__rmq_client_create(const struct rv_binder_env *env, const struct rv__r
 	client->env = env;
 	client->settings = settings;
 	client->identities = &client->self;
+	client->inbox = (struct rv__inbox){.ring = ring, .loop = client};
 	client->stop_op.run = run_stop;
 	rv__rmq_identity_name(client, &client->self);
 	failed = rv__rmq_nameservers_init(&client->names, &settings->common.name_server, err);
@@ -438,7 +377,7 @@ rv_err rv__rmq_client_create(const struct rv_binder_env *env, const struct rv__r
 	return RV_OK;
 }
 
-static void run_shutdown(struct rv__rmq_op *op)
+static void run_shutdown(struct rv__op *op)
 {
 	struct rv__rmq_client *client = ((struct rv__rmq_shutdown *)op)->client;
 
@@ -464,7 +403,7 @@ void rv__rmq_client_destroy(struct rv__rmq_client *client)
 {
 	struct rv__rmq_shutdown shutdown = {.op = {.run = run_shutdown}, .client = client};
 
-	rv__rmq_post(client, &shutdown.op);
+	rv__inbox_post(&client->inbox, &shutdown.op);
 	uv_thread_join(&client->thread);
 	uv_loop_close(&client->loop);
 	while (client->brokers) {

@@ -14,6 +14,7 @@
 
 #include <rivulet/binder.h>
 
+#include "base/inbox.h"
 #include "binder/rocketmq/properties.h"
 
 struct rv__rmq_connection;
@@ -24,12 +25,6 @@ struct rv__rmq_consumer;
 
 #define RV__RMQ_TOPIC "rocketmq" /* of log lines and errors */
 #define RV__RMQ_ID_MAX 128
-
-/* One thing to do on the loop. Embedded in what it is about; `run` may free it. */
-struct rv__rmq_op {
-	struct rv__rmq_op *next;
-	void (*run)(struct rv__rmq_op *op);
-};
 
 /*
  * Who we are towards a broker. A broker knows one client id a connection, so a second member of one
@@ -58,12 +53,12 @@ struct rv__rmq_client {
 	uv_async_t wake;
 	uv_prepare_t prepare;
 	uv_timer_t tick;
-	uv_timer_t expiry;    /* fires at the earliest deadline of a request */
-	int64_t expiry_at_ms; /* 0: not armed */
-	_Atomic(struct rv__rmq_op *) inbox;
-	atomic_bool stopping; /* stop() was called */
+	uv_timer_t expiry;      /* fires at the earliest deadline of a request */
+	int64_t expiry_at_ms;   /* 0: not armed */
+	struct rv__inbox inbox; /* what other threads want done */
+	atomic_bool stopping;   /* stop() was called */
 	atomic_bool stop_posted;
-	struct rv__rmq_op stop_op;
+	struct rv__op stop_op;
 	bool closing;  /* loop thread only: handles are being closed */
 	bool restless; /* something is down or unknown: the tick comes more often */
 	int64_t next_heartbeat_ms;
@@ -103,27 +98,9 @@ rv_err rv__rmq_client_create(const struct rv_binder_env *env, const struct rv__r
 /** Ends the loop, joins the thread, frees. */
 void rv__rmq_client_destroy(struct rv__rmq_client *client);
 
-/** Hands an operation to the loop; any thread. Operations of one thread run in their order. */
-void rv__rmq_post(struct rv__rmq_client *client, struct rv__rmq_op *op);
-
-/** The same for a chain linked by `next` from first (oldest) to last. */
-void rv__rmq_post_chain(struct rv__rmq_client *client, struct rv__rmq_op *first, struct rv__rmq_op *last);
-
-/* A call that waits for the loop: embed it first, fill `run`, and end it with rv__rmq_call_done(). */
-struct rv__rmq_call {
-	struct rv__rmq_op op;
-	uv_mutex_t lock;
-	uv_cond_t over;
-	bool done; /* under lock */
-};
-
-/** Posts and waits for rv__rmq_call_done(). Not from the loop. */
-void rv__rmq_call(struct rv__rmq_client *client, struct rv__rmq_call *call, void (*run)(struct rv__rmq_op *));
-void rv__rmq_call_done(struct rv__rmq_call *call);
-
 /* Ends the loop. */
 struct rv__rmq_shutdown {
-	struct rv__rmq_op op;
+	struct rv__op op;
 	struct rv__rmq_client *client;
 };
 

@@ -63,14 +63,14 @@ struct rv__rmq_queue {
 	/* Under consumer->lock. */
 	struct rv__process_queue window;
 	bool releasing;
-	struct rv__rmq_op release;
+	struct rv__op release;
 	bool lost;    /* settlements are stale */
 	bool blocked; /* over a threshold: settle() must ring */
 };
 
 /* A message on its way back to the broker: redelivery or dead letter. */
 struct rv__rmq_move {
-	struct rv__rmq_op op;
+	struct rv__op op;
 	struct rv__rmq_move *next; /* of the consumer */
 	struct rv__rmq_consumer *consumer;
 	struct rv__rmq_request request;
@@ -118,9 +118,9 @@ struct rv__rmq_consumer {
 	bool up;
 	struct rv_error trouble;
 	int64_t next_rebalance_ms, next_persist_ms, next_lock_ms;
-	struct rv__rmq_call *bind_call;
+	struct rv__call *bind_call;
 	int64_t bind_deadline_ms;
-	struct rv__rmq_call *close_call;
+	struct rv__call *close_call;
 	int64_t close_deadline_ms;
 	unsigned closing_requests; /* outstanding answers of the last stores and goodbyes */
 	int closing_step;
@@ -128,7 +128,7 @@ struct rv__rmq_consumer {
 	/* Any thread. */
 	atomic_bool paused, stopped;
 	atomic_bool wake_posted;
-	struct rv__rmq_op wake; /* looks again at every queue */
+	struct rv__op wake; /* looks again at every queue */
 	_Atomic uint64_t received, settled, requeued, dead_lettered;
 	_Atomic int64_t lag;
 
@@ -177,11 +177,11 @@ rv_err rv__rmq_settle(void *consumer, const struct rv_settle *settle, int64_t *r
 void rv__rmq_credit(void *consumer, uint32_t slot, uint32_t room);
 /** Rings for the loop to look at the queues again; any thread. */
 void rv__rmq_consumer_wake(struct rv__rmq_consumer *consumer);
-void rv__rmq_consumer_run_wake(struct rv__rmq_op *op);
+void rv__rmq_consumer_run_wake(struct rv__op *op);
 
 /* move.c */
 /** The move is the loop's from here. */
-void rv__rmq_move_run(struct rv__rmq_op *op);
+void rv__rmq_move_run(struct rv__op *op);
 /** How often a message may come back before the broker buries it. */
 int rv__rmq_reconsume_limit(const struct rv__rmq_consumer *consumer);
 void rv__rmq_moves_tend(struct rv__rmq_consumer *consumer, int64_t now_ms);

@@ -215,7 +215,7 @@ static void ask(struct rv__rmq_move *move)
 	}
 }
 
-void rv__rmq_move_run(struct rv__rmq_op *op)
+void rv__rmq_move_run(struct rv__op *op)
 {
 	struct rv__rmq_move *move = (struct rv__rmq_move *)op;
 	struct rv__rmq_consumer *consumer = move->consumer;

@@ -47,7 +47,7 @@ static size_t payload_length(const rv_message *message)
 	return length;
 }
 
-static void run_send(struct rv__rmq_op *op)
+static void run_send(struct rv__op *op)
 {
 	struct rv__rmq_send *send = (struct rv__rmq_send *)op;
 	struct rv__rmq_producer *producer = send->producer;
@@ -123,7 +123,7 @@ static struct rv__rmq_send *prepare(struct rv__rmq_producer *producer, const str
 size_t rv__rmq_producer_send(void *producer_pointer, const struct rv_outbound *batch, size_t n)
 {
 	struct rv__rmq_producer *producer = producer_pointer;
-	struct rv__rmq_op *first = NULL, *last = NULL;
+	struct rv__op *first = NULL, *last = NULL;
 	size_t accepted = 0;
 
 	while (accepted < n) {
@@ -150,7 +150,7 @@ size_t rv__rmq_producer_send(void *producer_pointer, const struct rv_outbound *b
 		accepted++;
 	}
 	if (first)
-		rv__rmq_post_chain(producer->client, first, last);
+		rv__inbox_post_chain(&producer->client->inbox, first, last);
 	return accepted;
 }
 

@@ -9,7 +9,7 @@ struct rv__rmq_producer;
 
 /* One accepted message, from send() until its completion. */
 struct rv__rmq_send {
-	struct rv__rmq_op op;
+	struct rv__op op;
 	struct rv__rmq_request request; /* the first of a batch asks for all */
 	struct rv__rmq_send *next;      /* in `pending`, or within a batch under way */
 	struct rv__rmq_send *next_under_way, **under_way_link;
@@ -56,10 +56,10 @@ struct rv__rmq_producer {
 	bool closing;
 	enum { RV__RMQ_PROVISION_NONE, RV__RMQ_PROVISION_ASKED, RV__RMQ_PROVISION_DONE } provision;
 	struct rv__rmq_request provision_request;
-	struct rv_error trouble;        /* why it is not up */
-	struct rv__rmq_call *bind_call; /* waits for the first judgement */
+	struct rv_error trouble;    /* why it is not up */
+	struct rv__call *bind_call; /* waits for the first judgement */
 	int64_t bind_deadline_ms;
-	struct rv__rmq_call *close_call; /* waits for the last completion */
+	struct rv__call *close_call; /* waits for the last completion */
 	int64_t close_deadline_ms;
 	size_t failed_at_close;
 	struct rv__rmq_send *under_way; /* firsts of the batches with an answer outstanding */

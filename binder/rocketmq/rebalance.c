@@ -111,7 +111,7 @@ void rv__rmq_queue_revoke(struct rv__rmq_queue *queue, bool lost)
 		give_back(queue);
 }
 
-static void run_release(struct rv__rmq_op *op)
+static void run_release(struct rv__op *op)
 {
 	struct rv__rmq_queue *queue =
 	    (struct rv__rmq_queue *)((char *)op - offsetof(struct rv__rmq_queue, release));
@@ -137,7 +137,7 @@ void rv__rmq_released(void *consumer_pointer, uint32_t slot, uint32_t epoch)
 	if (!queue)
 		return;
 	queue->release.run = run_release;
-	rv__rmq_post(consumer->client, &queue->release);
+	rv__inbox_post(&consumer->client->inbox, &queue->release);
 }
 
 /* -- taking a share ------------------------------------------------------------------------------ */

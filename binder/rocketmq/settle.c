@@ -7,7 +7,7 @@
 
 enum { NEVER = -1 };
 
-void rv__rmq_consumer_run_wake(struct rv__rmq_op *op)
+void rv__rmq_consumer_run_wake(struct rv__op *op)
 {
 	struct rv__rmq_consumer *consumer =
 	    (struct rv__rmq_consumer *)((char *)op - offsetof(struct rv__rmq_consumer, wake));
@@ -22,7 +22,7 @@ void rv__rmq_consumer_run_wake(struct rv__rmq_op *op)
 void rv__rmq_consumer_wake(struct rv__rmq_consumer *consumer)
 {
 	if (!atomic_exchange(&consumer->wake_posted, true))
-		rv__rmq_post(consumer->client, &consumer->wake);
+		rv__inbox_post(&consumer->client->inbox, &consumer->wake);
 }
 
 void rv__rmq_credit(void *consumer_pointer, uint32_t slot, uint32_t room)
@@ -122,7 +122,7 @@ rv_err rv__rmq_settle(void *consumer_pointer, const struct rv_settle *settle, in
 	result = settle_locked(consumer, settle, ret_hold_ms, &move, &wake);
 	uv_mutex_unlock(&consumer->lock);
 	if (move)
-		rv__rmq_post(consumer->client, &move->op);
+		rv__inbox_post(&consumer->client->inbox, &move->op);
 	if (wake)
 		rv__rmq_consumer_wake(consumer);
 	return result;
