@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Words that every script here uses. Sourced, from the top folder.
 
-say() { printf '%s\n' "$*"; }
+# One line a word.
+say() { printf '%s\n' "$@"; }
 
 # Ends with one clear sentence on standard error.
 die() {

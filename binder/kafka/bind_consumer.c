@@ -77,15 +77,10 @@ static rv_err check(const struct rv_consumer_spec *spec, struct rv_error *err)
 
 static char *anonymous_group(struct rv__kafka_consumer *consumer)
 {
-	uint64_t a = consumer->kafka->env->random(), b = consumer->kafka->env->random();
-	char *name;
+	char uuid[37], *name;
 
-	/* As Java's: a UUID of version 4. */
-	if (asprintf(&name, "anonymous.%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32),
-	        (unsigned)(a >> 16 & 0xffff), (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)),
-	        (unsigned long long)(b & 0xffffffffffff)) < 0)
-		return NULL;
-	return name;
+	rv__kafka_uuid(consumer->kafka->env, uuid);
+	return asprintf(&name, "anonymous.%s", uuid) < 0 ? NULL : name;
 }
 
 static rv_err name_it(
@@ -114,25 +109,12 @@ static rv_err name_it(
 /* Spring's container reads its ack-mode from Boot's keys where the binding says nothing. */
 static enum rv__kafka_ack_mode ack_mode(const struct rv__kafka_consumer *consumer)
 {
-	static const char *const words[] = {
-	    "", "record", "batch", "time", "count", "count-time", "manual", "manual-immediate"};
-	const struct rv_pairs *listener = &consumer->kafka->settings->boot.listener;
+	int64_t boot = consumer->kafka->settings->boot.listener_ack_mode;
 	enum rv__kafka_ack_mode own = rv__kafka_ack_mode(consumer->settings);
 
-	if (consumer->settings->ack_mode != RV__KAFKA_ACK_DEFAULT || own != RV__KAFKA_ACK_BATCH)
-		return own;
-	for (size_t i = 0; i < listener->count; i++) {
-		char plain[24];
-
-		if (strcasecmp(listener->items[i].name, "ack-mode") != 0)
-			continue;
-		snprintf(plain, sizeof plain, "%s", listener->items[i].value);
-		for (char *at = plain; *at; at++)
-			*at = *at == '_' ? '-' : *at;
-		for (int mode = RV__KAFKA_ACK_RECORD; mode <= RV__KAFKA_ACK_MANUAL_IMMEDIATE; mode++)
-			if (strcasecmp(words[mode], plain) == 0)
-				return (enum rv__kafka_ack_mode)mode;
-	}
+	if (consumer->settings->ack_mode == RV__KAFKA_ACK_DEFAULT && own == RV__KAFKA_ACK_BATCH &&
+	    boot != RV__KAFKA_ACK_DEFAULT)
+		return (enum rv__kafka_ack_mode)boot;
 	return own;
 }
 

@@ -325,14 +325,46 @@ static const char *translate_value(
 	}
 }
 
-static rv_err set_row(const struct rv__kafka_config *config, const struct rv__kafka_key_row *row,
-    const char *value, rd_kafka_conf_t *conf, struct rv_error *err)
+/* Whether payloads go out and come in as the class would have them: as they are. */
+static bool is_plain_class(const char *class_name)
+{
+	static const char *const plain[] = {"ByteArraySerializer", "ByteArrayDeserializer",
+	    "StringSerializer", "StringDeserializer", "BytesSerializer", "BytesDeserializer", NULL};
+	const char *name = strrchr(class_name, '.');
+	size_t i = 0;
+
+	name = name ? name + 1 : class_name;
+	while (plain[i] && strcmp(plain[i], name) != 0)
+		i++;
+	return plain[i] != NULL;
+}
+
+static void tell_java_only(const struct rv__kafka_config *config, const struct rv_binder_env *env,
+    const struct rv__kafka_key_row *row, const char *value)
+{
+	bool plain = row->change == RV__KAFKA_PLAIN && is_plain_class(value);
+
+	if (!env || plain || config->role == RV__KAFKA_ADMIN)
+		return;
+	env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+	    "RV%04u %s%sclient setting %s belongs to Java's client and does nothing here; %s%s",
+	    (unsigned)RV__N_KAFKA_UNKNOWN_KEY, config->binding ? config->binding : "",
+	    config->binding ? ": " : "", row->java, row->to ? "use " : "leave it out",
+	    row->to ? row->to : "");
+}
+
+static rv_err set_row(const struct rv__kafka_config *config, const struct rv_binder_env *env,
+    const struct rv__kafka_key_row *row, const char *value, rd_kafka_conf_t *conf, struct rv_error *err)
 {
 	char room[160];
 	const char *text;
 	rv_err failed;
 
-	if (row->change >= RV__KAFKA_OURS || (row->roles && !(row->roles & (1u << config->role))))
+	if (row->roles && !(row->roles & (1u << config->role)))
+		return RV_OK;
+	if (row->change >= RV__KAFKA_PLAIN)
+		tell_java_only(config, env, row, value);
+	if (row->change >= RV__KAFKA_OURS)
 		return RV_OK;
 	text = translate_value(row, value, room, sizeof room);
 	if (!text)
@@ -356,7 +388,7 @@ static rv_err set_key(const struct rv__kafka_config *config, const struct rv_bin
 	rv_err failed;
 
 	if (row)
-		return set_row(config, row, key->value, conf, err);
+		return set_row(config, env, row, key->value, conf, err);
 	failed = rv__kafka_conf_set(conf, key->name, key->value, key->name, config->binding, err);
 	if (failed != RV_E_NOTFOUND)
 		return failed;

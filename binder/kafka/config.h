@@ -82,9 +82,6 @@ void rv__kafka_config_put(
 rv_err rv__kafka_config_build(const struct rv__kafka_config *config, const struct rv_binder_env *env,
     rd_kafka_conf_t **ret_conf, struct rv_error *err);
 
-/** Milliseconds of a text in Boot's form ("1500", "2s", "1m"); `otherwise` when it is none. */
-int64_t rv__kafka_millis(const char *text, int64_t otherwise);
-
 void rv__kafka_config_finish(struct rv__kafka_config *config);
 
 #endif

@@ -85,15 +85,6 @@ static const char *in_unit(const char *value, enum unit unit, char *room, size_t
 	return room;
 }
 
-int64_t rv__kafka_millis(const char *text, int64_t otherwise)
-{
-	char room[32], *end;
-	const char *plain = in_unit(text, MILLIS, room, sizeof room);
-	long long number = strtoll(plain, &end, 10);
-
-	return end == plain || *end || number < 0 ? otherwise : number;
-}
-
 /* Within `ssl`, Boot writes "trust-store-location" for ssl.truststore.location. */
 static void ssl_name(const char *plain, char *to, size_t size)
 {
@@ -187,10 +178,8 @@ void rv__kafka_boot_collect(struct rv__kafka_config *config, const struct rv__ka
 	for (size_t i = 0; i < boot->properties.count; i++)
 		rv__kafka_config_put(
 		    config, boot->properties.items[i].name, boot->properties.items[i].value, RV__KAFKA_BOOT);
-	for (size_t i = 0; i < boot->security.count; i++)
-		if (strcasecmp(boot->security.items[i].name, "protocol") == 0)
-			rv__kafka_config_put(
-			    config, "security.protocol", boot->security.items[i].value, RV__KAFKA_BOOT);
+	if (boot->security_protocol)
+		rv__kafka_config_put(config, "security.protocol", boot->security_protocol, RV__KAFKA_BOOT);
 	put_ssl(config, &boot->ssl);
 	put_jaas(config, &boot->jaas);
 	if (config->role == RV__KAFKA_CONSUMER)

@@ -21,13 +21,14 @@ enum rv__kafka_change {
 	RV__KAFKA_OURS,      /* this binder itself reads it */
 	RV__KAFKA_TLS,       /* part of key store and trust store, see config_tls.c */
 	RV__KAFKA_LOGIN,     /* sasl.jaas.config */
-	RV__KAFKA_JAVA       /* Java's own business, without a counterpart: accepted in silence */
+	RV__KAFKA_PLAIN, /* payload serializers: those that leave bytes and texts alone say what happens anyway */
+	RV__KAFKA_JAVA /* Java's own business, without a counterpart: said, with what to use instead */
 };
 
 struct rv__kafka_key_row {
 	const char *java;
 	enum rv__kafka_change change;
-	const char *to;   /* NULL: the same name */
+	const char *to; /* NULL: the same name; RV__KAFKA_JAVA, _PLAIN: what to use instead, NULL: nothing */
 	const char *also; /* RV__KAFKA_BOTH */
 	unsigned roles;   /* bits 1 << enum rv__kafka_role; 0: all */
 };

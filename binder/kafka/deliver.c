@@ -41,9 +41,9 @@ static enum rv_timestamp_type timestamp_type(rd_kafka_timestamp_type_t type)
 	}
 }
 
-/* Headers and key of the record; borrowed from the reader, the record and *room. */
+/* Headers and key of the record; borrowed from the reader, the record, *room and *standard. */
 static void read_headers(struct rv__kafka_consumer *consumer, const rd_kafka_message_t *raw,
-    struct rv__kafka_record_key *room, struct rv_received *received)
+    struct rv__kafka_record_key *room, struct rv__kafka_standard_room *standard, struct rv_received *received)
 {
 	struct rv__kafka_header_reader *reader = &consumer->reader;
 	rd_kafka_headers_t *headers = NULL;
@@ -51,6 +51,9 @@ static void read_headers(struct rv__kafka_consumer *consumer, const rd_kafka_mes
 	if (rd_kafka_message_headers(raw, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		headers = NULL;
 	rv__kafka_headers_read(reader, headers);
+	if (consumer->settings->standard_headers)
+		rv__kafka_headers_standard(
+		    reader, consumer->kafka->env, consumer->settings->standard_headers, standard);
 	received->headers = reader->spans;
 	received->header_count = reader->count;
 	received->id = reader->id;
@@ -65,6 +68,7 @@ static rv_message *make_message(
 {
 	rd_kafka_timestamp_type_t type;
 	struct rv__kafka_record_key room;
+	struct rv__kafka_standard_room standard;
 	struct rv_received received = {.payload = raw->payload,
 	    .length = raw->len,
 	    .source = "Kafka",
@@ -80,7 +84,7 @@ static rv_message *make_message(
 	if (received.timestamp_ms < 0)
 		received.timestamp_ms = 0;
 	received.timestamp_type = timestamp_type(type);
-	read_headers(consumer, raw, &room, &received);
+	read_headers(consumer, raw, &room, &standard, &received);
 	if (kept) {
 		*kept = (struct kept){raw, consumer->session};
 		rv__kafka_session_ref(kept->session);

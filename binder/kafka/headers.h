@@ -60,8 +60,8 @@ struct rv__kafka_type_list;
  * memory is a valid reader. */
 struct rv__kafka_header_reader {
 	struct rv__kafka_type_list *lists[RV__KAFKA_TYPE_LISTS]; /* owned; the last used first */
-	/* Of the last record; one place more, for the caller's own. */
-	struct rv_header_span spans[RV__KAFKA_HEADERS_MAX + 1];
+	/* Of the last record; with places for the key and the standard headers. */
+	struct rv_header_span spans[RV__KAFKA_HEADERS_MAX + 3];
 	size_t count;
 	struct rv_span id; /* messageId; empty: none */
 	char *scratch;     /* owned; values that had to be decoded */
@@ -75,5 +75,22 @@ void rv__kafka_header_reader_finish(struct rv__kafka_header_reader *reader);
  * is left out. Borrowed from the record and the reader until the next call. `headers` NULL: none.
  */
 void rv__kafka_headers_read(struct rv__kafka_header_reader *reader, const rd_kafka_headers_t *headers);
+
+/* The texts of `id` and `timestamp`. */
+struct rv__kafka_standard_room {
+	char id[37], timestamp[24];
+};
+
+/**
+ * Adds what consumer.standard-headers asks for, in place of headers of those names: a new UUID and the time now.
+ * Borrowed from *room.
+ *
+ * @param which  bits of enum rv__kafka_standard
+ */
+void rv__kafka_headers_standard(struct rv__kafka_header_reader *reader, const struct rv_binder_env *env,
+    int64_t which, struct rv__kafka_standard_room *room);
+
+/** A UUID of version 4, as Java writes one. */
+void rv__kafka_uuid(const struct rv_binder_env *env, char text[37]);
 
 #endif

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/utf8.h"
 #include "binder/kafka/header_names.h"
+#include "binder/kafka/settings.h"
 
 enum { TYPE_LIST_MAX = 16384 }; /* longer lists are read each time */
 
@@ -365,4 +367,41 @@ void rv__kafka_headers_read(struct rv__kafka_header_reader *reader, const rd_kaf
 		list = find_list(reader, value, size);
 	for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
 		read_header(reader, list, name, value, size);
+}
+
+/* -- what Spring's MessageHeaders have besides -------------------------------------------------- */
+
+void rv__kafka_uuid(const struct rv_binder_env *env, char text[37])
+{
+	uint64_t a = env->random(), b = env->random();
+
+	snprintf(text, 37, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16 & 0xffff),
+	    (unsigned)(a & 0xfff), (unsigned)(0x8000 | (b >> 48 & 0x3fff)),
+	    (unsigned long long)(b & 0xffffffffffff));
+}
+
+static void set(
+    struct rv__kafka_header_reader *reader, const char *name, const char *value, enum rv_header_type type)
+{
+	struct rv_header_span *span = NULL;
+
+	for (size_t i = 0; i < reader->count && !span; i++)
+		if (is_name(name, strlen(name), reader->spans[i].name.bytes, reader->spans[i].name.length))
+			span = &reader->spans[i];
+	if (!span)
+		span = &reader->spans[reader->count++];
+	*span = (struct rv_header_span){{name, strlen(name)}, {value, strlen(value)}, type};
+}
+
+void rv__kafka_headers_standard(struct rv__kafka_header_reader *reader, const struct rv_binder_env *env,
+    int64_t which, struct rv__kafka_standard_room *room)
+{
+	if (which & RV__KAFKA_WITH_ID) {
+		rv__kafka_uuid(env, room->id);
+		set(reader, "id", room->id, RV_HEADER_TEXT);
+	}
+	if (which & RV__KAFKA_WITH_TIMESTAMP) {
+		snprintf(room->timestamp, sizeof room->timestamp, "%lld", (long long)env->wall_ms());
+		set(reader, "timestamp", room->timestamp, RV_HEADER_LONG);
+	}
 }

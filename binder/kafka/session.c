@@ -71,21 +71,15 @@ static void choose_start(struct rv__kafka_consumer *consumer, struct rv__kafka_c
 
 static void choose_commits(struct rv__kafka_consumer *consumer, const struct rv__kafka_config *config)
 {
-	const struct rv_pairs *listener = &consumer->kafka->settings->boot.listener;
+	const struct rv__kafka_boot *boot = &consumer->kafka->settings->boot;
 	int64_t poll_ms = rv__kafka_config_number(config, "max.poll.interval.ms", 300000);
+	bool by_time =
+	    consumer->ack_mode == RV__KAFKA_ACK_TIME || consumer->ack_mode == RV__KAFKA_ACK_COUNT_TIME;
 
 	consumer->commit_interval_ms = rv__kafka_config_number(config, "auto.commit.interval.ms", 100);
-	consumer->commit_count = 1;
-	for (size_t i = 0; i < listener->count; i++) {
-		const struct rv_pair *pair = &listener->items[i];
-
-		if (strcasecmp(pair->name, "ack-count") == 0)
-			consumer->commit_count = strtoll(pair->value, NULL, 10);
-		if (strcasecmp(pair->name, "ack-time") == 0 &&
-		    (consumer->ack_mode == RV__KAFKA_ACK_TIME ||
-		        consumer->ack_mode == RV__KAFKA_ACK_COUNT_TIME))
-			consumer->commit_interval_ms = rv__kafka_millis(pair->value, 5000);
-	}
+	if (by_time && boot->listener_ack_time_ms > 0)
+		consumer->commit_interval_ms = boot->listener_ack_time_ms;
+	consumer->commit_count = boot->listener_ack_count > 0 ? boot->listener_ack_count : 1;
 	if (consumer->commit_interval_ms < 1)
 		consumer->commit_interval_ms = 1;
 	consumer->revoke_ms = consumer->settings->revoke_timeout_ms;

@@ -7,6 +7,7 @@ const char *const rv__kafka_compressions[] = {"default", "none", "gzip", "snappy
 static const char *const switch_words[] = {"default", "true", "false", NULL};
 static const char *const ack_words[] = {
     "default", "RECORD", "BATCH", "TIME", "COUNT", "COUNT_TIME", "MANUAL", "MANUAL_IMMEDIATE", NULL};
+static const char *const standard_words[] = {"none", "id", "timestamp", "both", NULL};
 static const char *const start_words[] = {"default", "earliest", "latest", NULL};
 
 /* One row of each type, so that a table reads as a list of keys. */
@@ -144,8 +145,10 @@ const struct rv_prop_desc rv__kafka_consumer_rows[] = {
     IDLE("trusted-packages", RV_PROP_LIST, trusted_packages, NULL,
         "Java packages whose classes header values may become.",
         "nothing: no class is loaded, and JSON in a header stays JSON"),
-    IDLE("standard-headers", RV_PROP_STRING, unused, "none", "Further headers of a received message.",
-        "rv_message_id() and rv_message_timestamp_ms()"),
+    CHOICE("standard-headers", standard_headers, standard_words, "none",
+        "Headers to add to each received message: `id`, a new UUID, and `timestamp`, when it came, in ms. "
+        "Neither "
+        "is sent on."),
     JAVA("converter-bean-name", "Bean that converts records.", "a listener that reads the payload"),
     DURATION("idle-event-interval", idle_event_interval_ms, "30000", 0, 86400000, "ms",
         "A line in the log (debug) each time nothing came for so long; 0: never."),
@@ -238,11 +241,49 @@ const struct rv_prop_desc rv__kafka_boot_rows[] = {
         "Brokers, below spring.cloud.stream.kafka.binder.brokers."),
     TEXT("client-id", boot.client_id, NULL, "Name of this client in the broker's log."),
     SECRET_MAP("properties", boot.properties, "Settings of all clients by the names of the Java client."),
-    MAP("security", boot.security, "`protocol`: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."),
+    TEXT("security.protocol", boot.security_protocol, NULL, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."),
     SECRET_MAP("ssl", boot.ssl, "Key store and trust store; PEM, or PKCS#12 for the key store."),
+    IDLE("consumer.bootstrap-servers", RV_PROP_LIST, unused, NULL, "Brokers of consumers alone.",
+        "spring.cloud.stream.kafka.binder.brokers, or a binder configuration of its own"),
+    IDLE("consumer.enable-auto-commit", RV_PROP_BOOL, unused_switch, "false",
+        "Whether the client stores positions by time.",
+        "spring.cloud.stream.kafka.bindings.<name>.consumer.ack-mode"),
+    IDLE("consumer.group-id", RV_PROP_STRING, unused, NULL, "Group of all consumers.",
+        "spring.cloud.stream.bindings.<name>.group"),
+    IDLE("producer.bootstrap-servers", RV_PROP_LIST, unused, NULL, "Brokers of producers alone.",
+        "spring.cloud.stream.kafka.binder.brokers, or a binder configuration of its own"),
     SECRET_MAP("consumer", boot.consumer, "Settings of all consumers."),
     SECRET_MAP("producer", boot.producer, "Settings of all producers."),
-    MAP("listener", boot.listener, "`ack-mode`, `ack-count`, `ack-time`, `idle-event-interval`."),
+    CHOICE("listener.ack-mode", boot.listener_ack_mode, ack_words, "default",
+        "ack-mode of inputs that name none."),
+    NUMBER("listener.ack-count", boot.listener_ack_count, "0", 0, 2147483647, NULL,
+        "Settlements after which ack-mode COUNT and COUNT_TIME store positions; 0: each."),
+    DURATION("listener.ack-time", boot.listener_ack_time_ms, "0", 0, 86400000, "ms",
+        "Interval at which ack-mode TIME and COUNT_TIME store positions; 0: auto.commit.interval.ms."),
+    IDLE("listener.async-acks", RV_PROP_BOOL, unused_switch, "false",
+        "Whether messages may be settled in any order.",
+        "nothing: they may, and a position never passes one that is not settled"),
+    IDLE("listener.concurrency", RV_PROP_INT, unused_number, NULL, "Threads of listeners.",
+        "spring.cloud.stream.bindings.<name>.consumer.concurrency"),
+    IDLE("listener.poll-timeout", RV_PROP_DURATION, unused_number, NULL, "Time-out of a poll.",
+        "nothing: what comes is read at once"),
+    IDLE("listener.no-poll-threshold", RV_PROP_STRING, unused, NULL, "When a container counts as stuck.",
+        "the health details, which name the message at work for over a minute"),
+    IDLE("listener.idle-between-polls", RV_PROP_DURATION, unused_number, NULL, "Pause between two polls.",
+        "rivulet.bindings.<name>.consumer.queue-messages, above which fetching stops"),
+    IDLE("listener.idle-event-interval", RV_PROP_DURATION, unused_number, NULL,
+        "Time without a message after which that is said.",
+        "spring.cloud.stream.kafka.bindings.<name>.consumer.idle-event-interval, which wins in Java too"),
+    IDLE("listener.monitor-interval", RV_PROP_DURATION, unused_number, NULL,
+        "Interval of looks for containers that are stuck.",
+        "the health details, which name the message at work for over a minute"),
+    IDLE("listener.missing-topics-fatal", RV_PROP_BOOL, unused_switch, "false",
+        "Whether a missing topic ends the service.",
+        "spring.cloud.stream.kafka.binder.auto-create-topics=false with "
+        "rivulet.bindings.<name>.fail-fast=true"),
+    IDLE("listener.immediate-stop", RV_PROP_BOOL, unused_switch, "false",
+        "Whether a stop leaves what was fetched.",
+        "nothing: it does; running listeners have rivulet.stop-deadline"),
     SECRET_MAP("jaas", boot.jaas, "`login-module`, `control-flag` and `options`, with `enabled=true`."),
     MAP("admin", boot.admin, "Settings of Java's administration client; `properties` count here too."),
     {.name = NULL}};

@@ -51,6 +51,9 @@ enum rv__kafka_ack_mode {
 	RV__KAFKA_ACK_MANUAL_IMMEDIATE
 };
 
+/* Bits: which headers that Spring's MessageHeaders have are added to a received message. */
+enum rv__kafka_standard { RV__KAFKA_NO_STANDARD = 0, RV__KAFKA_WITH_ID = 1, RV__KAFKA_WITH_TIMESTAMP = 2 };
+
 enum rv__kafka_start { RV__KAFKA_START_DEFAULT, RV__KAFKA_START_EARLIEST, RV__KAFKA_START_LATEST };
 
 struct rv__kafka_consumer_settings {
@@ -68,6 +71,7 @@ struct rv__kafka_consumer_settings {
 	int64_t dlq_partitions; /* -1: not set */
 	struct rv__kafka_producer_settings dlq_producer;
 	struct rv_strings trusted_packages;
+	int64_t standard_headers; /* enum rv__kafka_standard */
 	int64_t idle_event_interval_ms;
 	bool destination_is_pattern;
 	struct rv_pairs configuration;
@@ -81,7 +85,11 @@ struct rv__kafka_consumer_settings {
 struct rv__kafka_boot {
 	struct rv_strings bootstrap_servers;
 	const char *client_id;
-	struct rv_pairs properties, security, ssl, consumer, producer, listener, jaas, admin;
+	struct rv_pairs properties, ssl, consumer, producer, jaas, admin;
+	const char *security_protocol;
+	int64_t listener_ack_mode;    /* enum rv__kafka_ack_mode */
+	int64_t listener_ack_count;   /* 0: not set */
+	int64_t listener_ack_time_ms; /* 0: not set */
 };
 
 struct rv__kafka_binder_settings {

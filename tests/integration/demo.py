@@ -41,6 +41,8 @@ def a_message_goes_from_http_to_the_listener(kind):
     sent = re.search('"messageId" ?: ?"([0-9A-F]{32})"', out)
     expect(sent, "no message id in:\n" + out)
     expect(re.search(r"consume %s cost: \d+ ms" % sent.group(1), out), out)
+    for line in (r"\$ curl -X POST http://.*/sendTestMsg", "parking-message received it:", "The message arrived\\."):
+        expect(re.search("^%s$" % line, out, re.MULTILINE), "'%s' has no line of its own in:\n%s" % (line, out))
 
 
 @inhouse.case()

@@ -170,10 +170,40 @@ START_TEST(what_cannot_be_meant_is_refused_with_its_name)
 }
 END_TEST
 
-START_TEST(what_only_java_has_is_accepted_in_silence)
+static const struct {
+	enum rv__kafka_role role;
+	const char *java, *value, *cure; /* NULL: silence, since that is what happens */
+} foreign[] = {
+    {RV__KAFKA_CONSUMER, "interceptor.classes", "com.example.Spy", "in the listener"},
+    {RV__KAFKA_CONSUMER, "max.poll.records", "10", "queue-messages"},
+    {RV__KAFKA_CONSUMER, "ssl.provider", "BC", "leave it out"},
+    {RV__KAFKA_CONSUMER, "value.deserializer",
+        "org.springframework.kafka.support.serializer.JsonDeserializer", "decodes the payload"},
+    {RV__KAFKA_CONSUMER, "value.deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer",
+        NULL},
+    {RV__KAFKA_CONSUMER, "value.deserializer", "org.apache.kafka.common.serialization.StringDeserializer",
+        NULL},
+    {RV__KAFKA_PRODUCER, "max.block.ms", "1000", "send-timeout"},
+    {RV__KAFKA_PRODUCER, "value.serializer", "io.confluent.kafka.serializers.KafkaAvroSerializer",
+        "encoded before"},
+    {RV__KAFKA_PRODUCER, "value.serializer", "org.apache.kafka.common.serialization.BytesSerializer", NULL},
+    {RV__KAFKA_PRODUCER, "value.serializer", "org.apache.kafka.common.serialization.DoubleSerializer",
+        "encoded before"},
+};
+
+START_TEST(what_only_java_has_says_what_to_use_instead)
 {
-	ck_assert_int_eq(with(RV__KAFKA_CONSUMER, "interceptor.classes", "com.example.Spy"), RV_OK);
-	ck_assert_str_eq(warning, "");
+	ck_assert_int_eq(with(foreign[_i].role, foreign[_i].java, foreign[_i].value), RV_OK);
+	if (!foreign[_i].cure)
+		ck_assert_str_eq(warning, "");
+	else
+		ck_assert_msg(
+		    strstr(warning, foreign[_i].java) && strstr(warning, foreign[_i].cure), "'%s'", warning);
+}
+END_TEST
+
+START_TEST(classes_of_keys_are_judged_by_the_bindings)
+{
 	ck_assert_int_eq(with(RV__KAFKA_CONSUMER, "key.deserializer", "com.example.Keys"), RV_OK);
 	ck_assert_str_eq(warning, "");
 	ck_assert_str_eq(rv__kafka_config_get(&config, "key.deserializer"), "com.example.Keys");
@@ -275,16 +305,15 @@ START_TEST(springs_own_keys_lie_beneath)
 {
 	static const char *const servers[] = {"boot:9092"};
 	static const struct rv_pair consumer[] = {{"fetch-max-wait", "1s"}, {"fetch-min-size", "2KB"},
-	    {"maxPollRecords", "50"}, {"group-id", "ignored"}, {"properties.session.timeout.ms", "11000"},
+	    {"maxPollInterval", "90s"}, {"group-id", "ignored"}, {"properties.session.timeout.ms", "11000"},
 	    {"auto-offset-reset", "latest"}};
 	static const struct rv_pair ssl[] = {{"trust-store-location", "file:/tmp/ca.pem"}};
-	static const struct rv_pair security[] = {{"protocol", "SSL"}};
 
 	binder(NULL);
 	settings->boot.bootstrap_servers = (struct rv_strings){servers, 1};
 	settings->boot.consumer = (struct rv_pairs){consumer, 6};
 	settings->boot.ssl = (struct rv_pairs){ssl, 1};
-	settings->boot.security = (struct rv_pairs){security, 1};
+	settings->boot.security_protocol = "SSL";
 	ck_assert_msg(build(RV__KAFKA_CONSUMER, NULL) == RV_OK, "%s", why.text);
 	ck_assert_str_eq(value_of("bootstrap.servers"), "boot:9092");
 	ck_assert_str_eq(value_of("fetch.wait.max.ms"), "1000");
@@ -292,11 +321,8 @@ START_TEST(springs_own_keys_lie_beneath)
 	ck_assert_str_eq(value_of("session.timeout.ms"), "11000");
 	ck_assert_str_eq(value_of("ssl.ca.location"), "/tmp/ca.pem");
 	ck_assert_str_eq(value_of("security.protocol"), "ssl");
-	ck_assert_str_eq(rv__kafka_config_get(&config, "max.poll.records"), "50");
+	ck_assert_str_eq(value_of("max.poll.interval.ms"), "90000");
 	ck_assert_str_eq(warning, "");
-	ck_assert_int_eq(rv__kafka_millis("2s", 0), 2000);
-	ck_assert_int_eq(rv__kafka_millis("250", 0), 250);
-	ck_assert_int_eq(rv__kafka_millis("soon", 7), 7);
 }
 END_TEST
 
@@ -334,7 +360,9 @@ int main(void)
 	    group, javas_key_comes_to_librdkafkas, 0, sizeof translations / sizeof *translations);
 	tcase_add_loop_test(
 	    group, what_cannot_be_meant_is_refused_with_its_name, 0, sizeof refusals / sizeof *refusals);
-	tcase_add_test(group, what_only_java_has_is_accepted_in_silence);
+	tcase_add_loop_test(
+	    group, what_only_java_has_says_what_to_use_instead, 0, sizeof foreign / sizeof *foreign);
+	tcase_add_test(group, classes_of_keys_are_judged_by_the_bindings);
 	tcase_add_test(group, an_unknown_key_warns_and_is_dropped);
 	tcase_add_test(group, later_layers_win);
 	tcase_add_test(group, a_caller_gives_way_to_the_binding_only);
