@@ -177,10 +177,10 @@ def lose_the_master(scene, owner, replicas, seconds=0.5):
     acknowledged in that moment is nowhere else.
     """
     scene.receiver.process.signal(signal.SIGSTOP)
+    before = scene.checker.look()[0]
     for replica in replicas:
         replica.pause()
     owner.call("CLIENT", "KILL", "TYPE", "replica")  # else all of it would wait in the replica's socket
-    before = scene.checker.look()[0]
     end = time.monotonic() + seconds
     processes.wait_for(lambda: time.monotonic() > end, 10, "traffic that no replica saw", every=0.05)
     owner.kill()

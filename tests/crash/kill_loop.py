@@ -75,7 +75,7 @@ LEVELS = {
     "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
     "redis": lambda: Level("redis", {"fsync": "always"}, 10, 200, False, False, quick_claims, False),
-    "kafka": lambda: Level("kafka", {}, 10, 400, True, True, on_kafka, False, 30),
+    "kafka": lambda: Level("kafka", {}, 10, 200, True, True, on_kafka, False, 30),
 }
 
 

@@ -5,6 +5,7 @@ import time
 
 from peers import processes
 from peers.probe import Probe
+from peers.raw import RawClient
 from peers.tap import comment, expect, expect_equal
 
 RECOVERY_S = 30  # the limit within which a binding must be back by itself once a raw client succeeds
@@ -26,7 +27,9 @@ def wait_sent(probe, body, deadline=RECOVERY_S):
 
 
 def wait_recovered(probe, body, what, deadline=RECOVERY_S):
-    """From now on, when a raw client succeeds: both directions work within the limit."""
+    """From when a raw client succeeds, which is given a minute: both directions work within the limit."""
+    with RawClient(probe.broker) as raw:
+        processes.wait_for(lambda: raw.since, 60, "a raw client's success " + what)
     began = time.monotonic()
     wait_sent(probe, body, deadline)
     sent = time.monotonic() - began

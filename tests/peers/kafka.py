@@ -139,6 +139,15 @@ class Kafka:
     def kill_node(self, number):
         self.nodes[number - 1].kill()
 
+    def living(self):
+        """The address of each node that runs."""
+        return [node.address for node in self.nodes if node.alive()]
+
+    def leader(self, topic, partition=0):
+        """The number of the node that leads a partition."""
+        address = kafkaraw.leader(self.living()[0], topic, partition)
+        return next(node.number for node in self.nodes if node.address == address)
+
     def start_broker(self, wait=True):
         for node in self.nodes:
             if not node.alive():
@@ -158,6 +167,18 @@ class Kafka:
             return all(kafkaraw.brokers(node.address) >= len(started) for node in started)
 
         processes.wait_for(look, self.ready_seconds, self.name, every=0.05)
+
+    def round_trip(self):
+        """Whether a raw client can send a record, acknowledged by all, and read it back now."""
+        topic, alive = "raw-round-trip", self.living()
+        try:
+            if not kafkaraw.partitions(alive[0], topic):
+                kafkaraw.create_topic(alive[0], topic, 1, self.count)
+            leader = kafkaraw.leader(alive[0], topic)
+            position = kafkaraw.produce(leader, topic, b"there and back")
+            return b"there and back" in kafkaraw.fetch(leader, topic, position)
+        except (IndexError, kafkaraw.Error, *kafkaraw.TROUBLE):
+            return False
 
     def properties(self):
         """Properties, key=value, with which a service reaches it."""

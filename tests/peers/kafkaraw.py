@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A raw client of Kafka's protocol, for readiness and for looking from outside. Old versions of few requests, which
-Kafka 3.9 still answers: Metadata 1, CreateTopics 1, DeleteTopics 1, ListOffsets 1, DescribeGroups 0, OffsetFetch 1,
+Kafka 3.9 still answers: Produce 2, Fetch 4, Metadata 1, CreateTopics 1, DeleteTopics 1, ListOffsets 1, DescribeGroups 0, OffsetFetch 1,
 FindCoordinator 0 (https://kafka.apache.org/protocol).
 """
 
 import socket
 import struct
+import time
+import zlib
 
+_PRODUCE, _FETCH = 0, 1
 _LIST_OFFSETS, _METADATA, _OFFSET_FETCH, _FIND_COORDINATOR = 2, 3, 9, 10
 _DESCRIBE_GROUPS, _CREATE_TOPICS, _DELETE_TOPICS = 15, 19, 20
 EARLIEST, LATEST = -2, -1
 _TOPIC_EXISTS = 36
+
+
+TROUBLE = (OSError, struct.error)  # what a call meets while nobody, or half a broker, is there
 
 
 class Error(Exception):
@@ -75,6 +81,8 @@ class Metadata:
     def __init__(self, reader):
         self.brokers = {}
         self.topics = {}  # name: {partition: leader}, those without an error alone
+        self.in_sync = {}  # name: replicas in sync of the partition that has fewest
+        in_sync = []
 
         def broker():
             number, host, port = reader.take("i"), reader.text(), reader.take("i")
@@ -84,14 +92,16 @@ class Metadata:
         def partition():
             _code, number, leader = reader.take("hii")
             reader.each(lambda: reader.take("i"))
-            reader.each(lambda: reader.take("i"))
+            in_sync.append(len(reader.each(lambda: reader.take("i"))))
             return number, leader
 
         def topic():
             code, name, _internal = reader.take("h"), reader.text(), reader.take("b")
+            in_sync.clear()
             partitions = dict(reader.each(partition))
             if code == 0:
                 self.topics[name] = partitions
+                self.in_sync[name] = min(in_sync, default=0)
 
         reader.each(broker)
         self.controller = reader.take("i")
@@ -152,6 +162,56 @@ def offset(address, topic, partition=0, when=LATEST):
     reader.each(lambda: (reader.text(), reader.each(one)))
     _check([code for code, _ in found], "offsets of %s-%d" % (topic, partition))
     return found[0][1]
+
+
+def leader(address, topic, partition=0):
+    """The address of the broker that leads a partition; Error while nobody does."""
+    known = metadata(address)
+    number = known.topics.get(topic, {}).get(partition, -1)
+    if number not in known.brokers:
+        raise Error("nobody leads %s-%d" % (topic, partition))
+    return known.brokers[number]
+
+
+def in_sync(address, topic):
+    """How many replicas of a topic are in sync, of the partition that has fewest; 0 while nobody answers."""
+    try:
+        return metadata(address).in_sync.get(topic, 0)
+    except TROUBLE:
+        return 0
+
+
+def _partition_answers(reader, read):
+    """What `read` makes of each partition of each topic in an answer."""
+    return [one for topic in reader.each(lambda: (reader.text(), reader.each(read))) for one in topic[1]]
+
+
+def produce(address, topic, payload, partition=0, timeout=1.0):
+    """One record to the broker that leads the partition, acknowledged by all replicas in sync; its position."""
+    record = struct.pack(">bbqi", 1, 0, int(time.time() * 1000), -1) + struct.pack(">i", len(payload)) + payload
+    record = struct.pack(">I", zlib.crc32(record)) + record
+    records = struct.pack(">qi", 0, len(record)) + record
+    reader = call(address, _PRODUCE, 2, struct.pack(">hii", -1, int(timeout * 1000), 1) + _text(topic)
+                  + struct.pack(">iii", 1, partition, len(records)) + records, timeout + 1)
+    ((code, position),) = _partition_answers(reader, lambda: reader.take("ihqq")[1:3])
+    _check([code], "send to %s-%d" % (topic, partition))
+    return position
+
+
+def fetch(address, topic, position, partition=0, timeout=1.0):
+    """The bytes of the records from a position on."""
+    reader = call(address, _FETCH, 4, struct.pack(">iiiibi", -1, int(timeout * 1000), 1, 1 << 20, 0, 1) + _text(topic)
+                  + struct.pack(">iiqi", 1, partition, position, 1 << 20), timeout + 1)
+
+    def one():
+        code = reader.take("ihqq")[1]
+        reader.each(lambda: reader.take("qq"))
+        return code, reader.blob() or b""
+
+    reader.take("i")
+    ((code, records),) = _partition_answers(reader, one)
+    _check([code], "records of %s-%d" % (topic, partition))
+    return records
 
 
 def count(address, topic):

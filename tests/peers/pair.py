@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What apache.Apache and inhouse.Broker share: a name server and a broker that start, stop, and are killed alike."""
 
-from . import processes
+import struct
+
+from . import processes, remoting
 
 
 class Pair:
@@ -42,6 +44,15 @@ class Pair:
     def properties(self):
         """Properties, key=value, with which a service reaches it."""
         return ["spring.cloud.stream.rocketmq.binder.name-server=" + self.name_server]
+
+    def round_trip(self, topic="raw-round-trip"):
+        """Whether a raw client finds the topic's broker, can send a message there and read it back now."""
+        try:
+            sent = remoting.send(self.address, topic, b"there and back")
+            known = remoting.has_route(self.name_server, topic)
+            return known and b"there and back" in remoting.pull(self.address, topic, sent.fields["queueOffset"])
+        except (OSError, ValueError, KeyError, struct.error):
+            return False
 
     def broker_alive(self):
         return self.broker_process is not None and self.broker_process.alive()

@@ -17,6 +17,7 @@ class Probe:
 
     def __init__(self, broker, destination, group=None, channels="both", fail=None, options=(), name="probe",
                  work_ms=0, received=None, abort=None, slow=None):
+        self.broker = broker
         self.received_path = received or os.path.join(processes.directory(name), "received")
         self._answers = queue.Queue()
         port = ports.reserve()

@@ -168,12 +168,13 @@ class Peer:
         """The server that serves a key now."""
         return self.servers[0]
 
-    def answers(self):
-        """Whether a raw client can write now."""
+    def round_trip(self, stream="raw-round-trip"):
+        """Whether a raw client can add an entry to a stream and read it back now, where `stream` lives."""
         try:
-            self.call("SET", "rivulet-test-probe", "1")
-            return True
-        except _TROUBLE:
+            server = self.owner(stream)
+            entry = server.call("XADD", stream, "MAXLEN", 1, "*", "there", "and back", timeout=1)
+            return bool(server.call("XRANGE", stream, entry, entry, timeout=1))
+        except (*_TROUBLE, LookupError, StopIteration):
             return False
 
     def call(self, command, *words):

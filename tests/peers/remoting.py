@@ -6,7 +6,7 @@ import socket
 import struct
 import time
 
-SEND_MESSAGE, QUERY_OFFSET, UPDATE_OFFSET = 10, 14, 15
+SEND_MESSAGE, PULL_MESSAGE, QUERY_OFFSET, UPDATE_OFFSET = 10, 11, 14, 15
 MAX_OFFSET, MIN_OFFSET = 30, 31
 ROUTE, CLUSTER, TOPICS = 105, 106, 206
 
@@ -75,3 +75,12 @@ def send(broker, topic, body, queue=0, properties="", queues=4):
               "queueId": queue, "sysFlag": 0, "bornTimestamp": int(time.time() * 1000), "flag": 0,
               "properties": properties, "reconsumeTimes": 0, "unitMode": "false"}
     return call(broker, SEND_MESSAGE, fields, body)
+
+
+def pull(broker, topic, offset, queue=0):
+    """The bytes of the messages from an offset on; nothing when there are none."""
+    fields = {"consumerGroup": "raw", "topic": topic, "queueId": queue, "queueOffset": offset, "maxMsgNums": 1,
+              "sysFlag": 4, "commitOffset": 0, "suspendTimeoutMillis": 0, "subscription": "*", "subVersion": 0,
+              "expressionType": "TAG"}
+    answer = call(broker, PULL_MESSAGE, fields)
+    return answer.body if answer.code == 0 else b""
