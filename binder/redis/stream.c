@@ -87,6 +87,23 @@ static const char *start_of(const struct rv__redis_slot *slot)
 	return slot->consumer->settings->start == RV__REDIS_LATEST && !slot->late ? "$" : "0";
 }
 
+/* auto-create is false: it comes when somebody makes it. One that was never there is no trouble of those that are. */
+static void await_stream(struct rv__redis_slot *slot)
+{
+	struct rv_error why;
+
+	retry(slot, ABSENT_MS);
+	if (slot->consumer->up && !slot->late) {
+		rv__redis_consumer_judge(slot->consumer);
+		return;
+	}
+	rv_error_set(&why, RV_E_NOTFOUND, RV__N_REDIS_NO_STREAM, RV__REDIS_TOPIC,
+	    "there is no stream '%s' and auto-create is false; make it, or allow "
+	    "spring.cloud.stream.redis.binder.auto-create",
+	    slot->key);
+	rv__redis_consumer_troubled(slot->consumer, &why);
+}
+
 static void on_group(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
 	struct rv__redis_slot *slot = slot_of(request);
@@ -94,8 +111,7 @@ static void on_group(struct rv__redis_request *request, const struct rv__redis_a
 	struct rv__redis_link *link = rv__redis_route_link(consumer->client, &slot->route);
 
 	if (is_absent(answer)) {
-		retry(slot, ABSENT_MS); /* auto-create is false: it comes when somebody makes it */
-		rv__redis_consumer_judge(consumer);
+		await_stream(slot);
 		return;
 	}
 	if (answer->trouble != RV__REDIS_FINE && answer->trouble != RV__REDIS_BUSY_GROUP) {

@@ -128,6 +128,22 @@ def a_stream_that_is_deleted_under_way_is_made_again(server):
 
 
 @suite.case(deadline=60)
+def a_stream_that_nobody_may_make_is_named_and_awaited(server):
+    destination = fresh("unknown")
+    with Probe(server, destination, group="g", options=[redis.BINDER + "auto-create=false"]) as probe:
+        for round_number in range(2):
+            comment(probe.wait_state("input", "waiting", "there is no stream '%s' and auto-create is false" % destination))
+            answer = probe.send("nowhere to go")
+            expect("error" in answer and destination in answer["error"], "a send to no stream: %s" % answer)
+            expect_equal(server.call("EXISTS", destination), 0, "streams that nobody may make")
+            server.call("XGROUP", "CREATE", destination, "somebody", "0", "MKSTREAM")
+            shared_faults.wait_recovered(probe, "round %d" % round_number, "after somebody made the stream")
+            probe.wait_state("input", "running")
+            expect_equal(server.call("DEL", destination), 1, "streams deleted")
+        expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=60)
 def a_server_without_memory_is_back_pressure_and_passes(_):
     with redis.Single(maxmemory="4mb") as server:
         with Probe(server, fresh("memory"), group="g", options=DETAILS) as probe:
