@@ -5,7 +5,7 @@
 #include "base/numbers.h"
 #include "bindings/app.h"
 #include "bindings/letters.h"
-#include "bindings/wait.h"
+#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>

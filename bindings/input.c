@@ -6,7 +6,7 @@
 #include "bindings/letters.h"
 #include "bindings/message.h"
 #include "bindings/slots.h"
-#include "bindings/wait.h"
+#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>

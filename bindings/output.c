@@ -7,7 +7,7 @@
 #include "bindings/embedded.h"
 #include "bindings/message.h"
 #include "bindings/ticket.h"
-#include "bindings/wait.h"
+#include "base/wait.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "bindings/app.h"
-#include "bindings/wait.h"
+#include "base/wait.h"
 
 #include <time.h>
 

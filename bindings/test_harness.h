@@ -9,7 +9,7 @@
 #include <rivulet/test.h>
 
 #include "bindings/app.h"
-#include "bindings/wait.h"
+#include "base/wait.h"
 
 /* What arrived at one destination and was not taken yet. */
 struct rv__tap {

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "bindings/slots.h"
-#include "bindings/wait.h"
+#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 
 #include <rivulet/log.h>
 
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 void rv__http_peer(int fd, char *text, size_t size)
 {
@@ -73,10 +73,7 @@ static int64_t watch_pause_ms(const struct rv__http_limits *limits)
 
 static void wait_ms(struct rv__http_connections *all, int64_t pause_ms)
 {
-	int64_t at = rv__monotonic_ns() + pause_ms * 1000000;
-	struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
-
-	pthread_cond_timedwait(&all->changed, &all->lock, &until);
+	(void)rv__wait_until(&all->changed, &all->lock, rv__monotonic_ns() + pause_ms * 1000000);
 }
 
 static void *watch(void *arg)
@@ -102,16 +99,12 @@ static void *watch(void *arg)
 rv_err rv__http_connections_init(
     struct rv__http_connections *all, const struct rv__http_limits *limits, struct rv_error *err)
 {
-	pthread_condattr_t monotonic;
 	pthread_attr_t small;
 	int why;
 
 	all->limits = *limits;
-	pthread_mutex_init(&all->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&all->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	if (!rv__wait_init(&all->lock, &all->changed))
+		return rv_error_set(err, RV_E_NOMEM, 0, "http", "no memory for the connections");
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 128 * 1024);
 	why = pthread_create(&all->watch, &small, watch, all);

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 
 enum { BIND_MS = 3000 };
 
@@ -177,13 +177,11 @@ static void watch_topics(struct rv__kafka_consumer *consumer, const struct rv_co
 /* Waits a while for the first word of the broker. Whether the way is open. */
 static bool wait_bound(struct rv__kafka_consumer *consumer)
 {
-	struct timespec until;
+	int64_t until_ns = rv__monotonic_ns() + (int64_t)BIND_MS * 1000000;
 	bool up;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += BIND_MS / 1000;
 	pthread_mutex_lock(&consumer->lock);
-	while (!consumer->bound && pthread_cond_timedwait(&consumer->changed, &consumer->lock, &until) == 0)
+	while (!consumer->bound && rv__wait_until(&consumer->changed, &consumer->lock, until_ns))
 		;
 	up = consumer->bound && consumer->told_up;
 	pthread_mutex_unlock(&consumer->lock);
@@ -212,24 +210,20 @@ rv_err rv__kafka_bind_consumer(void *binder, const struct rv_consumer_spec *spec
 {
 	struct rv__kafka *kafka = binder;
 	struct rv__kafka_consumer *consumer;
-	pthread_condattr_t attributes;
 	rv_err failed = check(spec, err);
 
 	if (failed != RV_OK)
 		return failed;
 	consumer = calloc(1, sizeof *consumer);
-	if (!consumer)
+	if (!consumer || !rv__wait_init(&consumer->lock, &consumer->changed)) {
+		free(consumer);
 		return no_memory(err);
+	}
 	consumer->kafka = kafka;
 	consumer->sink_ops = spec->sink_ops;
 	consumer->sink = spec->sink;
 	consumer->settings = spec->settings;
 	consumer->wake_fd = -1;
-	pthread_mutex_init(&consumer->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&consumer->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 	failed = set_up(consumer, spec, err);
 	if (failed == RV_OK &&
 	    pthread_create(&consumer->thread, NULL, rv__kafka_consumer_run, consumer) != 0) {

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "binder/kafka/producer.h"
 
 enum {
@@ -282,19 +282,6 @@ static uint32_t places_of(const rd_kafka_conf_t *conf)
 	return number <= 0 || number > PLACES_MAX ? PLACES_MAX : (uint32_t)number;
 }
 
-static bool init_lock(struct rv__kafka_client *client)
-{
-	pthread_condattr_t monotonic;
-	bool ok = pthread_mutex_init(&client->lock, NULL) == 0 && pthread_condattr_init(&monotonic) == 0;
-
-	if (!ok)
-		return false;
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	ok = pthread_cond_init(&client->changed, &monotonic) == 0;
-	pthread_condattr_destroy(&monotonic);
-	return ok;
-}
-
 /* Consumes both strings' owner: conf and identity belong to the client from here on. */
 static rv_err make(struct rv__kafka_senders *senders, rd_kafka_conf_t *conf, char *identity,
     const char *binding, struct rv__kafka_client **ret_client, struct rv_error *err)
@@ -302,7 +289,8 @@ static rv_err make(struct rv__kafka_senders *senders, rd_kafka_conf_t *conf, cha
 	struct rv__kafka_client *client = aligned_alloc(64, (sizeof *client + 63) & ~(size_t)63);
 	char why[256];
 
-	if (!client || !memset(client, 0, sizeof *client) || !init_lock(client)) {
+	if (!client || !memset(client, 0, sizeof *client) ||
+	    !rv__wait_init(&client->lock, &client->changed)) {
 		free(client);
 		free(identity);
 		rd_kafka_conf_destroy(conf);
@@ -456,12 +444,9 @@ static bool is_idle(const struct rv__kafka_producer *producer)
 /* Waits for what is on its way, until then. Locks: the client's. */
 static void wait_idle(struct rv__kafka_client *client, struct rv__kafka_producer *producer, int64_t until_ns)
 {
-	while (!is_idle(producer) && rv__monotonic_ns() < until_ns) {
-		int64_t at = rv__monotonic_ns() + (int64_t)BUSY_MS * 1000000;
-		struct timespec then = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
-
-		pthread_cond_timedwait(&client->changed, &client->lock, &then);
-	}
+	while (!is_idle(producer) && rv__monotonic_ns() < until_ns)
+		(void)rv__wait_until(
+		    &client->changed, &client->lock, rv__monotonic_ns() + (int64_t)BUSY_MS * 1000000);
 }
 
 /* What lingers leaves now. Locks: the client's, given up meanwhile. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "binder/kafka/config_keys.h"
 #include "binder/kafka/consumer.h"
 #include "binder/kafka/provision.h"
@@ -276,23 +277,22 @@ static void *reap(void *argument)
 static bool destroy_in_time(struct rv__kafka_session *session)
 {
 	struct reaper *reaper = calloc(1, sizeof *reaper);
-	struct timespec until;
+	int64_t until_ns;
 	pthread_t thread;
 	bool over;
 
-	if (!reaper)
+	if (!reaper || !rv__wait_init(&reaper->lock, &reaper->changed)) {
+		free(reaper);
 		return false;
+	}
 	reaper->session = session;
-	pthread_mutex_init(&reaper->lock, NULL);
-	pthread_cond_init(&reaper->changed, NULL);
 	if (pthread_create(&thread, NULL, reap, reaper) != 0) {
 		reaper_free(reaper);
 		return false;
 	}
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += DESTROY_MS / 1000;
+	until_ns = rv__monotonic_ns() + (int64_t)DESTROY_MS * 1000000;
 	pthread_mutex_lock(&reaper->lock);
-	while (!reaper->over && pthread_cond_timedwait(&reaper->changed, &reaper->lock, &until) == 0)
+	while (!reaper->over && rv__wait_until(&reaper->changed, &reaper->lock, until_ns))
 		;
 	over = reaper->over;
 	reaper->left = !over;

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "binder/kafka/kafka.h"
 #include "binder/kafka/provision.h"
 
@@ -362,18 +362,13 @@ static int64_t look(struct rv__kafka_watch *watch)
 
 static void wait_for(struct rv__kafka_watch *watch, int64_t ms)
 {
-	struct timespec until;
-	int64_t ns;
+	int64_t until_ns;
 
 	/* Jitter: many services that lost one cluster must not return in step. */
 	ms = ms / 2 + (int64_t)(rv__random() % (uint64_t)(ms / 2 + 1));
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ns = until.tv_nsec + ms % 1000 * 1000000;
-	until.tv_sec += ms / 1000 + ns / 1000000000;
-	until.tv_nsec = ns % 1000000000;
+	until_ns = rv__monotonic_ns() + ms * 1000000;
 	pthread_mutex_lock(&watch->lock);
-	while (!watch->closing && !watch->hurry &&
-	    pthread_cond_timedwait(&watch->changed, &watch->lock, &until) == 0)
+	while (!watch->closing && !watch->hurry && rv__wait_until(&watch->changed, &watch->lock, until_ns))
 		;
 	watch->hurry = false;
 	pthread_mutex_unlock(&watch->lock);
@@ -430,17 +425,13 @@ rv_err rv__kafka_watch_create(
     struct rv__kafka *kafka, struct rv__kafka_watch **ret_watch, struct rv_error *err)
 {
 	struct rv__kafka_watch *watch = calloc(1, sizeof *watch);
-	pthread_condattr_t attributes;
 	rv_err failed;
 
-	if (!watch)
+	if (!watch || !rv__wait_init(&watch->lock, &watch->changed)) {
+		free(watch);
 		return rv_error_set(err, RV_E_NOMEM, 0, RV__KAFKA_TOPIC, "no memory for the binder");
+	}
 	watch->kafka = kafka;
-	pthread_mutex_init(&watch->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&watch->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 	failed = create_client(watch, err);
 	if (failed == RV_OK && pthread_create(&watch->thread, NULL, run, watch) != 0) {
 		rd_kafka_destroy(watch->rk);
@@ -507,18 +498,11 @@ void rv__kafka_watch_remove(struct rv__kafka_watch *watch, struct rv__kafka_need
 
 bool rv__kafka_watch_wait(struct rv__kafka_watch *watch, struct rv__kafka_need *need, int64_t timeout_ms)
 {
-	struct timespec until;
+	int64_t until_ns = rv__monotonic_ns() + timeout_ms * 1000000;
 	bool known;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&watch->lock);
-	while (!need->known && pthread_cond_timedwait(&watch->changed, &watch->lock, &until) == 0)
+	while (!need->known && rv__wait_until(&watch->changed, &watch->lock, until_ns))
 		;
 	known = need->known;
 	pthread_mutex_unlock(&watch->lock);

@@ -2,10 +2,11 @@
 /* Brokers by name, their topics and groups. */
 #include "binder/memory/memory.h"
 
+#include "base/wait.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static struct {
 	pthread_mutex_t lock; /* protects the list and the counts of references */
@@ -159,20 +160,6 @@ static void free_broker(struct rv__memory_broker *broker)
 	free(broker);
 }
 
-static bool init_conditions(struct rv__memory_broker *broker)
-{
-	pthread_condattr_t monotonic;
-	bool made;
-
-	if (pthread_condattr_init(&monotonic) != 0)
-		return false;
-	made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-	    pthread_cond_init(&broker->wake, &monotonic) == 0 &&
-	    pthread_cond_init(&broker->settled, &monotonic) == 0;
-	pthread_condattr_destroy(&monotonic);
-	return made;
-}
-
 static struct rv__memory_broker *start_broker(const char *name, const struct rv_binder_env *env)
 {
 	struct rv__memory_broker *broker = calloc(1, sizeof *broker);
@@ -182,7 +169,7 @@ static struct rv__memory_broker *start_broker(const char *name, const struct rv_
 	broker->name = strdup(name);
 	broker->env = *env;
 	pthread_mutex_init(&broker->lock, NULL);
-	if (!broker->name || !init_conditions(broker) ||
+	if (!broker->name || !rv__condition_init(&broker->wake) || !rv__condition_init(&broker->settled) ||
 	    pthread_create(&broker->pump, NULL, rv__memory_pump, broker) != 0) {
 		free_broker(broker);
 		return NULL;

@@ -3,11 +3,11 @@
 #include "binder/memory/memory.h"
 
 #include "base/numbers.h"
+#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* -- binder -------------------------------------------------------------------------------- */
 
@@ -219,16 +219,10 @@ static size_t send_batch(void *arg, const struct rv_outbound *batch, size_t n)
 /* Wakes the pump, too. Locks: broker.lock held. */
 static void wait_for_pump(struct rv__memory_broker *broker, const bool *gone, int64_t deadline_ns)
 {
-	struct timespec at = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-
 	atomic_store(&broker->work, true);
 	pthread_cond_signal(&broker->wake);
-	while (!*gone) {
-		if (deadline_ns == INT64_MAX)
-			pthread_cond_wait(&broker->settled, &broker->lock);
-		else if (pthread_cond_timedwait(&broker->settled, &broker->lock, &at) != 0)
-			return;
-	}
+	while (!*gone && rv__wait_until(&broker->settled, &broker->lock, deadline_ns))
+		;
 }
 
 static size_t unbind_producer(void *arg, int64_t deadline_ms)

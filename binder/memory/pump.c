@@ -6,9 +6,10 @@
  */
 #include "binder/memory/round.h"
 
+#include "base/wait.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Completions of one producer. */
 static void tell_sent_by(struct rv__memory_producer *producer, struct rv_sent *sent, size_t n)
@@ -107,15 +108,9 @@ static void begin(struct rv__round *round)
 static void sleep_until_work(struct rv__memory_broker *broker)
 {
 	atomic_store(&broker->sleeping, true);
-	while (!atomic_load(&broker->work) && !broker->closing) {
-		int64_t due_ns = broker->next_due_ns;
-		struct timespec at = {.tv_sec = due_ns / 1000000000, .tv_nsec = due_ns % 1000000000};
-
-		if (due_ns == INT64_MAX)
-			pthread_cond_wait(&broker->wake, &broker->lock);
-		else if (pthread_cond_timedwait(&broker->wake, &broker->lock, &at) != 0)
-			break;
-	}
+	while (!atomic_load(&broker->work) && !broker->closing &&
+	    rv__wait_until(&broker->wake, &broker->lock, broker->next_due_ns))
+		;
 	atomic_store(&broker->sleeping, false);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/wait.h"
 #include "broker/store/crc32c.h"
 #include "broker/store/files.h"
 
@@ -12,7 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* reservation: magic (8), store id (8), reserved (8), boot id (64), CRC-32C (4) */
 enum {
@@ -75,17 +75,11 @@ static bool has_work(const struct rv__syncer *syncer)
 /* Locks: held. Level written: lets a half second of writes gather, unless somebody waits. */
 static void gather(struct rv__syncer *syncer)
 {
-	struct timespec until;
+	int64_t until_ns = rv__monotonic_ns() + (int64_t)LAZY_MS * 1000000;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LAZY_MS * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
 	while (!syncer->eager && !syncer->urgent && !syncer->stop &&
 	    syncer->reserve_wanted <= syncer->reserved && syncer->written - syncer->synced < URGENT_BYTES)
-		if (pthread_cond_timedwait(&syncer->wake, &syncer->lock, &until) == ETIMEDOUT)
+		if (!rv__wait_until(&syncer->wake, &syncer->lock, until_ns))
 			break;
 }
 
@@ -228,15 +222,11 @@ static void *run(void *arg)
 
 int rv__syncer_start(struct rv__syncer *syncer)
 {
-	pthread_condattr_t attributes;
 	int failed;
 
-	pthread_mutex_init(&syncer->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&syncer->wake, &attributes);
-	pthread_cond_init(&syncer->done, &attributes);
-	pthread_condattr_destroy(&attributes);
+	if (!rv__wait_init(&syncer->lock, &syncer->wake))
+		return ENOMEM;
+	pthread_cond_init(&syncer->done, NULL);
 	syncer->reserve_wanted = syncer->reserved;
 	failed = pthread_create(&syncer->thread, NULL, run, syncer);
 	syncer->started = failed == 0;

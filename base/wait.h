@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conditions with deadlines of rv__monotonic_ns(). */
-#ifndef BINDINGS_WAIT_H
-#define BINDINGS_WAIT_H
+#ifndef BASE_WAIT_H
+#define BASE_WAIT_H
 
 #include <pthread.h>
 #include <stdbool.h>
