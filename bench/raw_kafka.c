@@ -2,19 +2,19 @@
 /*
  * Channels on Kafka against a bare loop of librdkafka in the same program, the same bytes and headers on the wire:
  *
- *     bench-kafka ADDRESS send|receive COUNT PAIRS
- *     bench-kafka ADDRESS send-ours|send-raw|receive-ours|receive-raw COUNT      one run, for a profile
+ *     bench-kafka ADDRESS …                                       see pairs.h
  *
  * The binder comes from RIVULET_BINDER_PATH.
  */
 #include "bench/flow.h"
+#include "bench/measure.h"
 #include "bench/pairs.h"
 
 #include <librdkafka/rdkafka.h>
 
 #include <stdatomic.h>
 
-enum { WORDS = 16, BATCH = 256, FIRST_MESSAGE_MS = 30000, MS = 1000000 };
+enum { BATCH = 256, FIRST_MESSAGE_MS = 30000, MS = 1000000 };
 
 #define QUEUED_MAX "100000"
 
@@ -24,20 +24,6 @@ static const char *address;
 #define TYPES \
 	"{\"" FLOW_HEADER_1 \
 	"\":\"java.lang.String\",\"contentType\":\"java.lang.String\",\"messageId\":\"java.lang.String\"}"
-
-static bool failed(const char *what, const char *why)
-{
-	fprintf(stderr, "%s: %s\n", what, why);
-	return false;
-}
-
-/* A name that no run had before. */
-static void fresh_name(char *name, size_t size, const char *what)
-{
-	static int runs;
-
-	snprintf(name, size, "bench-%s-%ld-%d", what, (long)(now_ns() / MS), runs++);
-}
 
 static rd_kafka_t *client(rd_kafka_type_t type, const char *const *settings,
     void (*on_report)(rd_kafka_t *, const rd_kafka_message_t *, void *))
@@ -49,12 +35,12 @@ static rd_kafka_t *client(rd_kafka_type_t type, const char *const *settings,
 	rd_kafka_conf_set(conf, "bootstrap.servers", address, why, sizeof why);
 	for (; *settings; settings += 2)
 		if (rd_kafka_conf_set(conf, settings[0], settings[1], why, sizeof why) != RD_KAFKA_CONF_OK)
-			failed("librdkafka", why);
+			pairs_failed("librdkafka", why);
 	if (on_report)
 		rd_kafka_conf_set_dr_msg_cb(conf, on_report);
 	rk = rd_kafka_new(type, conf, why, sizeof why);
 	if (!rk)
-		failed("librdkafka", why);
+		pairs_failed("librdkafka", why);
 	return rk;
 }
 
@@ -100,7 +86,7 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const 
 }
 
 /* Sends until all is acknowledged; the time from when a first message was. */
-static bool raw_send_to(const char *topic, long count, int64_t *ret_ns)
+static bool send_all(const char *topic, long count, int64_t *ret_ns)
 {
 	rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, producer_settings, on_report);
 	rd_kafka_topic_t *rkt = rk ? rd_kafka_topic_new(rk, topic, NULL) : NULL;
@@ -130,35 +116,7 @@ static bool raw_send_to(const char *topic, long count, int64_t *ret_ns)
 	*ret_ns = now_ns() - start;
 	rd_kafka_topic_destroy(rkt);
 	rd_kafka_destroy(rk);
-	return !reports.errors || failed(topic, "a message was not acknowledged");
-}
-
-/* An application's words: the common ones, then those given. */
-static bool run_ours(struct flow *flow, const char *destination, const char *group)
-{
-	char words[WORDS][256];
-	char *argv[WORDS];
-	int n = 0;
-
-#define WORD(...) snprintf(words[n++], sizeof words[0], __VA_ARGS__)
-	WORD("bench");
-	WORD("--spring.config.location=");
-	WORD("--logging.level.root=warn");
-	WORD("--spring.cloud.stream.default-binder=kafka");
-	WORD("--spring.cloud.stream.kafka.binder.brokers=%s", address);
-	if (flow->sends) {
-		WORD("--spring.cloud.stream.bindings.output.destination=%s", destination);
-		WORD(
-		    "--rivulet.bindings.output.producer.max-in-flight=" QUEUED_MAX); /* as the raw client's queue */
-	}
-	if (flow->receives) {
-		WORD("--spring.cloud.stream.bindings.input.destination=%s", destination);
-		WORD("--spring.cloud.stream.bindings.input.group=%s", group);
-	}
-#undef WORD
-	for (int i = 0; i < n; i++)
-		argv[i] = words[i];
-	return flow_run(flow, n, argv);
+	return !reports.errors || pairs_failed(topic, "a message was not acknowledged");
 }
 
 /* Gives the broker its disk back. */
@@ -181,32 +139,6 @@ static void delete_topic(const char *topic)
 	rd_kafka_destroy(rk);
 }
 
-static bool raw_send(void *context, long count, int64_t *ret_ns)
-{
-	char topic[64];
-	bool ok;
-
-	(void)context;
-	fresh_name(topic, sizeof topic, "raw");
-	ok = raw_send_to(topic, count, ret_ns);
-	delete_topic(topic);
-	return ok;
-}
-
-static bool our_send(void *context, long count, int64_t *ret_ns)
-{
-	struct flow flow = {.sends = true, .count = count};
-	char topic[64];
-	bool ok;
-
-	(void)context;
-	fresh_name(topic, sizeof topic, "ours");
-	ok = run_ours(&flow, topic, NULL);
-	*ret_ns = flow.sent_ns;
-	delete_topic(topic);
-	return ok;
-}
-
 /* -- receiving -------------------------------------------------------------------- */
 
 static const char *const consumer_settings[] = {"auto.offset.reset", "earliest", "group.id", NULL, NULL};
@@ -226,20 +158,17 @@ static size_t read_message(rd_kafka_message_t *message)
 	return bytes;
 }
 
-static bool raw_receive(void *context, long count, int64_t *ret_ns)
+static bool receive_all(const char *topic, const char *group, long count, int64_t *ret_ns)
 {
-	const char *topic = context;
 	const char *settings[sizeof consumer_settings / sizeof *consumer_settings];
 	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_message_t *messages[BATCH];
 	int64_t start = 0, deadline = now_ns() + (int64_t)FIRST_MESSAGE_MS * MS;
 	rd_kafka_queue_t *queue;
-	char group[64];
 	rd_kafka_t *rk;
 	long received = 0;
 	size_t bytes = 0;
 
-	fresh_name(group, sizeof group, "raw");
 	memcpy(settings, consumer_settings, sizeof settings);
 	settings[3] = group;
 	rk = client(RD_KAFKA_CONSUMER, settings, NULL);
@@ -267,70 +196,28 @@ static bool raw_receive(void *context, long count, int64_t *ret_ns)
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_consumer_close(rk);
 	rd_kafka_destroy(rk);
-	return (received >= count && bytes > 0) || failed(topic, "the messages did not come");
-}
-
-static bool our_receive(void *context, long count, int64_t *ret_ns)
-{
-	struct flow flow = {.receives = true, .count = count};
-	char group[64];
-	bool ok;
-
-	fresh_name(group, sizeof group, "ours");
-	ok = run_ours(&flow, context, group);
-	*ret_ns = flow.received_ns;
-	return ok;
+	return (received >= count && bytes > 0) || pairs_failed(topic, "the messages did not come");
 }
 
 /* -- program ---------------------------------------------------------------------- */
 
-static bool with_filled_topic(pairs_fn one, long count, long pairs)
-{
-	struct flow flow = {.sends = true, .count = count};
-	char topic[64];
-	struct pairs_run took;
-	bool ok;
-
-	fresh_name(topic, sizeof topic, "receive");
-	ok = run_ours(&flow, topic, NULL);
-	if (ok)
-		ok = one ? pairs_one(one, topic, count, &took)
-		         : pairs_print("receive", pairs, count, raw_receive, our_receive, topic);
-	if (ok && one)
-		pairs_print_one(count, &took);
-	delete_topic(topic);
-	return ok;
-}
-
-static bool once(pairs_fn one, long count)
-{
-	struct pairs_run took;
-	bool ok = pairs_one(one, NULL, count, &took);
-
-	if (ok)
-		pairs_print_one(count, &took);
-	return ok;
-}
-
 int main(int argc, char **argv)
 {
-	const char *what = argc > 3 ? argv[2] : "";
-	long count = argc > 3 ? number(argv[3], 1, 100000000) : 0;
-	long pairs = argc > 4 ? number(argv[4], 1, PAIRS_MAX) : 0;
-	bool ok = false;
+	static char binder[256];
+	static const char *const words[] = {"--spring.cloud.stream.default-binder=kafka", binder, NULL};
+	static const struct pairs_client client = {
+	    .program = "bench-kafka",
+	    .where = "ADDRESS",
+	    .receiving = "receive",
+	    .words = words,
+	    /* As the raw client's queue. */
+	    .word_of_a_sender = "--rivulet.bindings.output.producer.max-in-flight=" QUEUED_MAX,
+	    .send = send_all,
+	    .receive = receive_all,
+	    .remove = delete_topic,
+	};
 
 	address = argc > 1 ? argv[1] : "";
-	if (!strcmp(what, "send") && pairs)
-		ok = pairs_print("send", pairs, count, raw_send, our_send, NULL);
-	else if (!strcmp(what, "receive") && pairs)
-		ok = with_filled_topic(NULL, count, pairs);
-	else if (!strcmp(what, "send-raw") || !strcmp(what, "send-ours"))
-		ok = once(what[5] == 'r' ? raw_send : our_send, count);
-	else if (!strcmp(what, "receive-raw") || !strcmp(what, "receive-ours"))
-		ok = with_filled_topic(what[8] == 'r' ? raw_receive : our_receive, count, 0);
-	else
-		fprintf(stderr,
-		    "usage: bench-kafka ADDRESS send|receive COUNT PAIRS | send-raw|send-ours|receive-raw|"
-		    "receive-ours COUNT\n");
-	return ok ? 0 : 1;
+	snprintf(binder, sizeof binder, "--spring.cloud.stream.kafka.binder.brokers=%s", address);
+	return pairs_main(&client, argc, argv);
 }

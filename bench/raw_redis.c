@@ -3,19 +3,19 @@
  * Channels on Redis Streams against a bare pipelining loop of hiredis in the same program, the same bytes and headers on
  * the wire:
  *
- *     bench-redis PORT send|receive COUNT PAIRS
- *     bench-redis PORT send-ours|send-raw|receive-ours|receive-raw COUNT      one run, for a profile
+ *     bench-redis PORT …                                          see pairs.h
  *
  * The binder comes from RIVULET_BINDER_PATH.
  */
 #include "bench/flow.h"
+#include "bench/measure.h"
 #include "bench/pairs.h"
 
 #include <hiredis/hiredis.h>
 
 #include <stdarg.h>
 
-enum { WORDS = 16, WINDOW = 512, READ = 256, MS = 1000000 };
+enum { WINDOW = 512, READ = 256 };
 
 static int port;
 
@@ -25,27 +25,13 @@ static int port;
 	"\",\"messageId\":\""
 #define HEADERS_END "\"}"
 
-static bool failed(const char *what, const char *why)
-{
-	fprintf(stderr, "%s: %s\n", what, why);
-	return false;
-}
-
-/* A name that no run had before. */
-static void fresh_name(char *name, size_t size, const char *what)
-{
-	static int runs;
-
-	snprintf(name, size, "bench-%s-%ld-%d", what, (long)(now_ns() / MS), runs++);
-}
-
 static redisContext *open_context(void)
 {
 	redisContext *context = redisConnect("127.0.0.1", port);
 
 	if (context && !context->err)
 		return context;
-	failed("redis", context ? context->errstr : "no memory");
+	pairs_failed("redis", context ? context->errstr : "no memory");
 	redisFree(context);
 	return NULL;
 }
@@ -62,7 +48,7 @@ static bool command(redisContext *context, const char *format, ...)
 	va_end(arguments);
 	ok = reply && reply->type != REDIS_REPLY_ERROR;
 	if (!ok)
-		failed(format, reply ? reply->str : context->errstr);
+		pairs_failed(format, reply ? reply->str : context->errstr);
 	freeReplyObject(reply);
 	return ok;
 }
@@ -77,32 +63,6 @@ static void delete_stream(const char *key)
 	redisFree(context);
 }
 
-/* An application's words: the common ones, then those given. */
-static bool run_ours(struct flow *flow, const char *destination, const char *group)
-{
-	char words[WORDS][256];
-	char *argv[WORDS];
-	int n = 0;
-
-#define WORD(...) snprintf(words[n++], sizeof words[0], __VA_ARGS__)
-	WORD("bench");
-	WORD("--spring.config.location=");
-	WORD("--logging.level.root=warn");
-	WORD("--spring.cloud.stream.default-binder=redis");
-	WORD("--spring.cloud.stream.redis.binder.nodes=127.0.0.1:%d", port);
-	WORD("--spring.cloud.stream.redis.binder.check-server=false");
-	if (flow->sends)
-		WORD("--spring.cloud.stream.bindings.output.destination=%s", destination);
-	if (flow->receives) {
-		WORD("--spring.cloud.stream.bindings.input.destination=%s", destination);
-		WORD("--spring.cloud.stream.bindings.input.group=%s", group);
-	}
-#undef WORD
-	for (int i = 0; i < n; i++)
-		argv[i] = words[i];
-	return flow_run(flow, n, argv);
-}
-
 /* -- sending ---------------------------------------------------------------------- */
 
 static bool take_answers(redisContext *context, long n)
@@ -113,14 +73,14 @@ static bool take_answers(redisContext *context, long n)
 		void *reply = NULL;
 
 		if (redisGetReply(context, &reply) != REDIS_OK)
-			return failed("redis", context->errstr);
+			return pairs_failed("redis", context->errstr);
 		ok = ok && ((redisReply *)reply)->type == REDIS_REPLY_STRING;
 		freeReplyObject(reply);
 	}
-	return ok || failed("XADD", "refused");
+	return ok || pairs_failed("XADD", "refused");
 }
 
-static bool raw_send_to(redisContext *context, const char *key, long count, int64_t *ret_ns)
+static bool send_to(redisContext *context, const char *key, long count, int64_t *ret_ns)
 {
 	char payload[FLOW_BYTES];
 	char headers[512];
@@ -146,31 +106,12 @@ static bool raw_send_to(redisContext *context, const char *key, long count, int6
 	return ok;
 }
 
-static bool raw_send(void *unused, long count, int64_t *ret_ns)
+static bool send_all(const char *key, long count, int64_t *ret_ns)
 {
 	redisContext *context = open_context();
-	char key[64];
-	bool ok;
+	bool ok = context && send_to(context, key, count, ret_ns);
 
-	(void)unused;
-	fresh_name(key, sizeof key, "raw");
-	ok = context && raw_send_to(context, key, count, ret_ns);
 	redisFree(context);
-	delete_stream(key);
-	return ok;
-}
-
-static bool our_send(void *unused, long count, int64_t *ret_ns)
-{
-	struct flow flow = {.sends = true, .count = count};
-	char key[64];
-	bool ok;
-
-	(void)unused;
-	fresh_name(key, sizeof key, "ours");
-	ok = run_ours(&flow, key, NULL);
-	*ret_ns = flow.sent_ns;
-	delete_stream(key);
 	return ok;
 }
 
@@ -194,7 +135,7 @@ static size_t take_entries(const redisReply *reply, const char **ids, size_t *le
 }
 
 /* Reads and acknowledges: what a read brought is acknowledged together with the next read. */
-static bool raw_receive_from(
+static bool receive_from(
     redisContext *context, const char *key, const char *group, long count, int64_t *ret_ns)
 {
 	const char *words[READ + 3] = {"XACK", key, group};
@@ -210,99 +151,48 @@ static bool raw_receive_from(
 		redisAppendCommand(
 		    context, "XREADGROUP GROUP %s raw COUNT %d STREAMS %s >", group, READ, key);
 		if (n > 0 && redisGetReply(context, (void **)&before) != REDIS_OK)
-			return failed("XACK", context->errstr);
+			return pairs_failed("XACK", context->errstr);
 		freeReplyObject(before);
 		freeReplyObject(reply);
 		before = reply = NULL;
 		if (redisGetReply(context, (void **)&reply) != REDIS_OK)
-			return failed("XREADGROUP", context->errstr);
+			return pairs_failed("XREADGROUP", context->errstr);
 		n = take_entries(reply, words + 3, lengths + 3, &bytes);
 		received += (long)n;
 	} while (n > 0);
 	freeReplyObject(reply);
 	*ret_ns = now_ns() - start;
-	return (received >= count && bytes > 0) || failed(key, "the messages did not come");
+	return (received >= count && bytes > 0) || pairs_failed(key, "the messages did not come");
 }
 
-static bool raw_receive(void *key, long count, int64_t *ret_ns)
+static bool receive_all(const char *key, const char *group, long count, int64_t *ret_ns)
 {
 	redisContext *context = open_context();
-	char group[64];
-	bool ok;
+	bool ok = context && command(context, "XGROUP CREATE %s %s 0", key, group) &&
+	    receive_from(context, key, group, count, ret_ns);
 
-	fresh_name(group, sizeof group, "raw");
-	ok = context && command(context, "XGROUP CREATE %s %s 0", (char *)key, group) &&
-	    raw_receive_from(context, key, group, count, ret_ns) &&
-	    command(context, "XGROUP DESTROY %s %s", (char *)key, group);
-	redisFree(context);
-	return ok;
-}
-
-static bool our_receive(void *key, long count, int64_t *ret_ns)
-{
-	struct flow flow = {.receives = true, .count = count};
-	redisContext *context = open_context();
-	char group[64];
-	bool ok;
-
-	fresh_name(group, sizeof group, "ours");
-	ok = context && run_ours(&flow, key, group) &&
-	    command(context, "XGROUP DESTROY %s %s", (char *)key, group);
-	*ret_ns = flow.received_ns;
 	redisFree(context);
 	return ok;
 }
 
 /* -- program ---------------------------------------------------------------------- */
 
-static bool with_filled_stream(pairs_fn one, long count, long pairs)
-{
-	struct flow flow = {.sends = true, .count = count};
-	struct pairs_run took;
-	char key[64];
-	bool ok;
-
-	fresh_name(key, sizeof key, "receive");
-	ok = run_ours(&flow, key, NULL);
-	if (ok)
-		ok = one
-		    ? pairs_one(one, key, count, &took)
-		    : pairs_print("receive and acknowledge", pairs, count, raw_receive, our_receive, key);
-	if (ok && one)
-		pairs_print_one(count, &took);
-	delete_stream(key);
-	return ok;
-}
-
-static bool once(pairs_fn one, long count)
-{
-	struct pairs_run took;
-	bool ok = pairs_one(one, NULL, count, &took);
-
-	if (ok)
-		pairs_print_one(count, &took);
-	return ok;
-}
-
 int main(int argc, char **argv)
 {
-	const char *what = argc > 3 ? argv[2] : "";
-	long count = argc > 3 ? number(argv[3], 1, 100000000) : 0;
-	long pairs = argc > 4 ? number(argv[4], 1, PAIRS_MAX) : 0;
-	bool ok = false;
+	static char binder[256];
+	static const char *const words[] = {"--spring.cloud.stream.default-binder=redis", binder,
+	    "--spring.cloud.stream.redis.binder.check-server=false", NULL};
+	static const struct pairs_client client = {
+	    .program = "bench-redis",
+	    .where = "PORT",
+	    .receiving = "receive and acknowledge",
+	    .words = words,
+	    .send = send_all,
+	    .receive = receive_all,
+	    .remove = delete_stream,
+	};
 
 	port = argc > 1 ? (int)number(argv[1], 1, 65535) : 0;
-	if (!strcmp(what, "send") && pairs)
-		ok = pairs_print("send", pairs, count, raw_send, our_send, NULL);
-	else if (!strcmp(what, "receive") && pairs)
-		ok = with_filled_stream(NULL, count, pairs);
-	else if (!strcmp(what, "send-raw") || !strcmp(what, "send-ours"))
-		ok = once(what[5] == 'r' ? raw_send : our_send, count);
-	else if (!strcmp(what, "receive-raw") || !strcmp(what, "receive-ours"))
-		ok = with_filled_stream(what[8] == 'r' ? raw_receive : our_receive, count, 0);
-	else
-		fprintf(stderr,
-		    "usage: bench-redis PORT send|receive COUNT PAIRS | send-raw|send-ours|receive-raw|"
-		    "receive-ours COUNT\n");
-	return ok ? 0 : 1;
+	snprintf(binder, sizeof binder, "--spring.cloud.stream.redis.binder.nodes=127.0.0.1:%d", port);
+	return pairs_main(&client, argc, argv);
 }
