@@ -287,7 +287,7 @@ rv_err rv__embedded_decode(rv_message **slot)
 	struct reader in = {.at = payload + 2, .end = payload + message->length};
 	rv_message *behind = NULL;
 
-	if (message->body->has_content_type || message->length < LEAST || payload[0] != MARK)
+	if (message->has_content_type || message->length < LEAST || payload[0] != MARK)
 		return RV_E_INVALID;
 	in.held = json_array();
 	in.code = in.held ? RV_OK : RV_E_NOMEM;

@@ -64,7 +64,7 @@ static void copy_headers(struct draft *draft, const rv_message *message)
 	for (size_t i = 0; draft->count < RV__RECEIVED_HEADERS_MAX - OWN_HEADERS &&
 	     rv_message_header_entry(message, i, &header);
 	     i++) {
-		if (i >= message->body->header_count && message->content_type_assumed &&
+		if (i >= rv__message_body(message)->header_count && message->content_type_assumed &&
 		    rv__is_content_type(header.name, strlen(header.name)))
 			continue;
 		draft->headers[draft->count++] = (struct rv_header_span){

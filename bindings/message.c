@@ -33,47 +33,46 @@ static const struct rv_error failures[] = {
         INVALID, RV__N_MESSAGE_UTF8, "the text is not valid UTF-8; use rv_message_create() for other bytes"),
 };
 
-static struct rv__message_body failed_body;
-
 #define FAILED_MESSAGE(n) \
-	[n] = {.root = &failed_messages[n], \
-	    .body = &failed_body, \
-	    .error = &failures[n], \
-	    .sent = true, \
-	    .payload = "", \
-	    .id = "", \
-	    .source = "", \
-	    .destination = "", \
-	    .partition = -1, \
-	    .position = -1}
+	[n] = {.message = {.root = &failed[n].message, \
+	           .error = &failures[n], \
+	           .sent = true, \
+	           .payload = "", \
+	           .id = "", \
+	           .source = "", \
+	           .destination = "", \
+	           .partition = -1, \
+	           .position = -1}}
 
-static rv_message failed_messages[] = {
-    FAILED_MESSAGE(0), FAILED_MESSAGE(1), FAILED_MESSAGE(2), FAILED_MESSAGE(3), FAILED_MESSAGE(4)};
+static struct {
+	rv_message message;
+	struct rv__message_body body;
+} failed[] = {FAILED_MESSAGE(0), FAILED_MESSAGE(1), FAILED_MESSAGE(2), FAILED_MESSAGE(3), FAILED_MESSAGE(4)};
 
 rv_message *rv__message_failed(rv_err code)
 {
-	return &failed_messages[code == RV_E_NOMEM ? 0 : code == RV_E_TOOBIG ? 1 : 2];
+	return &failed[code == RV_E_NOMEM ? 0 : code == RV_E_TOOBIG ? 1 : 2].message;
 }
 
 rv_message *rv__message_failed_format(void)
 {
-	return &failed_messages[3];
+	return &failed[3].message;
 }
 
 rv_message *rv__message_failed_utf8(void)
 {
-	return &failed_messages[4];
+	return &failed[4].message;
 }
 
 rv_err rv_message_error(const rv_message *message, struct rv_error *err)
 {
-	const struct rv_error *failed = message ? message->error : &failures[2];
+	const struct rv_error *why = message ? message->error : &failures[2];
 
-	if (!failed)
+	if (!why)
 		return RV_OK;
 	if (err)
-		*err = *failed;
-	return failed->code;
+		*err = *why;
+	return why->code;
 }
 
 /* -- making ---------------------------------------------------------------------- */
@@ -85,31 +84,37 @@ static size_t align_up(size_t value)
 
 rv_message *rv__message_new_body(size_t headers, size_t strings, size_t payload, void **ret_payload)
 {
-	size_t at_headers = align_up(sizeof(rv_message) + sizeof(struct rv__message_body));
-	size_t at_strings = at_headers + headers * sizeof(struct rv__header);
-	size_t at_payload = align_up(at_strings + strings);
+	size_t at_payload = align_up(sizeof(rv_message) + sizeof(struct rv__message_body));
+	size_t at_strings = at_payload + payload;
+	size_t at_headers = align_up(at_strings + strings);
 	uint8_t size_class;
-	rv_message *message = rv__pool_take(at_payload + payload, &size_class);
-	char *block = (char *)message;
-	struct rv__message_body *body = (struct rv__message_body *)(message + 1);
+	rv_message *message;
+	struct rv__message_body *body;
+	char *block;
 
+	if (payload > UINT32_MAX)
+		return NULL;
+	message = rv__pool_take(at_headers + headers * sizeof(struct rv__header), &size_class);
 	if (!message)
 		return NULL;
-	*body = (struct rv__message_body){.headers = (struct rv__header *)(block + at_headers),
-	    .header_room = (uint16_t)headers,
-	    .strings = block + at_strings,
-	    .strings_left = strings};
+	body = (struct rv__message_body *)(message + 1);
+	block = (char *)message;
 	*message = (struct rv_message){.size_class = size_class,
 	    .root = message,
-	    .body = body,
 	    .payload = block + at_payload,
-	    .length = payload,
+	    .length = (uint32_t)payload,
 	    .id = body->own_id,
 	    .source = "",
 	    .destination = "",
 	    .partition = -1,
 	    .position = -1};
 	atomic_init(&message->refs, 1);
+	memset(body, 0, offsetof(struct rv__message_body, own_id));
+	body->headers = (struct rv__header *)(block + at_headers);
+	body->header_room = (uint16_t)headers;
+	body->strings = block + at_strings;
+	body->strings_left = strings;
+	body->own_id[0] = '\0';
 	if (ret_payload)
 		*ret_payload = block + at_payload;
 	return message;
@@ -125,21 +130,21 @@ rv_message *rv__message_allocate(size_t length, void **ret_payload)
 	    rv__message_new_body(RV__MESSAGE_FIRST_HEADERS, RV__MESSAGE_FIRST_STRINGS, length, ret_payload);
 	if (!message)
 		return rv__message_failed(RV_E_NOMEM);
-	rv__message_id_next(message->body->own_id, &message->timestamp_ms);
+	rv__message_id_next(rv__message_body(message)->own_id, &message->timestamp_ms);
 	return message;
 }
 
 void rv__message_set_static_header(rv_message *message, const char *name, const char *value)
 {
-	struct rv__message_body *body = message->body;
+	struct rv__message_body *body = rv__message_body(message);
 	size_t name_length = strlen(name);
 	size_t length = strlen(value);
 
 	assert(body->header_count < body->header_room);
 	body->headers[body->header_count++] = (struct rv__header){
 	    .name = name, .value = value, .name_length = (uint32_t)name_length, .length = (uint32_t)length};
-	rv__message_note_header(body, &body->headers[body->header_count - 1]);
-	body->header_bytes += (uint32_t)(name_length + length);
+	rv__message_note_header(message, &body->headers[body->header_count - 1]);
+	message->header_bytes += (uint32_t)(name_length + length);
 }
 
 rv_message *rv_message_create(const void *payload, size_t length)
@@ -160,7 +165,7 @@ rv_message *rv_message_create_null(void)
 	rv_message *message = rv__message_allocate(0, NULL);
 
 	if (!message->error)
-		message->body->null = true;
+		rv__message_body(message)->null = true;
 	return message;
 }
 
@@ -179,6 +184,15 @@ rv_message *rv_message_create_text(const char *text)
 	return message;
 }
 
+void rv__message_keep_foreign(rv_message *message, rv_release_fn release, void *owner)
+{
+	struct rv__message_body *body = rv__message_body(message);
+
+	body->release = release;
+	body->owner = owner;
+	atomic_store_explicit(&message->laden, release != NULL, memory_order_relaxed);
+}
+
 rv_message *rv_message_wrap(const void *payload, size_t length, rv_release_fn release, void *owner)
 {
 	rv_message *message = (!payload && length > 0) ? rv__message_failed(RV_E_INVALID)
@@ -191,9 +205,8 @@ rv_message *rv_message_wrap(const void *payload, size_t length, rv_release_fn re
 		return message;
 	}
 	message->payload = payload ? payload : "";
-	message->length = length;
-	message->body->release = release;
-	message->body->owner = owner;
+	message->length = (uint32_t)length;
+	rv__message_keep_foreign(message, release, owner);
 	return message;
 }
 
@@ -201,14 +214,14 @@ rv_message *rv_message_wrap(const void *payload, size_t length, rv_release_fn re
  * said, and goes on, but for a content type that only we assumed. */
 static rv_err copy_headers(rv_message *copy, const rv_message *message)
 {
+	size_t own = rv__message_body(message)->header_count;
 	bool received = *message->source;
 	struct rv_header header;
 	rv_err code = RV_OK;
 
-	for (size_t i = 0; code == RV_OK && (received || i < message->body->header_count) &&
-	     rv_message_header_entry(message, i, &header);
-	     i++) {
-		if (i >= message->body->header_count && message->content_type_assumed &&
+	for (size_t i = 0;
+	     code == RV_OK && (received || i < own) && rv_message_header_entry(message, i, &header); i++) {
+		if (i >= own && message->content_type_assumed &&
 		    rv__is_content_type(header.name, strlen(header.name)))
 			continue;
 		code = rv__message_copy_header(copy, &header);
@@ -230,7 +243,7 @@ rv_message *rv_message_dup(const rv_message *message)
 	copy->payload = root->payload;
 	copy->length = root->length;
 	copy->holds = rv_message_ref(root);
-	copy->body->null = root->body->null;
+	rv__message_body(copy)->null = rv__message_body(root)->null;
 	if (copy_headers(copy, message) == RV_OK)
 		return copy;
 	rv_message_unref(copy);
@@ -268,10 +281,12 @@ void rv_message_unref(rv_message *message)
 	while (message && !message->error) {
 		rv_message *holds = message->holds;
 
-		if (atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1)
+		/* The last one needs no exchange: nobody is left who could take another. */
+		if (atomic_load_explicit(&message->refs, memory_order_acquire) != 1 &&
+		    atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1)
 			return;
-		if (message->root == message)
-			finish_body(message->body);
+		if (atomic_load_explicit(&message->laden, memory_order_relaxed))
+			finish_body(rv__message_body(message));
 		rv__pool_give(message, message->size_class);
 		message = holds;
 	}
@@ -288,7 +303,7 @@ const void *rv_message_payload(const rv_message *message, size_t *ret_length)
 
 bool rv_message_is_null(const rv_message *message)
 {
-	return message && message->body->null;
+	return message && rv__message_body(message)->null;
 }
 
 const char *rv_message_id(const rv_message *message)
@@ -368,7 +383,7 @@ rv_message *rv__message_seal(rv_message *message, const char *content_type)
 
 	if (!atomic_load_explicit(&message->sent, memory_order_relaxed))
 		atomic_store_explicit(&message->sent, true, memory_order_relaxed);
-	if (message->body->has_content_type || take_content_type(message, content_type))
+	if (message->has_content_type || take_content_type(message, content_type))
 		return rv_message_ref(message);
 	/* It went through a binding of another content type before: that one keeps its word. */
 	same = (struct rv_received){.partition = -1, .position = -1};
@@ -410,7 +425,7 @@ rv_err rv__message_place(rv_message **slot, const char *text)
 
 void rv__message_default_content_type(rv_message *message, const char *content_type)
 {
-	if (!message->body->has_content_type && !rv__message_filled_content_type(message)) {
+	if (!message->has_content_type && !rv__message_filled_content_type(message)) {
 		take_content_type(message, content_type);
 		message->content_type_assumed = true;
 	}
@@ -446,5 +461,5 @@ enum { SIZE_OF_ONE = 2 * sizeof(rv_message) };
 
 size_t rv__message_size(const rv_message *message)
 {
-	return message->length + message->body->header_bytes + SIZE_OF_ONE;
+	return message->length + message->header_bytes + SIZE_OF_ONE;
 }

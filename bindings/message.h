@@ -6,8 +6,8 @@
  * payload, headers and id; an *envelope* shares the body of another message and differs
  * only in the facts of one delivery. Static *error* messages stand for those that could not be made.
  *
- *     body:      [struct][rest of a body][header rows][strings][payload]
- *     envelope:  [struct][destination]  root, body -> the other's
+ *     body:      [struct][rest of a body][payload][strings][header rows]
+ *     envelope:  [struct][destination]  root -> the other
  *
  * Everything but the atomics is written by the creating thread before the first share.
  */
@@ -48,40 +48,47 @@ struct rv__message_chunk {
 
 /* What only a body has, behind its struct rv_message. */
 struct rv__message_body {
-	_Atomic(char *) text;  /* rv_message_text(), made on first use */
-	rv_release_fn release; /* of a foreign payload */
-	void *owner;
 	struct rv__header *headers;
+	rv_release_fn release; /* of a foreign payload */
+	_Atomic(char *) text;  /* rv_message_text(), made on first use */
+	struct rv__message_chunk *chunks;
 	uint16_t header_count;
 	uint16_t header_room;
-	bool headers_spilled;  /* `headers` has an allocation of its own */
-	bool has_content_type; /* one of them is contentType */
-	bool has_partition;    /* … scst_partition or scst_partitionOverride */
-	bool binary_headers;   /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
-	bool null;             /* a tombstone */
-	uint32_t header_bytes; /* of all names and values, against the limit */
-	char *strings;         /* next free byte, and how many are left */
+	bool headers_spilled; /* `headers` has an allocation of its own */
+	bool has_partition;   /* one of them is scst_partition or scst_partitionOverride */
+	bool binary_headers;  /* one of them is no text: RV_HEADER_BYTES with zeros or without UTF-8 */
+	bool null;            /* a tombstone */
+	char *strings;        /* next free byte, and how many are left */
 	size_t strings_left;
-	struct rv__message_chunk *chunks;
+	void *owner; /* for `release` */
 	char own_id[RV__MESSAGE_ID_SIZE];
 };
 
+/*
+ * Messages pass from processor to processor, and each line of one costs as much as a hundred instructions then. So the
+ * first line has all that a binder, and the making of an envelope, look at.
+ */
 struct rv_message {
 	atomic_uint refs;
-	atomic_bool sent;          /* no more headers */
-	uint8_t size_class;        /* of its block; see pool.h */
-	uint8_t timestamp_type;    /* enum rv_timestamp_type */
-	bool content_type_assumed; /* by the binding that received it; no sender said so */
+	atomic_bool sent;              /* no more headers */
+	atomic_bool laden;             /* of a body: something beside its block is to be freed with it */
+	uint8_t size_class : 2;        /* of its block; see pool.h */
+	uint8_t timestamp_type : 2;    /* enum rv_timestamp_type */
+	bool content_type_assumed : 1; /* by the binding that received it; no sender said so */
+	bool has_content_type : 1;     /* one of the headers is contentType */
+	uint32_t length;               /* of the payload */
+	uint32_t header_bytes;         /* of all names and values, against the limit */
+	const void *payload;
+	const char *id;
 	_Atomic(const char *)
 	    content_type; /* filled in from a binding; interned; NULL: by header or not at all */
 	_Atomic(const char *)
 	    placed; /* text of the partition that a binding chose: scst_partition; RV__UNPLACED; NULL: none */
-	const struct rv_message *root; /* itself, or that of which this is an envelope */
-	struct rv__message_body *body; /* that of root */
-	rv_message *holds;             /* a reference that keeps root or payload alive; NULL: none */
-	const void *payload;
-	size_t length;
-	const char *id;
+	const struct rv_message
+	    *root; /* itself, or that of which this is an envelope; its body is behind it */
+	int64_t timestamp_ms;
+
+	rv_message *holds;            /* a reference that keeps root or payload alive; NULL: none */
 	const struct rv_error *error; /* error messages only */
 	/* The delivery. */
 	const char *source;
@@ -89,8 +96,13 @@ struct rv_message {
 	int32_t partition;
 	int32_t attempt;
 	int64_t position;
-	int64_t timestamp_ms;
 };
+
+/* That of its root: an envelope shares it. */
+static inline struct rv__message_body *rv__message_body(const rv_message *message)
+{
+	return (struct rv__message_body *)(message->root + 1);
+}
 
 /** Writes the next id of this process: 32 digits and a zero. *ret_ms: the wall clock it used. */
 void rv__message_id_next(char id[RV__MESSAGE_ID_SIZE], int64_t *ret_ms);
@@ -136,7 +148,7 @@ rv_message *rv__message_create_received_room(const struct rv_received *received,
 struct rv__header *rv__message_find_header(const rv_message *message, const char *name);
 bool rv__is_content_type(const char *name, size_t length);
 /** Keeps what is asked of the headers of every message, of one that was added. */
-void rv__message_note_header(struct rv__message_body *body, const struct rv__header *row);
+void rv__message_note_header(rv_message *message, const struct rv__header *row);
 
 /** Whether a text without zeros is what enum rv_header_type says of that type. */
 bool rv__header_value_fits(enum rv_header_type type, const char *text, size_t length);
@@ -146,6 +158,9 @@ rv_err rv__message_copy_header(rv_message *message, const struct rv_header *head
 
 /** The content type that a binding filled in, on this message or on its body; NULL: none. */
 const char *rv__message_filled_content_type(const rv_message *message);
+
+/** Calls `release` (may be NULL) when the new message ends, for a payload that is not its own. */
+void rv__message_keep_foreign(rv_message *message, rv_release_fn release, void *owner);
 
 /** Room for `length` payload bytes (writable until the first share); an error message on failure. */
 rv_message *rv__message_allocate(size_t length, void **ret_payload);

@@ -22,7 +22,9 @@ static struct rv__header *find(struct rv__message_body *body, const char *name, 
 
 struct rv__header *rv__message_find_header(const rv_message *message, const char *name)
 {
-	return message->body->header_count > 0 ? find(message->body, name, strlen(name)) : NULL;
+	struct rv__message_body *body = rv__message_body(message);
+
+	return body->header_count > 0 ? find(body, name, strlen(name)) : NULL;
 }
 
 static bool is(const char *name, size_t length, const char *word, size_t word_length)
@@ -45,16 +47,17 @@ static bool is_override(const char *name, size_t length)
 	return is(name, length, RV_HEADER_PARTITION_OVERRIDE, sizeof RV_HEADER_PARTITION_OVERRIDE - 1);
 }
 
-void rv__message_note_header(struct rv__message_body *body, const struct rv__header *row)
+void rv__message_note_header(rv_message *message, const struct rv__header *row)
 {
-	body->has_content_type |= rv__is_content_type(row->name, row->name_length);
-	body->has_partition |=
+	message->has_content_type |= rv__is_content_type(row->name, row->name_length);
+	rv__message_body(message)->has_partition |=
 	    is_partition(row->name, row->name_length) || is_override(row->name, row->name_length);
 }
 
 /* Room for a string in the message: in its first block, else in a chunk. NULL: no memory. */
-static char *string_room(struct rv__message_body *body, size_t size)
+static char *string_room(rv_message *message, size_t size)
 {
+	struct rv__message_body *body = rv__message_body(message);
 	char *at;
 
 	if (size > body->strings_left) {
@@ -65,6 +68,7 @@ static char *string_room(struct rv__message_body *body, size_t size)
 			return NULL;
 		chunk->next = body->chunks;
 		body->chunks = chunk;
+		atomic_store_explicit(&message->laden, true, memory_order_relaxed);
 		body->strings = chunk->bytes;
 		body->strings_left = bytes;
 	}
@@ -74,8 +78,9 @@ static char *string_room(struct rv__message_body *body, size_t size)
 	return at;
 }
 
-static bool grow_headers(struct rv__message_body *body)
+static bool grow_headers(rv_message *message)
 {
+	struct rv__message_body *body = rv__message_body(message);
 	size_t room = body->header_room ? (size_t)body->header_room * 2 : RV__MESSAGE_FIRST_HEADERS;
 	struct rv__header *rows = malloc(room * sizeof *rows);
 
@@ -86,6 +91,7 @@ static bool grow_headers(struct rv__message_body *body)
 		free(body->headers);
 	body->headers = rows;
 	body->headers_spilled = true;
+	atomic_store_explicit(&message->laden, true, memory_order_relaxed);
 	body->header_room = (uint16_t)room;
 	return true;
 }
@@ -124,17 +130,17 @@ static void put_value(struct rv__header *row, char *at, const struct value *valu
 	row->type = value->type;
 }
 
-static rv_err add_header(
-    struct rv__message_body *body, const char *name, size_t name_length, const struct value *value)
+static rv_err add_header(rv_message *message, const char *name, size_t name_length, const struct value *value)
 {
+	struct rv__message_body *body = rv__message_body(message);
 	struct rv__header *row;
 	char *copy;
 
 	if (body->header_count >= RV__HEADERS_MAX)
 		return RV_E_TOOBIG;
-	if (body->header_count == body->header_room && !grow_headers(body))
+	if (body->header_count == body->header_room && !grow_headers(message))
 		return RV_E_NOMEM;
-	copy = string_room(body, name_length + 1 + value->length + 1);
+	copy = string_room(message, name_length + 1 + value->length + 1);
 	if (!copy)
 		return RV_E_NOMEM;
 	row = &body->headers[body->header_count++];
@@ -142,11 +148,11 @@ static rv_err add_header(
 	row->name_length = (uint32_t)name_length;
 	row->value_room = (uint32_t)value->length + 1;
 	put_value(row, copy + name_length + 1, value);
-	rv__message_note_header(body, row);
+	rv__message_note_header(message, row);
 	return RV_OK;
 }
 
-static rv_err replace_header(struct rv__message_body *body, struct rv__header *row, const struct value *value)
+static rv_err replace_header(rv_message *message, struct rv__header *row, const struct value *value)
 {
 	/* At least twice the room of before, so that replacing for ever cannot grow for ever. */
 	size_t least = value->length + 1;
@@ -154,7 +160,7 @@ static rv_err replace_header(struct rv__message_body *body, struct rv__header *r
 	char *copy = (char *)row->value;
 
 	if (value->length >= row->value_room) {
-		copy = string_room(body, room);
+		copy = string_room(message, room);
 		if (!copy)
 			return RV_E_NOMEM;
 		row->value_room = (uint32_t)room;
@@ -164,19 +170,18 @@ static rv_err replace_header(struct rv__message_body *body, struct rv__header *r
 }
 
 /* Adds or replaces within the limits. */
-static rv_err store(
-    struct rv__message_body *body, const char *name, size_t name_length, const struct value *value)
+static rv_err store(rv_message *message, const char *name, size_t name_length, const struct value *value)
 {
-	struct rv__header *row = find(body, name, name_length);
-	size_t total = body->header_bytes + value->length;
+	struct rv__header *row = find(rv__message_body(message), name, name_length);
+	size_t total = message->header_bytes + value->length;
 	rv_err code;
 
 	total = row ? total - row->length : total + name_length;
 	if (value->length > RV__HEADER_VALUE_MAX || total > RV__HEADER_BYTES_MAX)
 		return RV_E_TOOBIG;
-	code = row ? replace_header(body, row, value) : add_header(body, name, name_length, value);
+	code = row ? replace_header(message, row, value) : add_header(message, name, name_length, value);
 	if (code == RV_OK)
-		body->header_bytes = (uint32_t)total;
+		message->header_bytes = (uint32_t)total;
 	return code;
 }
 
@@ -219,8 +224,8 @@ rv_err rv_message_set_header_typed(
 	if (!(type == RV_HEADER_BYTES || (text && rv__header_value_fits(type, value, length))))
 		return RV_E_INVALID;
 	/* For good: replacing it with text leaves the message suspect. */
-	message->body->binary_headers |= !text;
-	return store(message->body, name, name_length, &typed);
+	rv__message_body(message)->binary_headers |= !text;
+	return store(message, name, name_length, &typed);
 }
 
 rv_err rv_message_set_header(rv_message *message, const char *name, const char *value)
@@ -238,7 +243,7 @@ rv_err rv_message_set_header(rv_message *message, const char *name, const char *
 		return RV_E_TOOBIG;
 	if (!rv__utf8_valid(value, text.length))
 		return RV_E_INVALID;
-	return store(message->body, name, name_length, &text);
+	return store(message, name, name_length, &text);
 }
 
 rv_err rv__message_copy_header(rv_message *message, const struct rv_header *header)
@@ -246,9 +251,9 @@ rv_err rv__message_copy_header(rv_message *message, const struct rv_header *head
 	struct value value = {header->value, header->length, header->type};
 
 	if (header->type == RV_HEADER_BYTES)
-		message->body->binary_headers |= memchr(header->value, 0, header->length) ||
+		rv__message_body(message)->binary_headers |= memchr(header->value, 0, header->length) ||
 		    !rv__utf8_valid(header->value, header->length);
-	return store(message->body, header->name, strlen(header->name), &value);
+	return store(message, header->name, strlen(header->name), &value);
 }
 
 const char *rv__message_filled_content_type(const rv_message *message)
@@ -285,7 +290,8 @@ bool rv_message_header_find(const rv_message *message, const char *name, struct 
 	}
 	if (is_override(name, length) && is_past(message))
 		return false;
-	row = message->body->header_count > 0 ? find(message->body, name, length) : NULL;
+	row = rv__message_body(message)->header_count > 0 ? find(rv__message_body(message), name, length)
+	                                                  : NULL;
 	if (row)
 		*ret = (struct rv_header){row->name, row->value, row->length, row->type};
 	else if (rv__is_content_type(name, length) && (filled = rv__message_filled_content_type(message)))
@@ -304,13 +310,13 @@ const char *rv_message_header(const rv_message *message, const char *name)
 static bool filled_entry(const rv_message *message, size_t index, struct rv_header *ret)
 {
 	const char *content_type =
-	    message->body->has_content_type ? NULL : rv__message_filled_content_type(message);
+	    message->has_content_type ? NULL : rv__message_filled_content_type(message);
 	const char *placed = rv__message_placed(message);
 
 	if (content_type && index == 0)
 		*ret = (struct rv_header){
 		    RV_HEADER_CONTENT_TYPE, content_type, strlen(content_type), RV_HEADER_TEXT};
-	else if (placed && !message->body->has_partition && index == (content_type != NULL))
+	else if (placed && !rv__message_body(message)->has_partition && index == (content_type != NULL))
 		*ret = partition_header(placed);
 	else
 		return false;
@@ -319,7 +325,7 @@ static bool filled_entry(const rv_message *message, size_t index, struct rv_head
 
 bool rv_message_header_entry(const rv_message *message, size_t index, struct rv_header *ret)
 {
-	const struct rv__message_body *body = message ? message->body : NULL;
+	const struct rv__message_body *body = message ? rv__message_body(message) : NULL;
 	const struct rv__header *row;
 	const char *placed;
 

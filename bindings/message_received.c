@@ -54,7 +54,7 @@ static void fill_delivery(rv_message *message, const struct rv_received *receive
 	if (received->timestamp_ms)
 		message->timestamp_ms = received->timestamp_ms;
 	if (received->timestamp_type)
-		message->timestamp_type = (uint8_t)received->timestamp_type;
+		message->timestamp_type = received->timestamp_type & 3u;
 }
 
 /* An id that can stand as text; foreign bytes may hold zeros. */
@@ -76,9 +76,10 @@ static size_t received_room(const struct rv_received *received, size_t headers, 
 	return room;
 }
 
-static void put_headers(
-    struct rv__message_body *body, const struct rv_received *received, size_t count, char **at)
+static void put_headers(rv_message *message, const struct rv_received *received, size_t count, char **at)
 {
+	struct rv__message_body *body = rv__message_body(message);
+
 	for (size_t i = 0; i < count; i++) {
 		const struct rv_header_span *from = &received->headers[i];
 		struct rv__header *to = &body->headers[body->header_count];
@@ -91,9 +92,9 @@ static void put_headers(
 		to->value_room = 0;
 		to->length = (uint32_t)from->value.length;
 		to->type = from->type;
-		rv__message_note_header(body, to);
+		rv__message_note_header(message, to);
 		body->binary_headers |= is_binary(from);
-		body->header_bytes += (uint32_t)(from->name.length + from->value.length);
+		message->header_bytes += (uint32_t)(from->name.length + from->value.length);
 		body->header_count++;
 	}
 }
@@ -128,21 +129,22 @@ rv_message *rv__message_create_received_room(const struct rv_received *received,
 
 	if (!message)
 		return NULL;
-	at = message->body->strings;
+	at = rv__message_body(message)->strings;
 	message->destination = put_string(&at, destination, strlen(destination));
 	put_id(message, received, headers, &at);
-	put_headers(message->body, received, headers, &at);
-	message->body->strings_left = 0;
+	put_headers(message, received, headers, &at);
+	rv__message_body(message)->strings_left = 0;
 	atomic_store_explicit(&message->sent, true, memory_order_relaxed);
 	fill_delivery(message, received);
-	message->body->null = received->null;
+	rv__message_body(message)->null = received->null;
 	return message;
 }
 
 rv_message *rv_message_create_received(const struct rv_received *received)
 {
-	rv_message *message =
-	    rv__message_create_received_room(received, received->release ? 0 : received->length);
+	rv_message *message = received->length > UINT32_MAX
+	    ? NULL
+	    : rv__message_create_received_room(received, received->release ? 0 : received->length);
 
 	if (!message) {
 		if (received->release)
@@ -151,9 +153,8 @@ rv_message *rv_message_create_received(const struct rv_received *received)
 	}
 	if (received->release) {
 		message->payload = received->payload ? received->payload : "";
-		message->length = received->length;
-		message->body->release = received->release;
-		message->body->owner = received->owner;
+		message->length = (uint32_t)received->length;
+		rv__message_keep_foreign(message, received->release, received->owner);
 	} else if (received->length > 0) {
 		memcpy((void *)message->payload, received->payload, received->length);
 	}
@@ -172,10 +173,11 @@ rv_message *rv_message_create_envelope(const rv_message *body, const struct rv_r
 		return NULL;
 	*message = (struct rv_message){.size_class = size_class,
 	    .root = root,
-	    .body = root->body,
 	    .holds = rv_message_ref(root),
 	    .payload = root->payload,
 	    .length = root->length,
+	    .header_bytes = root->header_bytes,
+	    .has_content_type = root->has_content_type,
 	    .id = root->id,
 	    .destination = memcpy(message + 1, destination, length + 1),
 	    .timestamp_ms = root->timestamp_ms,

@@ -64,7 +64,7 @@ const char *rv_message_text(const rv_message *message)
 	if (!message || message->length == 0)
 		return "";
 	/* Only the cache of the text changes; the message stays what it is. */
-	body = message->body;
+	body = rv__message_body(message);
 	text = atomic_load_explicit(&body->text, memory_order_acquire);
 	if (text)
 		return text;
@@ -73,8 +73,11 @@ const char *rv_message_text(const rv_message *message)
 		return "(no memory for the text)";
 	escape(text, message->payload, message->length);
 	if (atomic_compare_exchange_strong_explicit(
-	        &body->text, &expected, text, memory_order_acq_rel, memory_order_acquire))
+	        &body->text, &expected, text, memory_order_acq_rel, memory_order_acquire)) {
+		/* Before our reference goes, and so before the last one does. */
+		atomic_store_explicit(&((rv_message *)message->root)->laden, true, memory_order_relaxed);
 		return text;
+	}
 	free(text);
 	return expected;
 }

@@ -284,13 +284,13 @@ static rv_err refuse(struct rv__output *output, rv_err code, struct rv_error *er
 /* What the broker of this channel cannot carry. */
 static rv_err check_kind(const struct rv__output *output, const rv_message *message, struct rv_error *err)
 {
-	if (message->body->null && !(output->ops->caps & RV_CAP_TOMBSTONE))
+	if (rv__message_body(message)->null && !(output->ops->caps & RV_CAP_TOMBSTONE))
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_TOMBSTONE, "channel",
 		    "%s, to which channel '%s' is bound, carries no tombstones; send a payload that says it, "
 		    "or "
 		    "bind the channel to a broker that does",
 		    output->ops->label, output->binding->channel);
-	if (message->body->binary_headers && output->header_mode != RV__HEADERS_NONE &&
+	if (rv__message_body(message)->binary_headers && output->header_mode != RV__HEADERS_NONE &&
 	    (output->header_mode == RV__HEADERS_EMBEDDED || !(output->ops->caps & RV_CAP_BINARY_HEADERS)))
 		return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_NO_BINARY_HEADERS, "channel",
 		    "%s, to which channel '%s' is bound, carries text in headers, and one of this message's "
@@ -367,7 +367,6 @@ static rv_err make_ticket(
 		drop_ticket(ticket);
 		return code;
 	}
-	ticket->output = output;
 	ticket->bytes = (long long)rv__message_size(ticket->message);
 	*ret = ticket;
 	return RV_OK;
@@ -514,13 +513,11 @@ static void call(
 	in_completion = false;
 }
 
-/* Tells whoever sent it and gives the ticket back. Returns its bytes, which the caller releases last: once
- * nothing is in flight, a stopping application may go on. */
+/* Tells whoever sent it and gives its messages back, not yet the ticket. Returns its bytes, which the caller releases
+ * last: once nothing is in flight, a stopping application may go on. */
 static long long complete(
     const struct rv__output *output, struct rv__ticket *ticket, const struct rv_error *error)
 {
-	long long bytes = ticket->bytes;
-
 	if (ticket->waiter) {
 		rv__waiter_complete(ticket->waiter, error);
 	} else if (ticket->done) {
@@ -530,8 +527,9 @@ static long long complete(
 		if (output->failed)
 			call(output->failed, ticket, error, output->failed_context);
 	}
-	drop_ticket(ticket);
-	return bytes;
+	rv_message_unref(ticket->message);
+	rv_message_unref(ticket->wire);
+	return ticket->bytes;
 }
 
 static void count_sent(struct rv__output *output, size_t n, size_t failed)
@@ -545,9 +543,11 @@ static void count_sent(struct rv__output *output, size_t n, size_t failed)
 static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
 {
 	struct rv__output *output = sink;
+	long long bytes = complete(output, arg, error);
 
+	rv__ticket_give(arg);
 	count_sent(output, 1, error != NULL);
-	release(output, 1, complete(output, arg, error));
+	release(output, 1, bytes);
 }
 
 static void on_sent_batch(void *sink, const struct rv_sent *sent, size_t n)
@@ -560,11 +560,17 @@ static void on_sent_batch(void *sink, const struct rv_sent *sent, size_t n)
 		long long bytes = 0;
 		size_t failed = 0;
 
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
+			struct rv__ticket *ticket = sent[i].arg;
+
+			if (i + 1 < n) /* the sender's processor wrote it */
+				__builtin_prefetch(sent[i + 1].arg, 1);
+			bytes += complete(output, ticket, sent[i].error);
 			failed += sent[i].error != NULL;
+			ticket->next = i + 1 < count ? sent[i + 1].arg : NULL;
+		}
+		rv__ticket_give_all(sent[0].arg, sent[count - 1].arg);
 		count_sent(output, count, failed);
-		for (size_t i = 0; i < count; i++)
-			bytes += complete(output, sent[i].arg, sent[i].error);
 		release(output, (long long)count, bytes);
 		sent += count;
 		n -= count;

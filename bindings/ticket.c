@@ -11,6 +11,8 @@
 
 enum { PENDING, DONE, ABANDONED };
 
+_Static_assert(sizeof(struct rv__ticket) == 64, "one line");
+
 /*
  * A semaphore and not a condition: the completion may post without a lock that the sender, just woken, would
  * have to wait for, and after the post it touches nothing any more.
@@ -79,20 +81,27 @@ struct rv__ticket *rv__ticket_take(void)
 		ticket = atomic_exchange_explicit(&used, NULL, memory_order_acquire);
 	}
 	if (!ticket)
-		ticket = malloc(sizeof *ticket);
+		ticket = aligned_alloc(64, sizeof *ticket);
 	else
 		own_tickets = ticket->next;
-	if (ticket)
-		memset(ticket, 0, sizeof *ticket);
+	if (!ticket)
+		return NULL;
+	__builtin_prefetch(own_tickets, 1); /* completed on another processor */
+	*ticket = (struct rv__ticket){0};
 	return ticket;
+}
+
+void rv__ticket_give_all(struct rv__ticket *first, struct rv__ticket *last)
+{
+	last->next = atomic_load_explicit(&used, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+	    &used, &last->next, first, memory_order_release, memory_order_relaxed))
+		;
 }
 
 void rv__ticket_give(struct rv__ticket *ticket)
 {
-	ticket->next = atomic_load_explicit(&used, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(
-	    &used, &ticket->next, ticket, memory_order_release, memory_order_relaxed))
-		;
+	rv__ticket_give_all(ticket, ticket);
 }
 
 static struct rv__waiter *new_waiter(void)

@@ -13,15 +13,13 @@
 
 #include "bindings/partition.h"
 
-struct rv__output;
-
 /* Meets the sender that waits with the completion that comes, or does not come in time. */
 struct rv__waiter;
 
+/* One line of a processor's memory: it goes over to the one that completes, and back. */
 struct rv__ticket {
 	struct rv__ticket *next; /* in the pool */
-	struct rv__output *output;
-	rv_message *message; /* owned */
+	rv_message *message;     /* owned */
 	rv_message *wire; /* what goes out in its place: with embedded headers; owned; NULL: message itself */
 	struct rv__spot spot;
 	long long bytes;
@@ -33,6 +31,8 @@ struct rv__ticket {
 /** A zeroed ticket; NULL: no memory. */
 struct rv__ticket *rv__ticket_take(void);
 void rv__ticket_give(struct rv__ticket *ticket);
+/** As many as hang together by `next`, in one step. */
+void rv__ticket_give_all(struct rv__ticket *first, struct rv__ticket *last);
 
 /** The calling thread's waiter, shared with one completion to come; NULL: no memory. */
 struct rv__waiter *rv__waiter_take(void);

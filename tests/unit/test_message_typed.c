@@ -125,7 +125,7 @@ START_TEST(a_copy_keeps_types_and_stays_a_tombstone)
 	rv_message_set_header(message, RV_HEADER_KEY, "k");
 	copy = rv_message_dup(message);
 	ck_assert(rv_message_is_null(copy));
-	ck_assert(copy->body->binary_headers);
+	ck_assert(rv__message_body(copy)->binary_headers);
 	ck_assert(rv_message_header_find(copy, "bytes", &header));
 	ck_assert_int_eq(header.type, RV_HEADER_BYTES);
 	ck_assert_mem_eq(header.value, "\0\xff", 2);
