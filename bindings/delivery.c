@@ -169,6 +169,8 @@ void rv__delivery_conclude(
 	if (n > 0 && !stale)
 		atomic_fetch_add_explicit(&input->acked, n, memory_order_relaxed);
 	for (size_t i = 0; i < n; i++) {
+		if (i + 2 < n)
+			__builtin_prefetch(items[i + 2].message->root, 1);
 		if (stale)
 			note_stale(input, slot, &items[i]);
 		else if (input->observer && input->observer->settled)

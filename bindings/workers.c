@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "bindings/message.h"
 #include "bindings/slots.h"
 #include "base/wait.h"
 
@@ -63,6 +64,15 @@ static enum rv__outcome run_item(struct round *round, struct rv__item *item, boo
 	return outcome;
 }
 
+/* What the next deliveries need, from the processor of the binder's thread. */
+static void fetch_ahead(const struct round *round, size_t index)
+{
+	if (index + 2 < round->count)
+		__builtin_prefetch(round->items[index + 2].message, 1);
+	if (index + 1 < round->count)
+		__builtin_prefetch(round->items[index + 1].message->payload);
+}
+
 /* One delivery; false: the round ends before it. `gathers`: whether acknowledgements wait for others. */
 static bool run_one(struct round *round, size_t index, bool gathers)
 {
@@ -71,6 +81,7 @@ static bool run_one(struct round *round, size_t index, bool gathers)
 	struct rv__item *item = &round->items[index];
 	enum rv__outcome outcome;
 
+	fetch_ahead(round, index);
 	/* One that was delivered before may be what ends the process: those before it shall be settled. */
 	if (gathers && item->before > 0)
 		(void)rv__acks_tell(input, slot);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 64, AHEAD = 4 };
 
 int64_t rv__memory_end(const struct rv__memory_partition *partition)
 {
@@ -58,7 +58,11 @@ static bool oldest_is_settled(const struct rv__memory_topic *topic, uint32_t ind
 static void drop_oldest(struct rv__memory_partition *partition)
 {
 	rv_message *oldest = partition->messages[partition->head];
+	size_t soon = (partition->head + AHEAD) & (partition->room - 1);
 
+	/* Nobody has looked at them for as many messages as the partition keeps. */
+	if (partition->count > AHEAD)
+		__builtin_prefetch(partition->messages[soon], 1);
 	partition->bytes -= size_of(oldest);
 	partition->head = (partition->head + 1) & (partition->room - 1);
 	partition->first++;

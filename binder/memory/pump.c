@@ -132,6 +132,34 @@ static void turn(struct rv__round *round)
 	rv__round_record(round);
 }
 
+/* Messages that came during the round. Locks: broker.lock held. */
+static size_t count_new(const struct rv__memory_broker *broker)
+{
+	size_t n = 0;
+
+	for (struct rv__memory_producer *at = broker->producers; at; at = at->next)
+		n += atomic_load_explicit(&at->tail, memory_order_relaxed) -
+		    atomic_load_explicit(&at->head, memory_order_relaxed);
+	return n;
+}
+
+/*
+ * A pump on the heels of a sender that does not wait costs both half of their time: each line of memory changes
+ * processors for one message. A short rest makes rounds long. Who sends one by one never has so many under way.
+ */
+static void let_gather(struct rv__round *round)
+{
+	enum { ON_HEELS_LEAST = 16, ON_HEELS_MOST = 256, REST_NS = 20000 };
+	const struct timespec rest = {.tv_nsec = REST_NS};
+	size_t n = count_new(round->broker);
+
+	if (n < ON_HEELS_LEAST || n > ON_HEELS_MOST)
+		return;
+	pthread_mutex_unlock(&round->broker->lock);
+	nanosleep(&rest, NULL);
+	pthread_mutex_lock(&round->broker->lock);
+}
+
 static bool is_idle(const struct rv__round *round)
 {
 	return !round->more && round->sent_count == 0 && round->widened_count == 0 &&
@@ -152,6 +180,8 @@ void *rv__memory_pump(void *arg)
 		turn(round);
 		if (is_idle(round))
 			sleep_until_work(broker);
+		else
+			let_gather(round);
 	}
 	pthread_mutex_unlock(&broker->lock);
 	free(round);

@@ -5,6 +5,7 @@
 
 #include "binder/memory/memory.h"
 
+/* What a round touches shall still be in the processor's cache when it is told. */
 enum {
 	RV__ROUND_SENT = 4096,      /* completions */
 	RV__ROUND_DELIVERED = 4096, /* messages */
