@@ -84,7 +84,9 @@ def measure(kind, count, seed):
                 taken.append(outage(scene, broker, chance.uniform(*DOWN_S)))
                 if os.environ.get("RV_BENCH_EACH"):
                     print("    raw after %.2f s; producer %+.3f s, consumer %+.3f s" % taken[-1], flush=True)
-            scene.finish()
+            scene.stop_sender()
+            scene.wait_complete(PATIENCE_S)
+            scene.receiver.stop()
     raw, producer, consumer = zip(*taken)
     print("  %s, %d kills, away for %g to %g s (seed %d); raw client back %.2f s after the start at the median; %s"
           % (kind, count, *DOWN_S, seed, statistics.median(raw), scene.checker.summary()))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # ./dev bench [PART…]: measures the figures of bench/README.md and prints each beside its target.
-# Parts: startup broker latency wrk throughput instructions memory kafka redis. All of them without arguments.
-# RV_BENCH_SECONDS and RV_BENCH_PAIRS shorten the last three.
+# Parts: startup broker latency wrk throughput instructions memory kafka redis recovery. All of them without arguments.
+# RV_BENCH_SECONDS and RV_BENCH_PAIRS shorten memory, kafka and redis, RV_BENCH_KILLS recovery.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/common.sh
@@ -238,13 +238,21 @@ part_redis() { # a server of Debian, nothing on disk
 	stop "$started"
 }
 
+part_recovery() { # a broker that dies under traffic, again and again
+	local kind
+	say "" "A broker killed under traffic and started again: ours behind a raw client without back-off (target: at most 5000 ms)"
+	for kind in inhouse redis kafka; do
+		RV_BUILD_DIR=$(realpath "$build") python3 bench/recovery.py $kind "${RV_BENCH_KILLS:-20}"
+	done
+}
+
 say "Measured $(date +%F) on $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { print int($2 / 1048576) }' /proc/meminfo) GiB, Linux $(uname -r | cut -d. -f1,2); store on $(df --output=fstype "$work" | tail -n 1)"
 need_space "$work" 1500 "the bench"
-for part in "${@:-startup broker latency wrk throughput instructions memory kafka redis}"; do
+for part in "${@:-startup broker latency wrk throughput instructions memory kafka redis recovery}"; do
 	for name in $part; do
 		case $name in
-		startup | broker | latency | wrk | throughput | instructions | memory | kafka | redis) part_$name ;;
-		*) die "unknown part '$name'; there are: startup broker latency wrk throughput instructions memory kafka redis" ;;
+		startup | broker | latency | wrk | throughput | instructions | memory | kafka | redis | recovery) part_$name ;;
+		*) die "unknown part '$name'; there are: startup broker latency wrk throughput instructions memory kafka redis recovery" ;;
 		esac
 	done
 done

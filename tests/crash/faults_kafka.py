@@ -132,6 +132,26 @@ def a_listener_slower_than_max_poll_interval_keeps_its_message_and_its_place(bro
             expect_equal(slow.stop(), 0, "exit code")
 
 
+def a_message_at_work_for_over_a_minute_is_named_in_health(broker):
+    destination = fresh("stuck")
+    kafkaraw.create_topic(broker.address, destination)
+    details = ["management.endpoint.health.show-details=always"]
+    with Probe(broker, destination, group="g", options=details, work_ms=80000, slow="stuck") as probe:
+        expect("sent" in probe.send("before"), "a send")
+        expect("sent" in probe.send("stuck here"), "a send")
+        probe.wait_received(2)
+        health = processes.wait_for(
+            lambda: (lambda text: "partition 0 offset 1 of " in text and text)(str(probe.get("/actuator/health")[1])),
+            75, "health that names the message", every=0.5)
+        comment(health)
+        expect("partition 0 offset 0" not in health, "health names a message that is done with")
+        probe.process.kill()
+
+
+if LONG:  # it takes that minute
+    suite.case(deadline=120)(a_message_at_work_for_over_a_minute_is_named_in_health)
+
+
 def committed(broker, destination, group):
     """How many messages of a topic a group is done with."""
     return sum(max(0, kafkaraw.committed(broker.address, group, destination, p))
