@@ -29,7 +29,7 @@ SEED = int(os.environ.get("RV_TEST_SEED") or time.time_ns() % 1000000)
 class Level:
     """
     How one broker is made, what both services are told for an orderly and for a concurrent consumer, what holds then,
-    how often it is killed, and within how many seconds it starts.
+    how often it is killed, and within how many seconds it starts, where that is ours to promise.
     """
 
     def __init__(self, kind, create, rounds, long_rounds, gapless, unordered_keeps_order, options, in_recovery,
@@ -75,7 +75,7 @@ LEVELS = {
     "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
     "redis": lambda: Level("redis", {"fsync": "always"}, 10, 200, False, False, quick_claims, False),
-    "kafka": lambda: Level("kafka", {}, 10, 200, True, True, on_kafka, False, 30),
+    "kafka": lambda: Level("kafka", {}, 10, 200, True, True, on_kafka, False, None),
 }
 
 
@@ -114,7 +114,8 @@ def play(level, rounds, orderly, chance):
                 expect_equal(scene.checker.mistakes[:10], [], "order and places")
             comment("seed %d, killed %s" % (SEED, killed))
             scene.finish()
-            expect(scene.slowest_start < level.start_s, "the broker took %.1f s to start" % scene.slowest_start)
+            expect(level.start_s is None or scene.slowest_start < level.start_s,
+                   "the broker took %.1f s to start" % scene.slowest_start)
         broker.stop_broker()
 
 
