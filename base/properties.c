@@ -97,69 +97,23 @@ static void fault(const struct reader *reader, int line, const char *text)
 	reader->sink->fault(reader->sink->arg, line, text);
 }
 
-/* Reads four hexadecimal digits; -1 when there are none. */
-static int32_t hex4(const char *at, const char *end)
-{
-	int32_t value = 0;
-
-	if (end - at < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		char c = at[i];
-		int digit = c >= '0' && c <= '9' ? c - '0'
-		    : c >= 'a' && c <= 'f'       ? c - 'a' + 10
-		    : c >= 'A' && c <= 'F'       ? c - 'A' + 10
-		                                 : -1;
-
-		if (digit < 0)
-			return -1;
-		value = value * 16 + digit;
-	}
-	return value;
-}
-
-static void add_utf8(struct rv__buffer *out, uint32_t c)
-{
-	char bytes[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char marks[] = {0, 0x00, 0xc0, 0xe0, 0xf0};
-
-	for (size_t i = n - 1; i > 0; i--) {
-		bytes[i] = (char)(0x80 | (c & 0x3f));
-		c >>= 6;
-	}
-	bytes[0] = (char)(marks[n] | c);
-	rv__buffer_add(out, bytes, n);
-}
-
 /* `at` stands behind "\u"; returns where reading goes on. Two surrogates are one character. */
 static const char *add_unicode(
     const struct reader *reader, int line, struct rv__buffer *out, const char *at, const char *end)
 {
-	int32_t high = hex4(at, end);
-	int32_t low;
+	int32_t point = rv__utf16_unescape(&at, end);
+	char bytes[4];
 
-	if (high < 0) {
+	if (point < 0)
 		fault(reader, line, "\\u is not followed by four hexadecimal digits; write e.g. \\u00e9");
-		return at;
-	}
-	at += 4;
-	if (high == 0) {
+	else if (point == 0)
 		fault(reader, line, "\\u0000 cannot stand in a value; remove it");
-		return at;
-	}
-	if (high < 0xd800 || high > 0xdfff) {
-		add_utf8(out, (uint32_t)high);
-		return at;
-	}
-	low = end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? hex4(at + 2, end) : -1;
-	if (high > 0xdbff || low < 0xdc00 || low > 0xdfff) {
+	else if (rv__is_surrogate(point))
 		fault(
 		    reader, line, "half of a surrogate pair; write both \\u escapes or the character itself");
-		return at;
-	}
-	add_utf8(out, 0x10000 + (((uint32_t)high - 0xd800) << 10) + ((uint32_t)low - 0xdc00));
-	return at + 6;
+	else
+		rv__buffer_add(out, bytes, (size_t)(rv__utf8_put(bytes, (uint32_t)point) - bytes));
+	return at;
 }
 
 /* Appends the character at `at`, which may be an escape; returns where reading goes on. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include "base/hex.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -130,4 +132,57 @@ uint32_t rv__utf8_decode(const char *bytes, size_t length)
 	for (size_t i = 1; i < length; i++)
 		point = point << 6 | ((uint8_t)bytes[i] & 0x3f);
 	return point;
+}
+
+char *rv__utf8_put(char *at, uint32_t point)
+{
+	if (point < 0x80) {
+		*at++ = (char)point;
+	} else if (point < 0x800) {
+		*at++ = (char)(0xc0 | point >> 6);
+		*at++ = (char)(0x80 | (point & 63));
+	} else if (point < 0x10000) {
+		*at++ = (char)(0xe0 | point >> 12);
+		*at++ = (char)(0x80 | (point >> 6 & 63));
+		*at++ = (char)(0x80 | (point & 63));
+	} else {
+		*at++ = (char)(0xf0 | point >> 18);
+		*at++ = (char)(0x80 | (point >> 12 & 63));
+		*at++ = (char)(0x80 | (point >> 6 & 63));
+		*at++ = (char)(0x80 | (point & 63));
+	}
+	return at;
+}
+
+/* Four hexadecimal digits; -1 when they are not there. */
+static int32_t read_unit(const char *at, const char *end)
+{
+	int32_t unit = 0;
+
+	if (end - at < 4)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		int digit = rv__hex_digit(at[i]);
+
+		if (digit < 0)
+			return -1;
+		unit = unit << 4 | digit;
+	}
+	return unit;
+}
+
+int32_t rv__utf16_unescape(const char **at, const char *end)
+{
+	int32_t high = read_unit(*at, end), low;
+
+	if (high < 0)
+		return -1;
+	*at += 4;
+	if (high < 0xd800 || high > 0xdbff || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u')
+		return high;
+	low = read_unit(*at + 2, end);
+	if (low < 0xdc00 || low > 0xdfff)
+		return high;
+	*at += 6;
+	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }

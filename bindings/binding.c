@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bindings/binding.h"
 
+#include "base/back_off.h"
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "bindings/app.h"
 #include "bindings/letters.h"
-#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BACK_OFF_MS = 50, LAST_BACK_OFF_MS = 1000 };
+enum { BACK_OFF_FIRST_MS = 50, BACK_OFF_MAX_MS = 1000 };
 
 const struct rv__binding_words rv__binding_words[] = {
 #define X(symbol, own, spring) {own, spring},
@@ -236,7 +237,7 @@ static void complete_bind(struct rv__binding *binding)
 	struct rv_error why = binding->why.code != RV_OK ? binding->why : unreachable;
 
 	binding->bound = true;
-	binding->back_off_ms = 0;
+	binding->failures = 0;
 	enter_way(binding, waits, &why);
 	if (!binding->is_input)
 		rv__output_set_gate(&binding->output, waits ? RV__GATE_WAITING : RV__GATE_OPEN);
@@ -247,18 +248,14 @@ static void complete_bind(struct rv__binding *binding)
 /* Locks: binding->lock held. */
 static void schedule_retry(struct rv__binding *binding, const struct rv_error *why)
 {
-	bool first = binding->back_off_ms == 0;
+	bool first = binding->failures == 0;
 	int64_t delay_ms;
 
 	binding->why = *why;
 	binding->final =
 	    why->code == RV_E_CONFIG || why->code == RV_E_UNSUPPORTED || why->code == RV_E_DENIED;
-	binding->back_off_ms = binding->back_off_ms ? binding->back_off_ms * 2 : FIRST_BACK_OFF_MS;
-	if (binding->back_off_ms > LAST_BACK_OFF_MS)
-		binding->back_off_ms = LAST_BACK_OFF_MS;
-	/* Jitter: many services that lost one broker must not return in step. */
-	delay_ms =
-	    binding->back_off_ms / 2 + (int64_t)(rv__random() % (uint64_t)(binding->back_off_ms / 2 + 1));
+	delay_ms = rv__jitter_ms(
+	    rv__back_off_ms(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS, ++binding->failures), rv__random());
 	binding->next_try_ns = rv__monotonic_ns() + delay_ms * 1000000;
 	set_state(binding, binding->final ? RV__BINDING_FAILED : RV__BINDING_WAITING);
 	if (binding->final || first)

@@ -71,16 +71,16 @@ struct rv__binding {
 	enum rv__binding_state state;
 	bool desired_running;
 	bool desired_paused;
-	bool bound;                   /* the binder knows us */
-	struct rv__way way;           /* of an output */
-	bool attempted;               /* the first attempt is over */
-	bool final;                   /* an error that no further attempt can cure */
-	struct rv_error why;          /* code RV_OK: nothing to say */
-	struct rv__binding_news news; /* of what changed under this lock */
-	int64_t since_ms;             /* wall clock of the last change of state */
-	int64_t next_try_ns;          /* WAITING and not bound */
-	int64_t deadline_ns;          /* DRAINING */
-	int64_t back_off_ms;
+	bool bound;                       /* the binder knows us */
+	struct rv__way way;               /* of an output */
+	bool attempted;                   /* the first attempt is over */
+	bool final;                       /* an error that no further attempt can cure */
+	struct rv_error why;              /* code RV_OK: nothing to say */
+	struct rv__binding_news news;     /* of what changed under this lock */
+	int64_t since_ms;                 /* wall clock of the last change of state */
+	int64_t next_try_ns;              /* WAITING and not bound */
+	int64_t deadline_ns;              /* DRAINING */
+	unsigned failures;                /* attempts in a row that did not bind */
 	size_t left;                      /* deliveries and sends left behind by the last stop */
 	struct rv__binding_counters past; /* of inputs that were stopped */
 };

@@ -26,7 +26,7 @@ struct rv_delivery {
 	enum rv__cause cause;
 	char *reason;       /* owned; NULL: none */
 	rv_message *letter; /* owned; NULL: not made yet */
-	int tries;          /* that failed */
+	unsigned tries;     /* that failed */
 	bool without_trace; /* the letter was too large with it */
 	bool confirmed;     /* the broker has the letter; only the original is to be settled */
 	bool holds;         /* counted in slot->held; under the input's lock */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bindings/embedded.h"
 
+#include "base/buffer.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "bindings/message.h"
@@ -176,7 +177,7 @@ static bool take_length(struct reader *in, size_t *ret)
 	const unsigned char *at = take(in, 4);
 
 	if (at)
-		*ret = (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
+		*ret = rv__get_u32(at);
 	return at;
 }
 

@@ -2,11 +2,11 @@
 #include "bindings/input.h"
 
 #include "base/clock.h"
+#include "base/wait.h"
 #include "bindings/app.h"
 #include "bindings/letters.h"
 #include "bindings/message.h"
 #include "bindings/slots.h"
-#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bindings/letters.h"
 
+#include "base/back_off.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/numbers.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_ROOM_MS = 20, FIRST_BACK_OFF_MS = 50, LAST_BACK_OFF_MS = 10000, RETRY_BATCH = 64 };
+enum { NO_ROOM_MS = 20, BACK_OFF_FIRST_MS = 50, BACK_OFF_MAX_MS = 10000, RETRY_BATCH = 64 };
 
 /* -- holding a slot ---------------------------------------------------------------------------- */
 
@@ -43,15 +44,6 @@ static bool may_wait(const rv_delivery *delivery)
 	    !atomic_load(&delivery->input->halted);
 }
 
-static int64_t back_off_ms(int tries)
-{
-	int64_t delay_ms = FIRST_BACK_OFF_MS;
-
-	for (int i = 1; i < tries && delay_ms < LAST_BACK_OFF_MS; i++)
-		delay_ms *= 2;
-	return delay_ms < LAST_BACK_OFF_MS ? delay_ms : LAST_BACK_OFF_MS;
-}
-
 static void explain_hold(const rv_delivery *delivery, const struct rv_error *why, struct rv_error *ret)
 {
 	const struct rv__letters *letters = delivery->slot->source->letters;
@@ -75,11 +67,12 @@ static void wait_again(rv_delivery *delivery, const struct rv_error *why)
 		rv_log(RV_LOG_WARN, "delivery",
 		    "channel=%s binder=%s id=%s: RV%04u %s, retrying in %d ms and then more and more rarely",
 		    input->channel, input->binder, rv_message_id(delivery->line.item.message),
-		    (unsigned)held.number, held.text, FIRST_BACK_OFF_MS);
+		    (unsigned)held.number, held.text, BACK_OFF_FIRST_MS);
 	pthread_mutex_lock(&input->lock);
 	waits = may_wait(delivery);
 	if (waits) {
-		int64_t delay_ms = why ? back_off_ms(delivery->tries) : NO_ROOM_MS;
+		int64_t delay_ms =
+		    why ? rv__back_off_ms(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS, delivery->tries) : NO_ROOM_MS;
 
 		delivery->line.due_ns = rv__monotonic_ns() + delay_ms * 1000000;
 		delivery->burial = RV__BURIAL_WAITING;

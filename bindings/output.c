@@ -3,11 +3,11 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "bindings/binding.h"
 #include "bindings/embedded.h"
 #include "bindings/message.h"
 #include "bindings/ticket.h"
-#include "base/wait.h"
 
 #include <stdio.h>
 #include <string.h>

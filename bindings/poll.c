@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
-#include "bindings/app.h"
 #include "base/wait.h"
+#include "bindings/app.h"
 
 #include <time.h>
 

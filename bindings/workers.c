@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "bindings/message.h"
 #include "bindings/slots.h"
-#include "base/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>

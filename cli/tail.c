@@ -2,6 +2,8 @@
 /* `rivulet tail`: shows the messages of a topic as they come, with the same library as a service. */
 #include "cli/app_args.h"
 
+#include "base/base64.h"
+
 #include <rivulet/rivulet.h>
 
 #include <signal.h>
@@ -87,25 +89,13 @@ static void print_text(const struct tail *tail, const rv_message *message)
 	puts(rv_message_text(message));
 }
 
-/* RFC 4648 section 4; owned. */
+/* Owned. */
 static char *base64(const unsigned char *bytes, size_t length)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *text = malloc((length + 2) / 3 * 4 + 1);
-	char *to = text;
+	char *text = malloc(rv__base64_length(length) + 1);
 
-	for (size_t i = 0; text && i < length; i += 3) {
-		unsigned group = (unsigned)bytes[i] << 16;
-
-		group |= i + 1 < length ? (unsigned)bytes[i + 1] << 8 : 0;
-		group |= i + 2 < length ? bytes[i + 2] : 0;
-		*to++ = digits[group >> 18];
-		*to++ = digits[group >> 12 & 63];
-		*to++ = i + 1 < length ? digits[group >> 6 & 63] : '=';
-		*to++ = i + 2 < length ? digits[group & 63] : '=';
-	}
 	if (text)
-		*to = '\0';
+		*rv__base64_put(text, bytes, length) = '\0';
 	return text;
 }
 

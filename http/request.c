@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/request.h"
 
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/numbers.h"
 #include "base/utf8.h"
@@ -51,17 +52,6 @@ void rv__request_finish(struct rv_http_request *request)
 	rv__buffer_finish(&request->body);
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Decodes %XX (and '+' in a query) in place. False: a broken escape, a zero, or not UTF-8. */
 static bool decode(char *text, bool plus_is_blank)
 {
@@ -69,12 +59,11 @@ static bool decode(char *text, bool plus_is_blank)
 
 	for (const char *from = text; *from; from++) {
 		if (*from == '%') {
-			int high = hex(from[1]);
-			int low = high < 0 ? -1 : hex(from[2]);
+			int byte = rv__hex_byte(from + 1);
 
-			if (low < 0 || (high == 0 && low == 0))
+			if (byte <= 0)
 				return false;
-			*to++ = (char)(high << 4 | low);
+			*to++ = (char)byte;
 			from += 2;
 		} else {
 			*to++ = *from == '+' && plus_is_blank ? ' ' : *from;

@@ -5,6 +5,8 @@
  */
 #include "remoting/command_json.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
 
 enum { DEPTH_MAX = 32 };
@@ -42,73 +44,18 @@ static bool accept(struct scanner *s, char c)
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 32) >= 'a' && (c | 32) <= 'f')
-		return (c | 32) - 'a' + 10;
-	return -1;
-}
-
-/* Four hexadecimal digits at `p`; -1 when they are not there. */
-static long read_unit(const struct scanner *s, const char *p)
-{
-	long unit = 0;
-
-	if (s->end - p < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(p[i]);
-
-		if (digit < 0)
-			return -1;
-		unit = unit << 4 | digit;
-	}
-	return unit;
-}
-
-static char *put_utf8(char *out, unsigned long c)
-{
-	if (c < 0x80) {
-		*out++ = (char)c;
-	} else if (c < 0x800) {
-		*out++ = (char)(0xc0 | c >> 6);
-		*out++ = (char)(0x80 | (c & 63));
-	} else if (c < 0x10000) {
-		*out++ = (char)(0xe0 | c >> 12);
-		*out++ = (char)(0x80 | (c >> 6 & 63));
-		*out++ = (char)(0x80 | (c & 63));
-	} else {
-		*out++ = (char)(0xf0 | c >> 18);
-		*out++ = (char)(0x80 | (c >> 12 & 63));
-		*out++ = (char)(0x80 | (c >> 6 & 63));
-		*out++ = (char)(0x80 | (c & 63));
-	}
-	return out;
-}
-
 /* The digits behind \u, with the second half of a surrogate pair; a half alone becomes U+FFFD. */
 static char *unescape_unit(struct scanner *s, char *out)
 {
-	long unit = read_unit(s, s->at);
-	long low;
+	const char *at = s->at;
+	int32_t point = rv__utf16_unescape(&at, s->end);
 
-	if (unit < 0) {
+	if (point < 0) {
 		fail(s, "bad \\u escape");
 		return out;
 	}
-	s->at += 4;
-	if (unit < 0xd800 || unit > 0xdfff)
-		return put_utf8(out, (unsigned long)unit);
-	low = unit < 0xdc00 && s->end - s->at >= 6 && s->at[0] == '\\' && s->at[1] == 'u'
-	    ? read_unit(s, s->at + 2)
-	    : -1;
-	if (low < 0xdc00 || low > 0xdfff)
-		return put_utf8(out, 0xfffd);
-	s->at += 6;
-	return put_utf8(
-	    out, 0x10000UL + ((unsigned long)(unit - 0xd800) << 10) + (unsigned long)(low - 0xdc00));
+	s->at += at - s->at;
+	return rv__utf8_put(out, rv__is_surrogate(point) ? 0xfffd : (uint32_t)point);
 }
 
 static char *unescape(struct scanner *s, char *out)

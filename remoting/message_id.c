@@ -10,6 +10,8 @@
  */
 #include "remoting/record.h"
 
+#include "base/hex.h"
+
 #include <string.h>
 
 enum { TAIL = 12, BYTES_MAX = 28 };
@@ -26,29 +28,17 @@ static size_t to_hex(const uint8_t *bytes, size_t length, char *text)
 	return 2 * length;
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /* Reads an id into bytes and its leading address; false when it is none. */
 static bool from_hex(const char *text, size_t length, uint8_t bytes[BYTES_MAX], struct rv__address *ret)
 {
 	if (length != 2 * (4 + TAIL) && length != 2 * (16 + TAIL))
 		return false;
 	for (size_t i = 0; i < length; i += 2) {
-		int high = digit(text[i]);
-		int low = digit(text[i + 1]);
+		int byte = rv__hex_byte(text + i);
 
-		if (high < 0 || low < 0)
+		if (byte < 0)
 			return false;
-		bytes[i / 2] = (uint8_t)(high << 4 | low);
+		bytes[i / 2] = (uint8_t)byte;
 	}
 	memset(ret, 0, sizeof *ret);
 	ret->length = (uint8_t)(length / 2 - TAIL);

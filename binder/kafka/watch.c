@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/back_off.h"
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "base/wait.h"
@@ -364,9 +365,7 @@ static void wait_for(struct rv__kafka_watch *watch, int64_t ms)
 {
 	int64_t until_ns;
 
-	/* Jitter: many services that lost one cluster must not return in step. */
-	ms = ms / 2 + (int64_t)(rv__random() % (uint64_t)(ms / 2 + 1));
-	until_ns = rv__monotonic_ns() + ms * 1000000;
+	until_ns = rv__monotonic_ns() + rv__jitter_ms(ms, rv__random()) * 1000000;
 	pthread_mutex_lock(&watch->lock);
 	while (!watch->closing && !watch->hurry && rv__wait_until(&watch->changed, &watch->lock, until_ns))
 		;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/numbers.h"
 #include "binder/redis/client.h"
 #include "binder/redis/settings.h"
@@ -43,19 +44,16 @@ static rv_err refuse(struct rv_error *err, const char *why)
 	    why);
 }
 
-static int digit_of(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* %41 to A, in place. */
 static void unescape(char *text)
 {
 	char *to = text;
 
 	for (; *text; text++) {
-		if (text[0] == '%' && digit_of(text[1]) >= 0 && digit_of(text[2]) >= 0) {
-			*to++ = (char)(digit_of(text[1]) * 16 + digit_of(text[2]));
+		int byte = text[0] == '%' ? rv__hex_byte(text + 1) : -1;
+
+		if (byte >= 0) {
+			*to++ = (char)byte;
 			text += 2;
 		} else {
 			*to++ = *text;

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/back_off.h"
 #include "base/numbers.h"
 #include "binder/redis/consumer.h"
 #include "binder/redis/producer.h"
@@ -170,13 +171,8 @@ void rv__redis_client_judge(struct rv__redis_client *client)
 
 int64_t rv__redis_back_off_ms(struct rv__redis_client *client, unsigned failures)
 {
-	int64_t most = BACK_OFF_FIRST_MS;
-
-	for (unsigned i = 1; i < failures && most < BACK_OFF_MAX_MS; i++)
-		most *= 2;
-	if (most > BACK_OFF_MAX_MS)
-		most = BACK_OFF_MAX_MS;
-	return most / 2 + (int64_t)(client->env->random() % (uint64_t)(most / 2 + 1));
+	return rv__jitter_ms(
+	    rv__back_off_ms(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS, failures), client->env->random());
 }
 
 /* -- lifecycle ------------------------------------------------------------------------------------- */

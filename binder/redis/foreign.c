@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/utf8.h"
 
 enum { SCRATCH_KEPT = 1 << 20 };
@@ -260,19 +261,15 @@ static void add_text(struct rv__buffer *out, struct rv_span text)
 /* {"$b64":"…"}: bytes that JSON cannot hold otherwise. */
 static void add_bytes(struct rv__buffer *out, struct rv_span value)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *bytes = (const unsigned char *)value.bytes;
+	size_t length = rv__base64_length(value.length);
+	uint8_t *at;
 
 	rv__buffer_add_text(out, "{\"$b64\":\"");
-	for (size_t i = 0; i < value.length; i += 3) {
-		size_t left = value.length - i;
-		uint32_t word = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-		    (left > 2 ? bytes[i + 2] : 0);
-		char four[4] = {digits[word >> 18], digits[word >> 12 & 63],
-		    left > 1 ? digits[word >> 6 & 63] : '=', left > 2 ? digits[word & 63] : '='};
-
-		rv__buffer_add(out, four, sizeof four);
-	}
+	at = rv__buffer_reserve(out, length);
+	if (!at)
+		return;
+	rv__base64_put((char *)at, value.bytes, value.length);
+	out->length += length;
 	rv__buffer_add_text(out, "\"}");
 }
 

@@ -5,11 +5,10 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "binder/redis/layout.h"
 
 /* -- writing ------------------------------------------------------------------------------ */
-
-static const char hex[] = "0123456789abcdef";
 
 static bool plain(unsigned char c)
 {
@@ -41,6 +40,7 @@ static size_t copy_plain(char *to, const char *bytes, size_t length)
 
 void rv__redis_json_string(struct rv__buffer *out, const char *bytes, size_t length)
 {
+	static const char hex[] = "0123456789abcdef";
 	/* A character becomes six at most: \u001f. */
 	char *start = (char *)rv__buffer_reserve(out, length * 6 + 2), *at = start;
 	size_t copied;
@@ -136,78 +136,20 @@ static bool pass(struct reader *reader, char c)
 	return true;
 }
 
-static bool read_hex4(struct reader *reader, unsigned *ret_value)
-{
-	unsigned value = 0;
-
-	if (reader->end - reader->at < 4)
-		return false;
-	for (int i = 0; i < 4; i++) {
-		char c = *reader->at++;
-		const char *digit = memchr(hex, c >= 'A' && c <= 'F' ? c + 32 : c, 16);
-
-		if (!digit)
-			return false;
-		value = value << 4 | (unsigned)(digit - hex);
-	}
-	*ret_value = value;
-	return true;
-}
-
-static char *put_utf8(char *at, unsigned c)
-{
-	if (c < 0x80) {
-		*at++ = (char)c;
-	} else if (c < 0x800) {
-		*at++ = (char)(0xc0 | c >> 6);
-		*at++ = (char)(0x80 | (c & 63));
-	} else if (c < 0x10000) {
-		*at++ = (char)(0xe0 | c >> 12);
-		*at++ = (char)(0x80 | (c >> 6 & 63));
-		*at++ = (char)(0x80 | (c & 63));
-	} else {
-		*at++ = (char)(0xf0 | c >> 18);
-		*at++ = (char)(0x80 | (c >> 12 & 63));
-		*at++ = (char)(0x80 | (c >> 6 & 63));
-		*at++ = (char)(0x80 | (c & 63));
-	}
-	return at;
-}
-
-/* The code point behind "\u", with the second half of a surrogate pair. */
-static bool read_escape_u(struct reader *reader, unsigned *ret_code)
-{
-	unsigned low;
-
-	if (!read_hex4(reader, ret_code))
-		return false;
-	if (*ret_code < 0xd800 || *ret_code > 0xdfff)
-		return true;
-	if (*ret_code > 0xdbff || reader->end - reader->at < 6 || reader->at[0] != '\\' ||
-	    reader->at[1] != 'u')
-		return false;
-	reader->at += 2;
-	if (!read_hex4(reader, &low) || low < 0xdc00 || low > 0xdfff)
-		return false;
-	*ret_code = 0x10000 + ((*ret_code - 0xd800) << 10) + (low - 0xdc00);
-	return true;
-}
-
 /* One escape, the backslash passed; where the next byte goes, NULL when it is none. */
 static char *read_escape(struct reader *reader, char *at)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 	char c = reader->at < reader->end ? *reader->at++ : 0;
 	const char *simple = c ? strchr(from, c) : NULL;
-	unsigned code;
+	int32_t point;
 
 	if (simple) {
 		*at++ = to[simple - from];
 		return at;
 	}
-	if (c != 'u' || !read_escape_u(reader, &code))
-		return NULL;
-	return put_utf8(at, code);
+	point = c == 'u' ? rv__utf16_unescape(&reader->at, reader->end) : -1;
+	return point < 0 || rv__is_surrogate(point) ? NULL : rv__utf8_put(at, (uint32_t)point);
 }
 
 /* A string: where it lies, or unescaped in scratch. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/numbers.h"
 
 /* libcrypto is loaded only by those whose properties name an account: it costs two megabytes. */
@@ -48,25 +49,6 @@ static int by_name(const void *one, const void *other)
 	return order ? order : (a->name.length > b->name.length) - (a->name.length < b->name.length);
 }
 
-static void encode_base64(const unsigned char *bytes, size_t length, char *text)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < length; i += 3) {
-		uint32_t group = (uint32_t)bytes[i] << 16;
-
-		if (i + 1 < length)
-			group |= (uint32_t)bytes[i + 1] << 8;
-		if (i + 2 < length)
-			group |= bytes[i + 2];
-		*text++ = digits[group >> 18];
-		*text++ = digits[group >> 12 & 63];
-		*text++ = i + 1 < length ? digits[group >> 6 & 63] : '=';
-		*text++ = i + 2 < length ? digits[group & 63] : '=';
-	}
-	*text = '\0';
-}
-
 bool rv__rmq_acl_sign(const char *secret, struct rv__field *fields, size_t count, const void *body,
     size_t body_length, char ret_signature[RV__RMQ_SIGNATURE_MAX])
 {
@@ -87,6 +69,6 @@ bool rv__rmq_acl_sign(const char *secret, struct rv__field *fields, size_t count
 	    digest_length == 20;
 	rv__buffer_finish(&content);
 	if (signed_it)
-		encode_base64(digest, digest_length, ret_signature);
+		*rv__base64_put(ret_signature, digest, digest_length) = '\0';
 	return signed_it;
 }

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/back_off.h"
 #include "base/numbers.h"
 
-enum { FIRST_BACKOFF_MS = 20, MAX_BACKOFF_MS = 1000, READ_SIZE = 65536, OUT_LIMIT = 256 << 20 };
+enum { BACK_OFF_FIRST_MS = 20, BACK_OFF_MAX_MS = 1000, READ_SIZE = 65536, OUT_LIMIT = 256 << 20 };
 
 struct rv__rmq_connection *rv__rmq_connection_get(
     struct rv__rmq_client *client, struct rv__rmq_identity *identity, const char *address, bool broker)
@@ -121,18 +122,14 @@ static void lose(struct rv__rmq_connection *connection, struct rv_error *why)
 {
 	struct rv__rmq_client *client = connection->client;
 	bool was_open = connection->link == RV__RMQ_OPEN;
-	int64_t backoff, now = rv__rmq_now_ms(client);
+	int64_t back_off_ms, now = rv__rmq_now_ms(client);
 
 	set_down(connection);
 	/* The first try again comes at once after a connection that held for a while. */
-	if (was_open && now - connection->link_ms > MAX_BACKOFF_MS)
+	if (was_open && now - connection->link_ms > BACK_OFF_MAX_MS)
 		connection->failures = 0;
-	backoff = FIRST_BACKOFF_MS << (connection->failures < 6 ? connection->failures : 6);
-	if (backoff > MAX_BACKOFF_MS)
-		backoff = MAX_BACKOFF_MS;
-	connection->failures++;
-	connection->retry_ms =
-	    now + backoff / 2 + (int64_t)(client->env->random() % (uint64_t)(backoff / 2 + 1));
+	back_off_ms = rv__back_off_ms(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS, ++connection->failures);
+	connection->retry_ms = now + rv__jitter_ms(back_off_ms, client->env->random());
 	connection->link_ms = now;
 	fail_requests(connection, why);
 	rv__rmq_on_lost(connection, why);

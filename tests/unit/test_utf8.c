@@ -82,10 +82,47 @@ START_TEST(control_characters_become_blanks)
 }
 END_TEST
 
+/* What is written reads back, at both ends of every length. */
+START_TEST(a_code_point_is_written_in_its_shortest_form)
+{
+	static const uint32_t points[] = {
+	    0, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x10ffff};
+
+	for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+		char bytes[4];
+		size_t length = (size_t)(rv__utf8_put(bytes, points[i]) - bytes);
+
+		ck_assert_uint_eq(rv__utf8_length(bytes, length), length);
+		ck_assert_uint_eq(rv__utf8_decode(bytes, length), points[i]);
+	}
+}
+END_TEST
+
+START_TEST(an_escape_is_read_with_the_other_half_of_its_pair)
+{
+	static const struct {
+		const char *text;
+		int32_t point;
+		size_t length; /* how far reading goes */
+	} cases[] = {{"7ca4B", 0x7ca4, 4}, {"00E9", 0xe9, 4}, {"d83d\\uDE97!", 0x1f697, 10},
+	    {"d83d\\u0041", 0xd83d, 4}, {"d83d\\n1234", 0xd83d, 4}, {"d83d\\ude9", 0xd83d, 4},
+	    {"d83d", 0xd83d, 4}, {"de97\\ud83d", 0xde97, 4}, {"00e", -1, 0}, {"00eg", -1, 0}, {"", -1, 0}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *at = cases[i].text;
+
+		ck_assert_int_eq(rv__utf16_unescape(&at, at + strlen(at)), cases[i].point);
+		ck_assert_uint_eq((size_t)(at - cases[i].text), cases[i].length);
+		ck_assert(rv__is_surrogate(cases[i].point) == (cases[i].point >> 11 == 27));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {well_formed_text_of_every_length_is_valid, malformed_bytes_are_refused,
 	    a_fault_is_found_at_every_place, a_cut_never_splits_a_character, control_characters_become_blanks,
+	    a_code_point_is_written_in_its_shortest_form, an_escape_is_read_with_the_other_half_of_its_pair,
 	    NULL};
 
 	return unit_run("utf8", cases, NULL, NULL);
