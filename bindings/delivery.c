@@ -366,6 +366,16 @@ static void unwrap(struct rv__input *input, const struct rv__slot *slot, struct 
 	item->unwrapped = true;
 }
 
+/* Tells a binder that counts what ends the process. */
+static void tell_attempt(
+    struct rv__input *input, const struct rv__slot *slot, const struct rv__item *item, bool begins)
+{
+	if (!slot->source->info.watches_attempts || !rv__input_enter(input))
+		return;
+	input->ops->attempt(slot->source->consumer, &item->token, begins);
+	rv__input_leave(input);
+}
+
 /* One more attempt: what the listeners say. `*ret_taken`: one of them took it. */
 static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
     const struct rv__listener *poller, rv_delivery **ret_taken)
@@ -379,10 +389,13 @@ static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct
 	if (rv_message_attempt(item->message) != item->before + item->attempts &&
 	    rv__message_set_attempt(&item->message, item->before + item->attempts) != RV_OK)
 		log_settled(input, slot, item, RV_LOG_WARN, "no memory to tell the attempt number", NULL);
+	tell_attempt(input, slot, item, true);
 	current = (struct handling){.input = input, .slot = slot, .item = item};
 	verdict = call_listeners(input, poller, item->message);
 	*ret_taken = current.taken;
 	current = outer;
+	if (!*ret_taken)
+		tell_attempt(input, slot, item, false);
 	return verdict;
 }
 

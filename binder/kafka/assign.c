@@ -27,14 +27,6 @@ static struct rv__kafka_partition *find(
 	return partition;
 }
 
-static void make_mark(struct rv__kafka_partition *partition)
-{
-	struct rv__kafka_consumer *consumer = partition->consumer;
-
-	if (consumer->journal)
-		partition->mark = rv__journal_mark(consumer->journal, partition->topic, partition->number);
-}
-
 /* The partition of that name, made on first sight. NULL: no memory, or no slot is left. */
 static struct rv__kafka_partition *get(struct rv__kafka_consumer *consumer, const char *topic, int32_t number)
 {
@@ -58,7 +50,7 @@ static struct rv__kafka_partition *get(struct rv__kafka_consumer *consumer, cons
 	partition->carried = -1;
 	snprintf(partition->name, sizeof partition->name, "%.50s/%d", topic, (int)number);
 	pthread_mutex_init(&partition->lock, NULL);
-	make_mark(partition);
+	partition->key = rv__journal_key(topic, number);
 	partition->next = consumer->all;
 	consumer->all = partition;
 	consumer->slots[slot] = partition;
@@ -91,7 +83,7 @@ static void begin(struct rv__kafka_partition *partition)
 	partition->epoch++;
 	partition->stage = RV__KAFKA_ASSIGNED;
 	partition->released = false;
-	partition->journalled = -1;
+	partition->fresh = true;
 	partition->settled = 0;
 	partition->requeued = -1;
 	pthread_mutex_unlock(&partition->lock);
@@ -214,20 +206,17 @@ static void on_assign(struct rv__kafka_consumer *consumer, rd_kafka_topic_partit
 /* From here on settlements are stale. */
 static void end(struct rv__kafka_partition *partition)
 {
-	int64_t head;
-
 	rv__kafka_drop_held(partition);
 	pthread_mutex_lock(&partition->lock);
-	head = rv__kafka_window_head(&partition->window);
 	if (partition->stage != RV__KAFKA_GONE || partition->queue)
 		partition->carried =
 		    partition->window.position > partition->committed ? partition->window.position : -1;
 	partition->stage = RV__KAFKA_GONE;
 	rv__kafka_window_reset(&partition->window);
-	/* We live: whatever is unsettled did not kill us. */
-	if (partition->mark && head >= 0)
-		rv__journal_forgive(partition->mark, head);
 	pthread_mutex_unlock(&partition->lock);
+	/* We live: whatever is unsettled did not kill us. */
+	if (partition->consumer->journal)
+		rv__journal_outlive_all(partition->consumer->journal, partition->key);
 	if (partition->queue) {
 		rd_kafka_queue_destroy(partition->queue);
 		partition->queue = NULL;

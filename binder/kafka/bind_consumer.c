@@ -196,6 +196,7 @@ static void fill_info(const struct rv__kafka_consumer *consumer, bool up, struct
 	    .waiting = !up,
 	    .redelivers = !consumer->dead_letters && consumer->max_attempts == 1,
 	    .max_deliveries = consumer->journal ? (int32_t)settings->max_deliveries : 0,
+	    .watches_attempts = consumer->journal != NULL,
 	};
 	if (!consumer->dead_letters)
 		return;

@@ -12,7 +12,7 @@
  *
  * Threads: the consumer's thread owns everything that says nothing else. settle, acknowledge, credit and released
  * come from any thread and meet it at partition->lock. Order of locks: consumer->lock before none; partition->lock
- * before none: no two are held at once, and no call into the core or librdkafka is made under one.
+ * before that of the journal alone; no call into the core or librdkafka is made under one.
  */
 #ifndef BINDER_KAFKA_CONSUMER_H
 #define BINDER_KAFKA_CONSUMER_H
@@ -39,6 +39,7 @@ struct rv__kafka_partition {
 	int32_t number;
 	uint32_t slot;
 	char name[64]; /* for logs */
+	struct rv__journal_key key;
 
 	/* The thread's own. */
 	rd_kafka_queue_t *queue; /* NULL unless assigned */
@@ -46,6 +47,7 @@ struct rv__kafka_partition {
 	size_t held_at, held_count;
 	size_t longest;    /* the queue since librdkafka was last told that it became shorter */
 	bool was_assigned; /* reset-offsets counts once */
+	bool fresh;        /* nothing was read yet under this assignment */
 	int64_t committed; /* as the broker confirmed; -1: not known */
 	int64_t
 	    carried; /* settled under an assignment that was lost before it could be stored; -1: nothing */
@@ -59,11 +61,9 @@ struct rv__kafka_partition {
 	uint32_t epoch;
 	bool released;
 	struct rv__kafka_window window;
-	struct rv__journal_mark *mark; /* NULL without a journal; constant, what it points at is not */
-	int64_t journalled;            /* oldest open message as the journal has it */
-	unsigned settled;              /* since the last commit */
-	int64_t requeued;              /* offset that was requeued last, … */
-	int32_t requeues;              /* … and how often */
+	unsigned settled; /* since the last commit */
+	int64_t requeued; /* offset that was requeued last, … */
+	int32_t requeues; /* … and how often */
 };
 
 /* A client of librdkafka, alive as long as the consumer or a message that points into its buffers. */
@@ -122,8 +122,9 @@ struct rv__kafka_consumer {
 	struct rv__kafka_header_reader reader;
 	rd_kafka_message_t *raw[RV__KAFKA_BATCH];
 	struct rv_inbound batch[RV__KAFKA_BATCH];
-	struct rv__journal *journal;
-	struct rv_error trouble; /* of this client alone, its group or topic; code 0: none */
+	struct rv__journal *journal; /* of attempts; NULL: none */
+	atomic_bool journal_full;    /* that was said */
+	struct rv_error trouble;     /* of this client alone, its group or topic; code 0: none */
 	int64_t trouble_ms;
 
 	pthread_mutex_t lock; /* protects what follows */
@@ -186,11 +187,6 @@ bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count);
 bool rv__kafka_feed(struct rv__kafka_consumer *consumer);
 /** Drops what the core had no room for. */
 void rv__kafka_drop_held(struct rv__kafka_partition *partition);
-
-/* -- settle.c ------------------------------------------------------------------------------------- */
-
-/** Tells the journal of attempts which message is the oldest open one now. Locks: partition->lock held. */
-void rv__kafka_note_head(struct rv__kafka_partition *partition);
 
 /* -- commits.c ------------------------------------------------------------------------------------ */
 

@@ -179,23 +179,35 @@ static size_t convert(struct rv__kafka_consumer *consumer, struct rv__kafka_part
 	return count;
 }
 
+/* How often the process ended with each in work. */
+static void count_deliveries(struct rv__kafka_partition *partition, struct rv_inbound *batch, size_t n)
+{
+	struct rv__journal *journal = partition->consumer->journal;
+
+	if (!journal || n == 0)
+		return;
+	if (partition->fresh)
+		rv__journal_forget_before(journal, partition->key, batch[0].token.position);
+	partition->fresh = false;
+	for (size_t i = 0; i < n; i++)
+		batch[i].delivery_count =
+		    rv__journal_starts(journal, partition->key, batch[i].token.position);
+}
+
 /* Opens an entry of the window for each; how many there was memory for. The others are dropped. */
 static size_t open_entries(struct rv__kafka_partition *partition, struct rv_inbound *batch, size_t n)
 {
 	size_t i = 0;
 
+	count_deliveries(partition, batch, n);
 	pthread_mutex_lock(&partition->lock);
 	while (i < n) {
 		batch[i].token.epoch = partition->epoch;
-		if (partition->mark)
-			batch[i].delivery_count =
-			    rv__journal_starts(partition->mark, batch[i].token.position);
 		if (!rv__kafka_window_push(
 		        &partition->window, batch[i].token.position, &batch[i].token.cookie))
 			break;
 		i++;
 	}
-	rv__kafka_note_head(partition); /* before a listener can see it */
 	pthread_mutex_unlock(&partition->lock);
 	for (size_t rest = i; rest < n; rest++) {
 		rv_message_unref(batch[rest].message);

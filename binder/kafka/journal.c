@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +17,28 @@
 
 enum { PLACES = 4096, HEAD = 16, SIZE = HEAD + PLACES * 32 };
 
-_Static_assert(sizeof(struct rv__journal_mark) == 32, "a place of the file");
+struct place {
+	uint64_t topic;
+	int32_t partition;
+	_Atomic uint32_t
+	    starts; /* 0: free. Written last, so that a kill in between leaves no half of a place */
+	int64_t offset;
+	uint64_t unused;
+};
 
-static const char magic[8] = "RVJRNL01";
+_Static_assert(sizeof(struct place) == 32, "a place of the file");
+
+static const char magic[8] = "RVJRNL02";
 
 struct rv__journal {
 	int fd;
 	char *map;
+	pthread_mutex_t lock; /* protects what follows, and the file */
+	struct place *places;
+	uint16_t listed[PLACES]; /* of the places that are taken: few, mostly */
+	uint16_t free[PLACES];
+	size_t listed_count, free_count;
+	bool in_work[PLACES]; /* in this life */
 };
 
 static uint64_t fnv1a(const char *text)
@@ -78,6 +95,17 @@ static rv_err map_file(struct rv__journal *journal, const char *path, uint64_t g
 	return RV_OK;
 }
 
+static void list_places(struct rv__journal *journal)
+{
+	journal->places = (struct place *)(void *)(journal->map + HEAD);
+	for (size_t i = PLACES; i-- > 0;) {
+		if (atomic_load(&journal->places[i].starts) > 0)
+			journal->listed[journal->listed_count++] = (uint16_t)i;
+		else
+			journal->free[journal->free_count++] = (uint16_t)i;
+	}
+}
+
 rv_err rv__journal_open(
     const char *directory, const char *group, struct rv__journal **ret_journal, struct rv_error *err)
 {
@@ -87,6 +115,7 @@ rv_err rv__journal_open(
 
 	if (!journal)
 		return rv_error_set(err, RV_E_NOMEM, 0, "kafka", "no memory for the journal of attempts");
+	pthread_mutex_init(&journal->lock, NULL);
 	file_name(directory, group, path, sizeof path);
 	journal->map = MAP_FAILED;
 	journal->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -96,6 +125,7 @@ rv_err rv__journal_open(
 		rv__journal_close(journal);
 		return code;
 	}
+	list_places(journal);
 	*ret_journal = journal;
 	return RV_OK;
 }
@@ -108,44 +138,144 @@ void rv__journal_close(struct rv__journal *journal)
 		munmap(journal->map, SIZE);
 	if (journal->fd >= 0)
 		close(journal->fd);
+	pthread_mutex_destroy(&journal->lock);
 	free(journal);
 }
 
-struct rv__journal_mark *rv__journal_mark(struct rv__journal *journal, const char *topic, int32_t partition)
-{
-	struct rv__journal_mark *marks = (struct rv__journal_mark *)(void *)(journal->map + HEAD);
-	uint64_t hash = fnv1a(topic);
+/* -- places -------------------------------------------------------------------------------------------- */
 
-	for (size_t i = 0; i < PLACES; i++) {
-		if (!marks[i].used) {
-			marks[i] = (struct rv__journal_mark){
-			    .topic = hash, .partition = partition, .offset = -1, .used = 1};
-			return &marks[i];
-		}
-		if (marks[i].topic == hash && marks[i].partition == partition)
-			return &marks[i];
+struct rv__journal_key rv__journal_key(const char *topic, int32_t partition)
+{
+	return (struct rv__journal_key){.topic = fnv1a(topic), .partition = partition};
+}
+
+static bool is_of(const struct place *place, struct rv__journal_key key)
+{
+	return place->topic == key.topic && place->partition == key.partition;
+}
+
+/* Index of the message in `listed`; listed_count: it has no place. Locks: journal->lock held. */
+static size_t find(const struct rv__journal *journal, struct rv__journal_key key, int64_t offset)
+{
+	size_t i = 0;
+
+	while (i < journal->listed_count &&
+	    (journal->places[journal->listed[i]].offset != offset ||
+	        !is_of(&journal->places[journal->listed[i]], key)))
+		i++;
+	return i;
+}
+
+/* Locks: journal->lock held. */
+static void give_back(struct rv__journal *journal, size_t index)
+{
+	uint16_t number = journal->listed[index];
+
+	atomic_store(&journal->places[number].starts, 0);
+	journal->in_work[number] = false;
+	journal->listed[index] = journal->listed[--journal->listed_count];
+	journal->free[journal->free_count++] = number;
+}
+
+/* Whether the place is still listed. Locks: journal->lock held. */
+static bool outlive(struct rv__journal *journal, size_t index)
+{
+	uint16_t number = journal->listed[index];
+
+	if (!journal->in_work[number])
+		return true;
+	journal->in_work[number] = false;
+	if (atomic_fetch_sub(&journal->places[number].starts, 1) > 1)
+		return true;
+	give_back(journal, index);
+	return false;
+}
+
+int32_t rv__journal_starts(struct rv__journal *journal, struct rv__journal_key key, int64_t offset)
+{
+	int32_t starts = 0;
+	size_t index;
+
+	pthread_mutex_lock(&journal->lock);
+	index = find(journal, key, offset);
+	if (index < journal->listed_count) {
+		uint16_t number = journal->listed[index];
+
+		starts = (int32_t)atomic_load(&journal->places[number].starts) - journal->in_work[number];
 	}
-	return NULL;
+	pthread_mutex_unlock(&journal->lock);
+	return starts;
 }
 
-int32_t rv__journal_starts(const struct rv__journal_mark *mark, int64_t offset)
+bool rv__journal_begin(struct rv__journal *journal, struct rv__journal_key key, int64_t offset)
 {
-	return mark->offset == offset ? (int32_t)mark->starts : 0;
-}
+	bool counted = true;
+	size_t index;
 
-void rv__journal_begin(struct rv__journal_mark *mark, int64_t offset)
-{
-	if (offset == mark->offset) {
-		mark->starts++;
-	} else if (offset > mark->offset) {
-		mark->starts = 0; /* in this order: a kill between the two must not blame the wrong one */
-		mark->offset = offset;
-		mark->starts = 1;
+	pthread_mutex_lock(&journal->lock);
+	index = find(journal, key, offset);
+	if (index == journal->listed_count && journal->free_count > 0) {
+		uint16_t number = journal->free[--journal->free_count];
+
+		journal->places[number].topic = key.topic;
+		journal->places[number].partition = key.partition;
+		journal->places[number].offset = offset;
+		journal->listed[journal->listed_count++] = number;
 	}
+	if (index == journal->listed_count) {
+		counted = false;
+	} else if (!journal->in_work[journal->listed[index]]) {
+		journal->in_work[journal->listed[index]] = true;
+		atomic_fetch_add(&journal->places[journal->listed[index]].starts, 1);
+	}
+	pthread_mutex_unlock(&journal->lock);
+	return counted;
 }
 
-void rv__journal_forgive(struct rv__journal_mark *mark, int64_t offset)
+void rv__journal_outlive(struct rv__journal *journal, struct rv__journal_key key, int64_t offset)
 {
-	if (mark->offset == offset && mark->starts > 0)
-		mark->starts--;
+	size_t index;
+
+	pthread_mutex_lock(&journal->lock);
+	index = find(journal, key, offset);
+	if (index < journal->listed_count)
+		(void)outlive(journal, index);
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void rv__journal_outlive_all(struct rv__journal *journal, struct rv__journal_key key)
+{
+	size_t index = 0;
+
+	pthread_mutex_lock(&journal->lock);
+	while (index < journal->listed_count)
+		index += !is_of(&journal->places[journal->listed[index]], key) || outlive(journal, index);
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void rv__journal_settle(struct rv__journal *journal, struct rv__journal_key key, int64_t offset)
+{
+	size_t index;
+
+	pthread_mutex_lock(&journal->lock);
+	index = find(journal, key, offset);
+	if (index < journal->listed_count)
+		give_back(journal, index);
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void rv__journal_forget_before(struct rv__journal *journal, struct rv__journal_key key, int64_t offset)
+{
+	size_t index = 0;
+
+	pthread_mutex_lock(&journal->lock);
+	while (index < journal->listed_count) {
+		const struct place *place = &journal->places[journal->listed[index]];
+
+		if (is_of(place, key) && place->offset < offset)
+			give_back(journal, index);
+		else
+			index++;
+	}
+	pthread_mutex_unlock(&journal->lock);
 }

@@ -61,6 +61,7 @@ rv_err rv__kafka_start_consumer(void *consumer, struct rv_error *err);
 void rv__kafka_credit(void *consumer, uint32_t slot, uint32_t room);
 rv_err rv__kafka_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
 rv_err rv__kafka_acknowledge(void *consumer, const struct rv_token *tokens, size_t n);
+void rv__kafka_attempt(void *consumer, const struct rv_token *token, bool begins);
 void rv__kafka_released(void *consumer, uint32_t slot, uint32_t epoch);
 void rv__kafka_pause(void *consumer);
 void rv__kafka_resume(void *consumer);

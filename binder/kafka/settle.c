@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the core says from its threads: settlements, room, the end of a drain. None of it waits for anything. */
+#include "base/numbers.h"
 #include "binder/kafka/consumer.h"
 
 /* Java's container hands a message out ten times when nobody retries and nothing takes dead letters. */
 enum { DELIVERIES_WITHOUT_RETRY = 10 };
-
-void rv__kafka_note_head(struct rv__kafka_partition *partition)
-{
-	int64_t head;
-
-	if (!partition->mark)
-		return;
-	head = rv__kafka_window_head(&partition->window);
-	if (head >= 0 && head != partition->journalled) {
-		partition->journalled = head;
-		rv__journal_begin(partition->mark, head);
-	}
-}
 
 /* So many were settled: whether a commit is due at once. Locks: partition->lock held. */
 static bool note_settled(struct rv__kafka_partition *partition, unsigned n)
@@ -26,7 +14,6 @@ static bool note_settled(struct rv__kafka_partition *partition, unsigned n)
 	    rv__kafka_window_count(&partition->window) + n + RV__KAFKA_BATCH >= RV__KAFKA_WINDOW_MAX;
 
 	partition->settled += n;
-	rv__kafka_note_head(partition);
 	switch (consumer->ack_mode) {
 	case RV__KAFKA_ACK_RECORD:
 	case RV__KAFKA_ACK_MANUAL_IMMEDIATE:
@@ -84,6 +71,9 @@ rv_err rv__kafka_settle(void *consumer_pointer, const struct rv_settle *settle, 
 			due = note_settled(partition, 1);
 	}
 	pthread_mutex_unlock(&partition->lock);
+	if (consumer->journal && code == RV_OK &&
+	    (settle->settlement != RV_SETTLE_REQUEUE || *ret_hold_ms == RV_HOLD_DROP))
+		rv__journal_settle(consumer->journal, partition->key, token->position);
 	if (code == RV_OK && settle->settlement == RV_SETTLE_REQUEUE)
 		atomic_fetch_add_explicit(&consumer->requeues, 1, memory_order_relaxed);
 	else if (code == RV_OK)
@@ -104,9 +94,14 @@ rv_err rv__kafka_acknowledge(void *consumer_pointer, const struct rv_token *toke
 		return RV_E_STALE;
 	pthread_mutex_lock(&partition->lock);
 	if (takes(partition, tokens[0].epoch)) {
-		for (size_t i = 0; i < n; i++)
-			done +=
-			    rv__kafka_window_settle(&partition->window, tokens[i].cookie, tokens[i].position);
+		for (size_t i = 0; i < n; i++) {
+			if (!rv__kafka_window_settle(
+			        &partition->window, tokens[i].cookie, tokens[i].position))
+				continue;
+			done++;
+			if (consumer->journal)
+				rv__journal_settle(consumer->journal, partition->key, tokens[i].position);
+		}
 		due = done > 0 && note_settled(partition, done);
 	}
 	pthread_mutex_unlock(&partition->lock);
@@ -114,6 +109,24 @@ rv_err rv__kafka_acknowledge(void *consumer_pointer, const struct rv_token *toke
 	if (due)
 		rv__kafka_consumer_wake(consumer);
 	return done == n ? RV_OK : RV_E_STALE;
+}
+
+void rv__kafka_attempt(void *consumer_pointer, const struct rv_token *token, bool begins)
+{
+	struct rv__kafka_consumer *consumer = consumer_pointer;
+	struct rv__kafka_partition *partition = rv__kafka_slot(consumer, token->slot);
+
+	if (!partition || !consumer->journal)
+		return;
+	if (!begins)
+		rv__journal_outlive(consumer->journal, partition->key, token->position);
+	else if (!rv__journal_begin(consumer->journal, partition->key, token->position) &&
+	    !atomic_exchange(&consumer->journal_full, true))
+		consumer->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+		    "RV%04u binding=%s: the journal of attempts is full, further deliveries are not counted; "
+		    "let listeners take over fewer messages at a time, or remove '%s' while the service is "
+		    "stopped",
+		    (unsigned)RV__N_KAFKA_JOURNAL, consumer->binding, consumer->settings->attempts_directory);
 }
 
 void rv__kafka_credit(void *consumer_pointer, uint32_t slot, uint32_t room)

@@ -207,6 +207,8 @@ struct rv_consumer_info {
 	/* After so many counted deliveries no listener sees it again, and instead of settle(REQUEUE) of the last one
 	 * comes the dead letter or the drop; 0: no limit. */
 	int32_t max_deliveries;
+	/* The binder counts deliveries itself, by what ops->attempt() tells. */
+	bool watches_attempts;
 };
 
 enum rv_settlement {
@@ -313,6 +315,11 @@ struct rv_binder_ops {
 	 * fill further members of the settings of binder_props (boot_props.size is 0). NULL: none. */
 	const char *boot_prefix;
 	struct rv_prop_table boot_props;
+	/* Optional; called where rv_consumer_info.watches_attempts says so. A listener is about to see the delivery
+	 * (`begins`), or it returned and did not take the delivery over: the process outlived it. Between the two the
+	 * delivery may be what ends the process. From any thread, must not block; also for deliveries whose epoch is
+	 * gone. What a listener took over is in work until it is settled. */
+	void (*attempt)(void *consumer, const struct rv_token *token, bool begins);
 };
 
 /**

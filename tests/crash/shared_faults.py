@@ -61,10 +61,11 @@ def started_before_the_broker(broker, destination, why):
         expect_equal(probe.stop(), 0, "exit code")
 
 
-def deadly_message(broker, destination, options, most, dead_letters):
+def deadly_message(broker, destination, options, most, dead_letters, before=()):
     """
     A message kills the process that handles it, `most` times at most; then it is a dead letter and what was sent
-    after it passes. `dead_letters()` returns the payloads in the dead-letter destination.
+    after it passes. `dead_letters()` returns the payloads in the dead-letter destination. `before`: innocent ones that
+    come just before it in each life. Returns how often the process died.
     """
     deaths = 0
     with Probe(broker, destination, channels="out", name="sender") as sender:
@@ -73,7 +74,7 @@ def deadly_message(broker, destination, options, most, dead_letters):
             first.wait_received(1)
             received = first.received_path
             expect_equal(first.stop(), 0, "exit code of the first life")
-        for body in ("this is deadly", "after 1", "after 2"):
+        for body in (*before, "this is deadly", "after 1", "after 2"):
             expect("sent" in sender.send(body), "a send")
     while True:
         expect(deaths <= most, "it died %d times, %d were allowed" % (deaths, most))
@@ -91,6 +92,7 @@ def deadly_message(broker, destination, options, most, dead_letters):
     comment("died %d times; deliveries: %s" % (deaths, seen))
     expect_equal(seen.count("this is deadly"), deaths, "deliveries of the message")
     expect(deaths >= 1, "nobody ever died of it")
+    return deaths
 
 
 def finished(victim, dead_letters):

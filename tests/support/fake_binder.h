@@ -53,6 +53,8 @@ static struct fake {
 	size_t settled_count;
 	size_t acknowledged; /* of these, many in one call */
 	size_t refused;      /* such calls that failed */
+	bool watches_attempts;
+	size_t begun, outlived; /* listeners' calls, and returns */
 	uint32_t credit_slot;
 	int64_t lease_ms; /* given with deliveries */
 	size_t extended;  /* tokens, all calls */
@@ -203,6 +205,7 @@ static rv_err fake_bind_consumer(void *binder, const struct rv_consumer_spec *sp
 	info->dead_letter_destination = fake.dead_letter ? "letters" : NULL;
 	info->dead_letter_partitions = fake.dead_letter_partitions;
 	info->max_deliveries = fake.max_deliveries;
+	info->watches_attempts = fake.watches_attempts;
 	pthread_mutex_unlock(&fake.lock);
 	*ret_consumer = &fake;
 	return RV_OK;
@@ -254,6 +257,28 @@ static rv_err fake_acknowledge(void *consumer, const struct rv_token *tokens, si
 	}
 	pthread_mutex_unlock(&fake.lock);
 	return code;
+}
+
+static void fake_attempt(void *consumer, const struct rv_token *token, bool begins)
+{
+	(void)consumer;
+	(void)token;
+	pthread_mutex_lock(&fake.lock);
+	fake.begun += begins;
+	fake.outlived += !begins;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+/* Calls of a listener that began, less those that were told to be over. */
+static inline size_t fake_in_work(size_t *ret_begun)
+{
+	size_t in_work;
+
+	pthread_mutex_lock(&fake.lock);
+	in_work = fake.begun - fake.outlived;
+	*ret_begun = fake.begun;
+	pthread_mutex_unlock(&fake.lock);
+	return in_work;
 }
 
 static inline size_t fake_settled(void)
@@ -380,6 +405,7 @@ static const struct rv_binder_ops fake_ops = {
     .unbind_consumer = fake_unbind_consumer,
     .health = fake_health,
     .acknowledge = fake_acknowledge,
+    .attempt = fake_attempt,
 };
 
 /* -- a service on it --------------------------------------------------------------------------- */

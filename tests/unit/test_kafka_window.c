@@ -148,19 +148,26 @@ static struct rv__journal *open_journal(void)
 	return journal;
 }
 
-START_TEST(starts_of_the_oldest_message_outlive_the_process)
+START_TEST(what_was_in_work_when_the_process_ended_is_counted)
 {
+	struct rv__journal_key key = rv__journal_key("orders", 3), other = rv__journal_key("orders", 4);
 	struct rv__journal *journal;
-	struct rv__journal_mark *mark;
 
 	make_directory();
 	for (int life = 0; life < 3; life++) {
 		journal = open_journal();
-		mark = rv__journal_mark(journal, "orders", 3);
-		ck_assert_int_eq(rv__journal_starts(mark, 41), 0);
-		ck_assert_int_eq(rv__journal_starts(mark, 42), life);
-		rv__journal_begin(mark, 41); /* settled in each life, and delivered again after the kill */
-		rv__journal_begin(mark, 42);
+		ck_assert_int_eq(rv__journal_starts(journal, key, 41), 0);
+		ck_assert_int_eq(rv__journal_starts(journal, key, 42), life);
+		ck_assert_int_eq(rv__journal_starts(journal, key, 43), life);
+		ck_assert_int_eq(rv__journal_starts(journal, other, 42), 0);
+		/* 41 is finished in each life, and not stored: it comes again, and is innocent. */
+		ck_assert(rv__journal_begin(journal, key, 41));
+		rv__journal_outlive(journal, key, 41);
+		ck_assert(rv__journal_begin(journal, key, 42));
+		ck_assert(rv__journal_begin(journal, key, 43)); /* a listener took 42 over */
+		ck_assert(
+		    rv__journal_begin(journal, key, 43)); /* another attempt in place is no other life */
+		ck_assert_int_eq(rv__journal_starts(journal, key, 43), life);
 		rv__journal_close(journal);
 	}
 	remove_directory();
@@ -169,21 +176,50 @@ END_TEST
 
 START_TEST(what_a_process_outlives_does_not_count)
 {
+	struct rv__journal_key key = rv__journal_key("orders", 0), other = rv__journal_key("orders", 1);
 	struct rv__journal *journal;
-	struct rv__journal_mark *mark;
 
 	make_directory();
 	journal = open_journal();
-	mark = rv__journal_mark(journal, "orders", 0);
-	rv__journal_begin(mark, 7);
-	rv__journal_forgive(mark, 7);
-	ck_assert_int_eq(rv__journal_starts(mark, 7), 0);
-	rv__journal_begin(mark, 7);
-	rv__journal_begin(mark, 8); /* 7 was settled */
-	ck_assert_int_eq(rv__journal_starts(mark, 7), 0);
-	ck_assert_int_eq(rv__journal_starts(mark, 8), 1);
-	ck_assert_ptr_ne(rv__journal_mark(journal, "orders", 1), mark);
-	ck_assert_ptr_eq(rv__journal_mark(journal, "orders", 0), mark);
+	rv__journal_begin(journal, key, 7);
+	rv__journal_begin(journal, key, 8);
+	rv__journal_begin(journal, other, 7);
+	rv__journal_close(journal); /* as if it was killed */
+	journal = open_journal();
+	ck_assert_int_eq(rv__journal_starts(journal, key, 7), 1);
+	rv__journal_begin(journal, key, 7);
+	rv__journal_begin(journal, other, 7);
+	rv__journal_outlive_all(journal, key); /* an orderly end */
+	rv__journal_close(journal);
+	journal = open_journal();
+	ck_assert_int_eq(rv__journal_starts(journal, key, 7), 1);
+	ck_assert_int_eq(rv__journal_starts(journal, other, 7), 2);
+	rv__journal_settle(journal, key, 7);
+	ck_assert_int_eq(rv__journal_starts(journal, key, 7), 0);
+	rv__journal_forget_before(journal, key, 9); /* another instance had 8 */
+	ck_assert_int_eq(rv__journal_starts(journal, key, 8), 0);
+	ck_assert_int_eq(rv__journal_starts(journal, other, 7), 2);
+	rv__journal_close(journal);
+	remove_directory();
+}
+END_TEST
+
+START_TEST(a_journal_gives_places_back)
+{
+	enum { PLACES = 4096 };
+	struct rv__journal_key key = rv__journal_key("orders", 0);
+	struct rv__journal *journal;
+
+	make_directory();
+	journal = open_journal();
+	for (int round = 0; round < 2; round++) {
+		for (int64_t offset = 0; offset < PLACES; offset++)
+			ck_assert(rv__journal_begin(journal, key, offset));
+		ck_assert(!rv__journal_begin(journal, key, PLACES));
+		rv__journal_settle(journal, key, 17);
+		ck_assert(rv__journal_begin(journal, key, PLACES));
+		rv__journal_outlive_all(journal, key);
+	}
 	rv__journal_close(journal);
 	remove_directory();
 }
@@ -210,8 +246,8 @@ int main(void)
 	const TTest *const cases[] = {the_position_follows_settlements_in_order,
 	    a_gap_holds_the_position_until_it_closes, offsets_may_have_holes, a_message_is_settled_once,
 	    what_was_before_a_new_assignment_is_never_met_again, many_in_any_order_come_to_the_end,
-	    starts_of_the_oldest_message_outlive_the_process, what_a_process_outlives_does_not_count,
-	    one_journal_has_one_user, NULL};
+	    what_was_in_work_when_the_process_ended_is_counted, what_a_process_outlives_does_not_count,
+	    a_journal_gives_places_back, one_journal_has_one_user, NULL};
 
 	return unit_run("kafka_window", cases, set_up, tear_down);
 }

@@ -281,6 +281,29 @@ START_TEST(leases_are_extended_while_a_delivery_waits_or_runs)
 }
 END_TEST
 
+START_TEST(a_binder_that_counts_attempts_is_told_of_listeners_alone)
+{
+	size_t begun;
+
+	start(NULL);
+	fake.watches_attempts = true;
+	atomic_store(&seen.blocked, true);
+	fake_start();
+	/* One runs; what waits behind it and in another slot is in nobody's hands. */
+	ck_assert(fake_deliver(0, 1, 0));
+	ck_assert(fake_deliver(0, 1, 1));
+	ck_assert(fake_deliver(1, 1, 0));
+	WAIT_UNTIL(5000, count_seen(-1) == 1);
+	ck_assert_uint_eq(fake_in_work(&begun), 1);
+	ck_assert_uint_eq(begun, 1);
+	atomic_store(&seen.blocked, false);
+	WAIT_UNTIL(5000, fake_settled() == 3);
+	ck_assert_uint_eq(fake_in_work(&begun), 0);
+	ck_assert_uint_eq(begun, 3);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_partition_that_backs_off_does_not_stop_the_others,
@@ -289,7 +312,8 @@ int main(void)
 	    a_full_slot_refuses_and_asks_again_when_half_empty, a_revoked_slot_is_released_after_its_listener,
 	    a_revoked_slot_is_released_at_its_deadline, an_idle_slot_is_released_at_once,
 	    a_listener_that_never_returns_is_left_behind_and_said,
-	    leases_are_extended_while_a_delivery_waits_or_runs, NULL};
+	    leases_are_extended_while_a_delivery_waits_or_runs,
+	    a_binder_that_counts_attempts_is_told_of_listeners_alone, NULL};
 
 	return unit_run("workers", cases, NULL, NULL);
 }
