@@ -91,6 +91,7 @@ static rv_err bind_source(struct rv__binding *binding, struct rv__source *source
 	    .settings = binding->extension,
 	    .sink_ops = &rv__input_sink,
 	    .sink = source,
+	    .max_deliveries = (int32_t)binding->own_consumer.max_deliveries,
 	};
 	struct rv_consumer_info info = {0};
 	void *opened = NULL;

@@ -315,6 +315,8 @@ static struct rv__redis_consumer *new_consumer(
 	consumer->instance_index = spec->instance_index;
 	consumer->instance_count = spec->instance_count;
 	consumer->partitioned = spec->partitioned;
+	consumer->max_deliveries =
+	    spec->max_deliveries > 0 ? spec->max_deliveries : (int32_t)consumer->settings->max_deliveries;
 	consumer->slots = calloc(RV__REDIS_SLOTS_MAX, sizeof *consumer->slots);
 	consumer->binding = strdup(spec->binding);
 	consumer->destination = strdup(spec->destination);

@@ -8,8 +8,13 @@
  *
  * With a lease (orderly) the own ones are those of everybody: whoever had them is no longer the owner.
  *
- * An entry that was delivered for more than half of max-deliveries may be what kills its consumers: such ones are
- * claimed one at a time, so that the innocent beside it are not counted up with it.
+ * max-deliveries counts what a listener was given, though the server counts what a consumer was sent. So:
+ *
+ * - What another one left behind may be what ended it. Such entries are claimed one at a time, each when the one before
+ *   was settled and acknowledged, so that the innocent behind it are not counted up with it.
+ * - The first read counts for all of a batch. When an entry that was claimed alone is left behind again, it is what ends
+ *   its consumers, and those behind it that were read once were never begun: they are counted down (`forgive`).
+ * - What was under way to us when a connection broke was never handed out: it is claimed without being counted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +22,15 @@
 #include "base/numbers.h"
 #include "binder/redis/consumer.h"
 
-enum { PAGE = 64 };
+enum { PAGE = 64, ALONE_MS = 5000 };
+
+/* How an entry is claimed. */
+enum manner {
+	TOGETHER,   /* with others; counted */
+	UNSEEN,     /* likewise, without being counted: nobody was given it */
+	ALONE,      /* by itself; the next one when it is settled, or takes its time */
+	ALONE_LONG, /* by itself; the next one when it is settled */
+};
 
 static void on_page(struct rv__redis_request *request, const struct rv__redis_answer *answer);
 static void on_claimed(struct rv__redis_request *request, const struct rv__redis_answer *answer);
@@ -32,9 +45,10 @@ static void scan_is_over(struct rv__redis_slot *slot)
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_claim *claim = &slot->claim;
 
-	claim->begun = false;
+	claim->begun = claim->forgiven = claim->hurried = false;
 	if (claim->own) {
 		claim->own = false;
+		slot->lived = true;
 		claim->due_ms = consumer->client->now_ms; /* then what others left behind */
 		if (slot->state == RV__REDIS_SLOT_DRAIN) {
 			slot->state = RV__REDIS_SLOT_READY;
@@ -80,54 +94,100 @@ static void ask_page(struct rv__redis_slot *slot, struct rv__redis_link *link)
 	rv__redis_link_ask(link, &claim->request);
 }
 
-static bool is_suspect(const struct rv__redis_slot *slot, int64_t deliveries)
+static enum manner manner_of(const struct rv__redis_slot *slot, bool ours, int64_t deliveries)
 {
-	int64_t most = slot->consumer->settings->max_deliveries;
+	const struct rv__redis_consumer *consumer = slot->consumer;
+	const struct rv__redis_claim *claim = &slot->claim;
+	int64_t most = consumer->max_deliveries;
 
-	return most > 0 && deliveries >= (most > 3 ? most / 2 : 1);
+	/* After the first look what is pending in our name, and not held, came over a connection that broke. */
+	if (ours && claim->own && slot->lived && !slot->lease && !consumer->settings->redeliver &&
+	    deliveries == 1)
+		return UNSEEN;
+	if (most > 0 && deliveries >= (most > 3 ? most / 2 : 1))
+		return ALONE_LONG;
+	/* What is pending in our name otherwise was requeued here: its listener came back from it. */
+	return most == 0 || claim->hurried || (ours && !claim->own) ? TOGETHER : ALONE;
 }
 
-/* [[id, consumer, idle, deliveries] …]: which of them are to be claimed now. */
+struct row {
+	struct rv__redis_id id;
+	bool ours;
+	int64_t deliveries;
+};
+
+/* [id, consumer, idle, deliveries]; false: not to be read. */
+static bool get_row(const struct rv__redis_slot *slot, struct rv__resp_cursor *cursor, struct row *row)
+{
+	struct rv_span owner;
+	bool is_id;
+
+	if (rv__resp_get_array(cursor) < 4)
+		return false;
+	is_id = rv__redis_id_parse(rv__resp_get_text(cursor), &row->id);
+	owner = rv__resp_get_text(cursor);
+	row->ours = owner.length == strlen(slot->consumer->name) &&
+	    memcmp(owner.bytes, slot->consumer->name, owner.length) == 0;
+	(void)rv__resp_get_integer(cursor);
+	row->deliveries = rv__resp_get_integer(cursor);
+	return is_id && !cursor->failed;
+}
+
+/* Whether it has to wait for what becomes of one before it that is with a consumer now; but not for ever. */
+static bool is_postponed(struct rv__redis_slot *slot, const struct row *row)
+{
+	const struct rv__redis_claim *claim = &slot->claim;
+	const struct rv__redis_consumer *consumer = slot->consumer;
+	int64_t wait_ms = consumer->settings->claim_idle_ms + consumer->settings->claim_interval_ms;
+
+	return !claim->own && claim->open_ms > 0 && row->deliveries <= 1 &&
+	    rv__redis_id_compare(row->id, claim->open) > 0 &&
+	    consumer->client->now_ms - claim->open_ms < wait_ms &&
+	    manner_of(slot, row->ours, row->deliveries) >= ALONE;
+}
+
+/* Whether the row joins those to be claimed now; false: the page is read again from here, later. */
+static bool joins(struct rv__redis_slot *slot, const struct row *row)
+{
+	struct rv__redis_claim *claim = &slot->claim;
+	enum manner manner = manner_of(slot, row->ours, row->deliveries);
+
+	if (claim->count > 0 && (manner >= ALONE || manner != (enum manner)claim->manner))
+		return false;
+	if (manner >= ALONE && claim->alone_cookie)
+		return false;
+	claim->manner = manner;
+	claim->ids[claim->count] = row->id;
+	/* The lost read does not count. */
+	claim->deliveries[claim->count++] = manner == UNSEEN ? 0
+	    : row->deliveries > INT32_MAX                    ? INT32_MAX
+	                                                     : (int32_t)row->deliveries;
+	return true;
+}
+
+/* [row …]: which of them are to be claimed now. */
 static size_t choose(struct rv__redis_slot *slot, struct rv__resp_cursor *cursor)
 {
 	struct rv__redis_claim *claim = &slot->claim;
 	int64_t rows = rv__resp_get_array(cursor);
-	bool suspected = false;
 
 	claim->count = 0;
 	claim->last = rows < PAGE;
-	for (int64_t i = 0; i < rows && !cursor->failed; i++) {
-		struct rv__redis_id id = {0};
-		int64_t deliveries;
-		bool is_id;
+	for (int64_t i = 0; i < rows; i++) {
+		struct row row;
 
-		if (rv__resp_get_array(cursor) < 4)
+		if (!get_row(slot, cursor, &row))
 			break;
-		is_id = rv__redis_id_parse(rv__resp_get_text(cursor), &id);
-		(void)rv__resp_get_text(cursor);
-		(void)rv__resp_get_integer(cursor);
-		deliveries = rv__resp_get_integer(cursor);
-		if (!is_id || cursor->failed || suspected)
-			continue;
-		if (is_suspect(slot, deliveries)) {
-			/* Alone, and only when the one before was settled; the page is read again from here. */
-			if (claim->count > 0 || claim->suspect_cookie) {
-				claim->last = false;
-				suspected = true;
-				continue;
-			}
-			suspected = true;
-		}
-		claim->at = id;
-		claim->begun = true;
-		if (rv__redis_held_has(slot, id)) {
-			suspected = false;
-			continue;
-		}
-		claim->ids[claim->count] = id;
-		claim->deliveries[claim->count++] = deliveries > INT32_MAX ? INT32_MAX : (int32_t)deliveries;
-		if (suspected)
+		if (!rv__redis_held_has(slot, row.id) && !is_postponed(slot, &row) && !joins(slot, &row)) {
 			claim->last = false;
+			break;
+		}
+		claim->at = row.id;
+		claim->begun = true;
+		if (claim->count > 0 && claim->manner >= ALONE) {
+			claim->last = claim->last && i + 1 == rows;
+			break;
+		}
 	}
 	return claim->count;
 }
@@ -137,8 +197,9 @@ static void ask_claim(struct rv__redis_slot *slot, struct rv__redis_link *link)
 	const struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_claim *claim = &slot->claim;
 	struct rv__buffer *out = rv__redis_link_out(link);
+	bool unseen = claim->manner == UNSEEN;
 
-	rv__resp_array(out, 5 + claim->count);
+	rv__resp_array(out, 5 + claim->count + (unseen ? 2 : 0));
 	rv__resp_text(out, "XCLAIM");
 	rv__resp_text(out, slot->key);
 	rv__resp_text(out, consumer->group);
@@ -146,7 +207,62 @@ static void ask_claim(struct rv__redis_slot *slot, struct rv__redis_link *link)
 	rv__resp_number(out, claim->own ? 0 : consumer->settings->claim_idle_ms);
 	for (size_t i = 0; i < claim->count; i++)
 		rv__resp_id(out, claim->ids[i]);
+	if (unseen) {
+		rv__resp_text(out, "RETRYCOUNT");
+		rv__resp_text(out, "1");
+	}
 	claim->request = (struct rv__redis_request){.done = on_claimed};
+	claim->asked = true;
+	rv__redis_link_ask(link, &claim->request);
+}
+
+/* -- who is innocent ------------------------------------------------------------------------------------- */
+
+/*
+ * ARGV: group, idle time of what may be claimed, whose may be claimed at any time. Looks along the pending ones, in the order of their ids: behind one that
+ * was claimed at least once, those that were read once and then left behind are set to no delivery at all. While that
+ * one is not idle itself, they have to wait for what becomes of it: its id is the answer.
+ */
+static const char forgive[] =
+    "local at = '-' local idle = tonumber(ARGV[2]) local first = false local open = '' "
+    "for page = 1, 256 do "
+    "local list = redis.call('XPENDING', KEYS[1], ARGV[1], at, '+', 256) "
+    "for _, row in ipairs(list) do "
+    "local left = row[3] >= idle or row[2] == ARGV[3] "
+    "if row[4] >= 2 then "
+    "if left then first = true elseif open == '' then open = row[1] end "
+    "elseif row[4] == 1 and first and left then "
+    "redis.call('XCLAIM', KEYS[1], ARGV[1], row[2], 0, row[1], 'IDLE', row[3], 'RETRYCOUNT', 0, 'JUSTID') "
+    "end end "
+    "if #list < 256 then break end "
+    "at = '(' .. list[#list][1] end "
+    "return open";
+
+static void on_forgiven(struct rv__redis_request *request, const struct rv__redis_answer *answer);
+
+/* Only where every delivery ends with its settlement, or with its consumer. */
+static bool forgives(const struct rv__redis_slot *slot)
+{
+	const struct rv__redis_consumer *consumer = slot->consumer;
+
+	if (slot->lease)
+		return consumer->max_deliveries > 1;
+	return consumer->max_deliveries > 1 && !consumer->settings->redeliver &&
+	    !(slot->claim.own && slot->lived);
+}
+
+static void ask_forgive(struct rv__redis_slot *slot, struct rv__redis_link *link)
+{
+	const struct rv__redis_consumer *consumer = slot->consumer;
+	struct rv__redis_claim *claim = &slot->claim;
+	bool all = claim->own && slot->lease;
+	char idle[RV__RESP_NUMBER_ROOM];
+
+	idle[rv__resp_digits(idle, all ? 0 : (uint64_t)consumer->settings->claim_idle_ms)] = '\0';
+	rv__resp_words(rv__redis_link_out(link), "EVAL", forgive, "1", slot->key, consumer->group, idle,
+	    claim->own ? consumer->name : "", NULL);
+	claim->forgiven = true;
+	claim->request = (struct rv__redis_request){.done = on_forgiven};
 	claim->asked = true;
 	rv__redis_link_ask(link, &claim->request);
 }
@@ -156,7 +272,7 @@ static void pause_claims(struct rv__redis_slot *slot, const struct rv__redis_ans
 	enum { PAUSE_MS = 200 };
 	struct rv__redis_claim *claim = &slot->claim;
 
-	claim->begun = false;
+	claim->begun = claim->forgiven = false;
 	claim->due_ms = slot->consumer->client->now_ms + PAUSE_MS;
 	if (answer->trouble == RV__REDIS_NO_GROUP)
 		rv__redis_slot_lost_group(slot);
@@ -165,56 +281,102 @@ static void pause_claims(struct rv__redis_slot *slot, const struct rv__redis_ans
 	rv__redis_client_tend_at(slot->consumer->client, claim->due_ms);
 }
 
+/* Whether the answer is one to go on with. */
+static bool goes_on(struct rv__redis_slot *slot, const struct rv__redis_answer *answer)
+{
+	slot->claim.asked = false;
+	if (rv__redis_lease_holds(slot)) {
+		if (answer->trouble == RV__REDIS_FINE)
+			return true;
+		pause_claims(slot, answer);
+	} else {
+		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
+	}
+	return false;
+}
+
+static void on_forgiven(struct rv__redis_request *request, const struct rv__redis_answer *answer)
+{
+	struct rv__redis_slot *slot = slot_of(request);
+	struct rv__redis_claim *claim = &slot->claim;
+	struct rv__resp_cursor cursor = answer->cursor;
+
+	if (answer->trouble == RV__REDIS_DENIED || answer->trouble == RV__REDIS_REFUSED) {
+		claim->asked = false; /* scripts are not allowed: then they count as they are */
+	} else if (!goes_on(slot, answer)) {
+		return;
+	} else if (!rv__redis_id_parse(rv__resp_get_text(&cursor), &claim->open)) {
+		claim->open_ms = 0;
+	} else if (claim->open_ms == 0) {
+		claim->open_ms = slot->consumer->client->now_ms;
+	}
+	rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
+}
+
 static void on_page(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
 	struct rv__redis_slot *slot = slot_of(request);
+	struct rv__redis_claim *claim = &slot->claim;
 	struct rv__redis_link *link = rv__redis_route_link(slot->consumer->client, &slot->route);
 	struct rv__resp_cursor cursor = answer->cursor;
+	bool begun = claim->begun;
+	struct rv__redis_id at = claim->at;
 
-	slot->claim.asked = false;
-	if (!rv__redis_lease_holds(slot)) {
-		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
+	if (!goes_on(slot, answer))
 		return;
-	}
-	if (answer->trouble != RV__REDIS_FINE || !link) {
+	if (!link) {
 		pause_claims(slot, answer);
 		return;
 	}
-	if (choose(slot, &cursor) > 0 && !slot->consumer->close_call)
-		ask_claim(slot, link);
-	else if (slot->claim.last || slot->consumer->close_call)
+	if (choose(slot, &cursor) > 0 && !slot->consumer->close_call) {
+		if (claim->manner < ALONE || claim->forgiven || !forgives(slot)) {
+			ask_claim(slot, link);
+			return;
+		}
+		claim->begun = begun; /* the page is read again */
+		claim->at = at;
+		ask_forgive(slot, link);
+	} else if (claim->last || slot->consumer->close_call) {
 		scan_is_over(slot);
-	else
+	} else {
 		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms + 20);
+	}
 }
 
 /* -- the claim ----------------------------------------------------------------------------------------- */
 
-static void note_suspect(struct rv__redis_slot *slot)
+static void note_alone(struct rv__redis_slot *slot)
 {
-	const struct rv__redis_claim *claim = &slot->claim;
+	struct rv__redis_claim *claim = &slot->claim;
 
-	if (claim->count != 1 || !is_suspect(slot, claim->deliveries[0]))
+	if (claim->manner < ALONE)
 		return;
+	claim->alone_ms = slot->consumer->client->now_ms;
 	for (uint32_t i = 0; i < slot->held_room; i++)
 		if (rv__redis_id_compare(slot->held[i].id, claim->ids[0]) == 0 &&
 		    slot->held[i].state != RV__REDIS_FREE)
-			slot->claim.suspect_cookie = (uint64_t)slot->held[i].generation << 32 | i;
+			claim->alone_cookie = (uint64_t)slot->held[i].generation << 32 | i;
 }
 
-static bool suspect_is_out(struct rv__redis_slot *slot)
+/* Whether what was claimed alone is not acknowledged yet; one that takes its time ends the patience with others. */
+static bool alone_is_out(struct rv__redis_slot *slot)
 {
-	uint32_t index = (uint32_t)slot->claim.suspect_cookie;
+	struct rv__redis_claim *claim = &slot->claim;
+	uint32_t index = (uint32_t)claim->alone_cookie;
 	bool out = false;
 
-	if (!slot->claim.suspect_cookie)
+	if (!claim->alone_cookie)
 		return false;
 	pthread_mutex_lock(&slot->lock);
 	out = slot->held[index].state != RV__REDIS_FREE &&
-	    slot->held[index].generation == (uint32_t)(slot->claim.suspect_cookie >> 32);
+	    slot->held[index].generation == (uint32_t)(claim->alone_cookie >> 32);
 	pthread_mutex_unlock(&slot->lock);
+	if (out && claim->manner == ALONE && slot->consumer->client->now_ms - claim->alone_ms >= ALONE_MS) {
+		claim->hurried = true;
+		out = false;
+	}
 	if (!out)
-		slot->claim.suspect_cookie = 0;
+		claim->alone_cookie = 0;
 	return out;
 }
 
@@ -264,21 +426,14 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 	struct rv__resp_cursor cursor = answer->cursor;
 	size_t taken;
 
-	claim->asked = false;
-	if (!rv__redis_lease_holds(slot)) {
-		rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
+	if (!goes_on(slot, answer))
 		return;
-	}
-	if (answer->trouble != RV__REDIS_FINE) {
-		pause_claims(slot, answer);
-		return;
-	}
 	taken = rv__redis_take_entries(slot, &cursor, claim->ids, claim->deliveries, claim->count);
 	atomic_fetch_add_explicit(&consumer->claimed, taken, memory_order_relaxed);
 	if (taken < claim->count)
 		look_for_missing(slot, claim->count - taken);
 	if (taken > 0) {
-		note_suspect(slot);
+		note_alone(slot);
 		consumer->client->env->log(RV_LOG_DEBUG, RV__REDIS_TOPIC,
 		    "channel=%s stream=%s: %zu pending entries claimed", consumer->binding, slot->key, taken);
 	}
@@ -293,14 +448,14 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 void rv__redis_claim_own(struct rv__redis_slot *slot)
 {
 	slot->claim.own = true;
-	slot->claim.begun = false;
+	slot->claim.begun = slot->claim.forgiven = slot->claim.hurried = false;
 	slot->claim.due_ms = slot->consumer->client->now_ms;
 	rv__redis_client_tend_at(slot->consumer->client, slot->claim.due_ms);
 }
 
 int64_t rv__redis_claim_tend(struct rv__redis_slot *slot, int64_t now_ms)
 {
-	enum { SUSPECT_LOOK_MS = 20 };
+	enum { ALONE_LOOK_MS = 20 };
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_claim *claim = &slot->claim;
 	struct rv__redis_link *link;
@@ -314,8 +469,8 @@ int64_t rv__redis_claim_tend(struct rv__redis_slot *slot, int64_t now_ms)
 		return INT64_MAX; /* whoever ends that looks again */
 	if (now_ms < claim->due_ms)
 		return claim->due_ms;
-	if (suspect_is_out(slot))
-		return now_ms + SUSPECT_LOOK_MS;
+	if (alone_is_out(slot))
+		return now_ms + ALONE_LOOK_MS;
 	link = rv__redis_route_link(consumer->client, &slot->route);
 	if (link)
 		ask_page(slot, link);

@@ -61,7 +61,13 @@ struct rv__redis_claim {
 	size_t count;   /* of what is being claimed: */
 	struct rv__redis_id *ids;
 	int32_t *deliveries;
-	uint64_t suspect_cookie; /* the one entry that may be dangerous; 0: none out */
+	int manner;               /* how these are claimed; see claim.c */
+	uint64_t alone_cookie;    /* the one that was claimed alone; 0: none out */
+	int64_t alone_ms;         /* since then */
+	bool hurried;             /* one took its time: no more waiting in this scan */
+	bool forgiven;            /* the innocent were looked for in this scan */
+	struct rv__redis_id open; /* one that was claimed and is with somebody, from that time on */
+	int64_t open_ms;          /* … 0: none */
 };
 
 struct rv__redis_slot {
@@ -102,6 +108,7 @@ struct rv__redis_slot {
 	bool late;                     /* its stream came after the binding: read from its first entry */
 	bool regroup;                  /* NEW: the group was there and is gone */
 	bool left;                     /* the group knows that we go */
+	bool lived;                    /* what was pending in our name from before was looked for once */
 	struct rv__redis_lease *lease; /* orderly; NULL: shared */
 	struct rv__redis_reader *reader;
 };
@@ -128,6 +135,7 @@ struct rv__redis_consumer {
 	void *sink;
 	char *binding, *destination, *group, *name, *dead_letters; /* owned; group NULL: anonymous */
 	int32_t instance_index, instance_count;
+	int32_t max_deliveries; /* 0: no limit */
 	bool partitioned;
 
 	atomic_uint slot_count;

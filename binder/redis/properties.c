@@ -121,8 +121,10 @@ const struct rv_prop_desc rv__redis_consumer_rows[] = {
     MILLIS("claim-interval", claim_interval_ms, "5000", 20, DAY_MS,
         "Time between two looks for messages that others left behind."),
     NUMBER("max-deliveries", max_deliveries, "10", 0, 1000000,
-        "Deliveries that the server counted, after which a message is a dead letter, or dropped; 0: no "
-        "limit."),
+        "Times that a message is given to a listener, those included in which the process ended, after which "
+        "it is a dead letter, or dropped; 0: no limit. What was read ahead and never begun does not count, "
+        "but "
+        "for one that stood behind a message of another failure at the same time, and with redeliver."),
     SWITCH("redeliver", redeliver, "false",
         "Whether a message that failed its last in-place attempt is delivered again, up to max-deliveries."),
     MILLIS("redelivery-delay", redelivery_delay_ms, "1000", 0, DAY_MS,

@@ -16,12 +16,18 @@ static bool may_ask(const struct rv__redis_consumer *consumer)
 	    !atomic_load(&consumer->stopped) && !atomic_load(&consumer->client->stopping);
 }
 
+static bool is_once(const struct rv__redis_consumer *consumer)
+{
+	return consumer->group && consumer->max_deliveries == 1;
+}
+
 /* Which slots the next read names, how many entries it may bring of each, and whether it must wait for less time. */
 static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_t *block_ms)
 {
 	struct rv__redis_consumer *consumer = reader->consumer;
 	unsigned slot_count = atomic_load(&consumer->slot_count);
-	int64_t count = consumer->settings->batch_size;
+	/* With one delivery alone nothing may be read ahead: reading is what the server counts. */
+	int64_t count = is_once(consumer) ? 1 : consumer->settings->batch_size;
 	size_t n = 0;
 
 	if (reader->asked_room < slot_count) {
@@ -43,7 +49,8 @@ static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_
 		if (slot->room >= 0 && slot->room < count)
 			count = slot->room;
 	}
-	*ret_count = count > HOARD || count == consumer->settings->batch_size ? count : HOARD;
+	*ret_count =
+	    count > HOARD || count == consumer->settings->batch_size || is_once(consumer) ? count : HOARD;
 	return n;
 }
 
@@ -145,7 +152,7 @@ static bool runs_free(const struct rv__redis_reader *reader)
 	for (size_t i = 0; i < reader->asked_count; i++)
 		if (reader->asked[i]->room >= 0 || reader->asked[i]->backlog.count > 0)
 			return false;
-	return reader->consumer->group;
+	return reader->consumer->group && !is_once(reader->consumer);
 }
 
 static void on_read(struct rv__redis_request *request, const struct rv__redis_answer *answer)

@@ -271,7 +271,10 @@ int64_t rv__redis_slot_tend(struct rv__redis_slot *slot, int64_t now_ms)
 
 bool rv__redis_slot_reads(const struct rv__redis_slot *slot)
 {
-	return slot->state == RV__REDIS_SLOT_READY && slot->announced && !slot->refused &&
+	/* Of a group's slot this thread alone takes and frees places. */
+	bool once = slot->consumer->group && slot->consumer->max_deliveries == 1 && slot->held_count > 0;
+
+	return slot->state == RV__REDIS_SLOT_READY && slot->announced && !slot->refused && !once &&
 	    slot->backlog.count == 0 && rv__redis_lease_left_ms(slot) > 0;
 }
 
@@ -280,7 +283,7 @@ static void run_slot(struct rv__op *op)
 {
 	struct rv__redis_slot *slot = (struct rv__redis_slot *)op;
 	struct rv__redis_consumer *consumer = slot->consumer;
-	bool credited, many;
+	bool credited, many, all;
 	uint32_t credit;
 
 	pthread_mutex_lock(&slot->lock);
@@ -290,8 +293,11 @@ static void run_slot(struct rv__op *op)
 	slot->credited = false;
 	many = slot->settled.count >= (size_t)consumer->settings->ack_batch;
 	pthread_mutex_unlock(&slot->lock);
-	if (slot->ack_ms == INT64_MAX || many)
-		rv__redis_tell(slot, consumer->settings->ack_interval_ms == 0);
+	/* The next one waits for the acknowledgement. */
+	all = consumer->settings->ack_interval_ms == 0 || slot->claim.alone_cookie ||
+	    consumer->max_deliveries == 1;
+	if (slot->ack_ms == INT64_MAX || many || all)
+		rv__redis_tell(slot, all);
 	if (slot->lease) /* it may be drained now */
 		rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
 	if (!credited)

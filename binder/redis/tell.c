@@ -109,7 +109,8 @@ static void on_told(struct rv__redis_request *request, const struct rv__redis_an
 		take_back(telling);
 	}
 	free(telling);
-	if (slot->consumer->close_call)
+	/* To leave, to read the next one, or to claim it. */
+	if (slot->consumer->close_call || slot->consumer->max_deliveries == 1 || slot->claim.alone_cookie)
 		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
 }
 

@@ -187,6 +187,7 @@ struct rv_consumer_spec {
 	const void *settings; /* filled from ops->consumer_props */
 	const struct rv_consumer_sink *sink_ops;
 	void *sink;
+	int32_t max_deliveries; /* the binding's own limit, which wins over the binder's; 0: none */
 };
 
 /* Filled by bind_consumer. */

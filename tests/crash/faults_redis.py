@@ -161,12 +161,24 @@ def a_server_without_memory_is_back_pressure_and_passes(_):
             expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=120)
-def a_message_that_kills_the_process_becomes_a_dead_letter(server):
+def kill_by_message(server, most, deadly, options=()):
     destination = fresh("deadly")
-    shared_faults.deadly_message(
-        server, destination, [*QUICK_CLAIMS, CONSUMER + "enable-dlq=true", CONSUMER + "max-deliveries=2"], 2,
-        lambda: payloads(server, "error.%s.g" % destination))
+    limits = [CONSUMER + "claim-min-idle=500ms", CONSUMER + "claim-interval=100ms", CONSUMER + "enable-dlq=true",
+              CONSUMER + "max-deliveries=%d" % most]
+    shared_faults.deadly_message(server, destination, [*limits, *options], most,
+                                 lambda: payloads(server, "error.%s.g" % destination), deadly, exact=True)
+
+
+@suite.case(deadline=120)
+def messages_that_kill_the_process_are_dead_letters_after_so_many_deliveries_each(server):
+    for most in (1, 2, 6):
+        kill_by_message(server, most, ("this is deadly", "deadly too"))
+
+
+@suite.case(deadline=120)
+def so_they_are_where_a_stream_has_one_owner_and_where_failed_ones_come_again(server):
+    kill_by_message(server, 3, ("this is deadly", "deadly too"), [CONSUMER + "orderly=true", CONSUMER + "lease=1s"])
+    kill_by_message(server, 3, ("this is deadly",), [CONSUMER + "redeliver=true", CONSUMER + "redelivery-delay=100ms"])
 
 
 @suite.case(deadline=60)

@@ -61,44 +61,46 @@ def started_before_the_broker(broker, destination, why):
         expect_equal(probe.stop(), 0, "exit code")
 
 
-def deadly_message(broker, destination, options, most, dead_letters, before=()):
+def deadly_message(broker, destination, options, most, dead_letters, before=(), deadly=("this is deadly",), exact=False):
     """
-    A message kills the process that handles it, `most` times at most; then it is a dead letter and what was sent
-    after it passes. `dead_letters()` returns the payloads in the dead-letter destination. `before`: innocent ones that
-    come just before it in each life. Returns how often the process died.
+    Each of `deadly` kills the process that handles it, `most` times at most (`exact`: so many times); then it is a dead
+    letter. What was sent with them passes: `before`, innocent ones that come just before in each life, and others behind.
+    `dead_letters()` returns the payloads in the dead-letter destination. Returns how often the process died.
     """
-    deaths = 0
+    deaths, limit = 0, most * len(deadly)
     with Probe(broker, destination, channels="out", name="sender") as sender:
         with Probe(broker, destination, group="g", channels="in", name="first", options=options) as first:
             expect("sent" in sender.send("before"), "a send")
             first.wait_received(1)
             received = first.received_path
             expect_equal(first.stop(), 0, "exit code of the first life")
-        for body in (*before, "this is deadly", "after 1", "after 2"):
+        for body in (*before, *deadly, "after 1", "after 2"):
             expect("sent" in sender.send(body), "a send")
     while True:
-        expect(deaths <= most, "it died %d times, %d were allowed" % (deaths, most))
+        expect(deaths <= limit, "it died %d times, %d were allowed" % (deaths, limit))
         with Probe(broker, destination, group="g", channels="in", name="victim", options=options, abort="deadly",
                    received=received) as victim:
             def over():
-                return not victim.process.alive() or dead_letters()  # noqa: B023
+                return not victim.process.alive() or set(deadly) <= set(dead_letters())  # noqa: B023
 
             processes.wait_for(over, 40, "a death, or the dead letter", every=0.02)
             if victim.process.alive():
-                finished(victim, dead_letters)
+                finished(victim, dead_letters, deadly)
                 break
             deaths += 1
     seen = [message["body"] for message in victim.received()]
     comment("died %d times; deliveries: %s" % (deaths, seen))
-    expect_equal(seen.count("this is deadly"), deaths, "deliveries of the message")
+    expect_equal(sum("deadly" in body for body in seen), deaths, "deliveries of what kills")
     expect(deaths >= 1, "nobody ever died of it")
+    if exact:
+        expect_equal([seen.count(body) for body in deadly], [most] * len(deadly), "deliveries of each")
     return deaths
 
 
-def finished(victim, dead_letters):
+def finished(victim, dead_letters, deadly):
     processes.wait_for(lambda: {"after 1", "after 2"} <= {m["body"] for m in victim.received()}, 30,
                        "what was sent behind it")
-    expect_equal(dead_letters(), ["this is deadly"], "dead letters")
+    expect_equal(sorted(dead_letters()), sorted(deadly), "dead letters")
     expect_equal(victim.stop(), 0, "exit code of the survivor")
 
 

@@ -315,6 +315,55 @@ START_TEST(what_was_delivered_too_often_comes_alone_with_its_count)
 }
 END_TEST
 
+START_TEST(what_was_lost_on_the_way_to_us_is_no_delivery)
+{
+	static const char *const named[] = {"consumer-name=we", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consume(named);
+	send_texts(0, 1);
+	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	ops->pause(consumer.consumer);
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	/* As the answer of a read over a connection that broke under it. */
+	send_texts(1, 3);
+	WAIT_UNTIL(SOON_MS, ask("XREADGROUP GROUP g we COUNT 9 STREAMS d >") == 1 || pending() == 2);
+	ck_assert_int_gt(ask("CLIENT KILL TYPE normal SKIPME yes"), 0);
+	ops->resume(consumer.consumer);
+	ck_assert(kit_wait_count(&consumer, 3, SOON_MS));
+	ck_assert_str_eq(rv_message_text(consumer.messages[1]), "m1");
+	ck_assert_int_eq(rv_message_attempt(consumer.messages[1]), 1);
+	close_all();
+}
+END_TEST
+
+START_TEST(those_behind_a_message_that_ends_its_consumers_are_set_back)
+{
+	static const char *const quick[] = {"claim-min-idle=300", "claim-interval=50", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	send_texts(0, 4);
+	/* Read together, and the first once more alone. */
+	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 4 STREAMS d >"), 1);
+	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 1 STREAMS d 0"), 1);
+	consume(quick);
+	for (int i = 0; i < 4; i++) {
+		ck_assert(kit_wait_count(&consumer, (size_t)i + 1, SOON_MS));
+		ck_assert(!wait_until(100, kit_count(&consumer) > (size_t)i + 1));
+		ck_assert_int_eq(rv_message_attempt(consumer.messages[i]), i == 0 ? 3 : 1);
+		ck_assert_int_eq(kit_settle(&consumer, (size_t)i, RV_SETTLE_ACK, NULL), RV_OK);
+	}
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	close_all();
+}
+END_TEST
+
 START_TEST(a_requeued_message_comes_again_after_its_delay)
 {
 	static const char *const again[] = {"redeliver=true", "redelivery-delay=200", NULL};
@@ -636,6 +685,8 @@ int main(int argc, char **argv)
 	    a_wrong_password_is_said_and_passes_when_it_is_right,
 	    what_a_dead_consumer_held_comes_to_a_living_one,
 	    what_was_delivered_too_often_comes_alone_with_its_count,
+	    what_was_lost_on_the_way_to_us_is_no_delivery,
+	    those_behind_a_message_that_ends_its_consumers_are_set_back,
 	    a_requeued_message_comes_again_after_its_delay,
 	    entries_that_were_trimmed_while_pending_stop_nobody, held_entries_are_kept_from_others,
 	    trimming_leaves_what_a_group_needs,

@@ -14,6 +14,7 @@
 #include <check.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 /** Runs a suite and frees it; the exit code. */
 static inline int unit_run_suite(Suite *suite)
@@ -27,7 +28,8 @@ static inline int unit_run_suite(Suite *suite)
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/** Runs the cases as one suite. setup and teardown (may be NULL) run around each case, in its process. */
+/** Runs the cases as one suite, or of them the one that UNIT_CASE names. setup and teardown (may be NULL) run around
+ * each case, in its process. */
 static inline int unit_run(const char *name, const TTest *const *cases, SFun setup, SFun teardown)
 {
 	Suite *suite = suite_create(name);
@@ -36,7 +38,8 @@ static inline int unit_run(const char *name, const TTest *const *cases, SFun set
 	tcase_set_timeout(group, 100); /* a guard against hanging, not a measure */
 	tcase_add_checked_fixture(group, setup, teardown);
 	for (; *cases; cases++)
-		tcase_add_test(group, *cases);
+		if (!getenv("UNIT_CASE") || strcmp(getenv("UNIT_CASE"), (*cases)->name) == 0)
+			tcase_add_test(group, *cases);
 	suite_add_tcase(suite, group);
 	return unit_run_suite(suite);
 }
