@@ -376,6 +376,20 @@ static void tell_attempt(
 	rv__input_leave(input);
 }
 
+/* False: another one has it by now, though nobody told us yet. */
+static bool is_still_ours(struct rv__input *input, const struct rv__slot *slot, const struct rv__item *item)
+{
+	bool ours = false;
+
+	if (!slot->source->info.fenced)
+		return true;
+	if (rv__input_enter(input)) {
+		ours = input->ops->holds(slot->source->consumer, &item->token);
+		rv__input_leave(input);
+	}
+	return ours;
+}
+
 /* One more attempt: what the listeners say. `*ret_taken`: one of them took it. */
 static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
     const struct rv__listener *poller, rv_delivery **ret_taken)
@@ -408,6 +422,12 @@ enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot
 	rv_verdict verdict;
 	rv_err code;
 
+	if (!is_still_ours(input, slot, item)) {
+		note_stale(input, slot, item);
+		rv_message_unref(item->message);
+		item->message = NULL;
+		return RV__DONE;
+	}
 	if (input->embedded && !item->unwrapped)
 		unwrap(input, slot, item);
 	if (item->pending) {

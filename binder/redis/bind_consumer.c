@@ -394,6 +394,7 @@ rv_err rv__redis_bind_consumer(void *binder, const struct rv_consumer_spec *spec
 	info->dead_letter = info->core_dead_letters = consumer->dead_letters;
 	info->dead_letter_destination = consumer->dead_letters;
 	info->dead_letter_partitions = consumer->settings->dlq_partitions > 1 ? 0 : 1;
+	info->fenced = consumer->group && consumer->settings->orderly;
 	info->max_deliveries = consumer->group ? (int32_t)consumer->settings->max_deliveries : 0;
 	*ret_consumer = consumer;
 	return RV_OK;

@@ -106,6 +106,7 @@ static const struct rv_binder_ops redis_binder = {
     .credit = rv__redis_credit,
     .settle = rv__redis_settle,
     .acknowledge = rv__redis_acknowledge,
+    .holds = rv__redis_holds,
     .boot_prefix = "spring.data.redis",
     .boot_props = {rv__redis_boot_rows, 0},
     .extend = rv__redis_extend,

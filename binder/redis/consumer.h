@@ -29,6 +29,7 @@ struct rv__redis_held {
 	struct rv__redis_id id;
 	uint32_t generation; /* of this place; names the entry in a token */
 	uint32_t next_free;
+	int32_t deliveries; /* as the server counts them, this one included */
 	uint8_t state;
 };
 
@@ -83,8 +84,9 @@ struct rv__redis_slot {
 	struct rv__redis_held *held;
 	uint32_t held_room, free_head; /* UINT32_MAX: none free */
 	size_t held_count;
-	struct rv__redis_indexes settled, requeued, extended; /* to be told to Redis; room for all held */
-	uint32_t credit;                                      /* room that the core told since */
+	struct rv__redis_indexes settled, requeued, extended,
+	    recounted;   /* to be told to Redis; room for all held */
+	uint32_t credit; /* room that the core told since */
 	bool credited, posted;
 
 	/* The I/O thread. */
@@ -175,6 +177,7 @@ size_t rv__redis_unbind_consumer(void *consumer, int64_t deadline_ms);
 /* settle.c: any thread */
 rv_err rv__redis_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
 rv_err rv__redis_acknowledge(void *consumer, const struct rv_token *tokens, size_t n);
+bool rv__redis_holds(void *consumer, const struct rv_token *token);
 void rv__redis_extend(void *consumer, const struct rv_token *tokens, size_t n);
 void rv__redis_credit(void *consumer, uint32_t slot, uint32_t room);
 void rv__redis_released(void *consumer, uint32_t slot, uint32_t epoch);
@@ -218,7 +221,7 @@ void rv__redis_backlog_drop(struct rv__redis_slot *slot);
 /** Room for so many more; false: no memory. Takes slot->lock. */
 bool rv__redis_held_reserve(struct rv__redis_slot *slot, size_t count);
 /** Locks: slot->lock held. One place; room must have been reserved. */
-uint32_t rv__redis_held_take(struct rv__redis_slot *slot, struct rv__redis_id id);
+uint32_t rv__redis_held_take(struct rv__redis_slot *slot, struct rv__redis_id id, int32_t deliveries);
 /** Locks: slot->lock held. */
 void rv__redis_held_free(struct rv__redis_slot *slot, uint32_t index);
 /** Locks: slot->lock held. The place that a token names, if it is still out; else NULL. */
@@ -265,6 +268,12 @@ void rv__redis_lease_destroy(struct rv__redis_slot *slot);
 int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms);
 /** Whether what comes from the stream now is ours to deliver. */
 bool rv__redis_lease_holds(const struct rv__redis_slot *slot);
+/** The same by the clock of this moment; any thread. */
+bool rv__redis_lease_is_valid(const struct rv__redis_slot *slot);
+/** The start of a script's command that does nothing unless the lease is ours; `args` follow those two: its key, its
+ * value. */
+void rv__redis_lease_fence(
+    const struct rv__redis_slot *slot, struct rv__buffer *out, const char *script, size_t args);
 /** How long a read may wait at the server; 0 or less: none may begin. */
 int64_t rv__redis_lease_left_ms(const struct rv__redis_slot *slot);
 void rv__redis_lease_release(struct rv__redis_slot *slot);

@@ -144,7 +144,7 @@ static bool take_entry(
 	uint32_t index, generation;
 
 	pthread_mutex_lock(&slot->lock);
-	index = rv__redis_held_take(slot, id);
+	index = rv__redis_held_take(slot, id, deliveries < INT32_MAX ? deliveries + 1 : deliveries);
 	generation = slot->held[index].generation;
 	pthread_mutex_unlock(&slot->lock);
 	message = make_message(slot, id, cursor, deliveries);
@@ -188,7 +188,7 @@ size_t rv__redis_take_entries(struct rv__redis_slot *slot, struct rv__resp_curso
 			/* Trimmed while it was pending: nothing is left but its place in the list. */
 			rv__resp_skip(cursor);
 			pthread_mutex_lock(&slot->lock);
-			uint32_t index = rv__redis_held_take(slot, id);
+			uint32_t index = rv__redis_held_take(slot, id, 0);
 			pthread_mutex_unlock(&slot->lock);
 			settle_gone(slot, index);
 			continue;

@@ -21,7 +21,7 @@ static bool grow(struct rv__redis_slot *slot, size_t room)
 	struct rv__redis_held *held;
 
 	if (!grow_indexes(&slot->settled, room) || !grow_indexes(&slot->requeued, room) ||
-	    !grow_indexes(&slot->extended, room))
+	    !grow_indexes(&slot->extended, room) || !grow_indexes(&slot->recounted, room))
 		return false;
 	held = realloc(slot->held, room * sizeof *held);
 	if (!held)
@@ -50,7 +50,7 @@ bool rv__redis_held_reserve(struct rv__redis_slot *slot, size_t count)
 	return fits;
 }
 
-uint32_t rv__redis_held_take(struct rv__redis_slot *slot, struct rv__redis_id id)
+uint32_t rv__redis_held_take(struct rv__redis_slot *slot, struct rv__redis_id id, int32_t deliveries)
 {
 	uint32_t index = slot->free_head;
 	struct rv__redis_held *held = &slot->held[index];
@@ -58,6 +58,7 @@ uint32_t rv__redis_held_take(struct rv__redis_slot *slot, struct rv__redis_id id
 	slot->free_head = held->next_free;
 	slot->held_count++;
 	held->id = id;
+	held->deliveries = deliveries;
 	held->state = RV__REDIS_OUT;
 	return index;
 }

@@ -10,7 +10,14 @@
  *
  * Time is counted from before the command that took or renewed it left, so that we think it over before Redis does. No read
  * may wait at the server until then: what it brought there would be nobody's.
+ *
+ * A process that stood still (stopped, swapped, its machine suspended) wakes up in the middle of anything, and its lease
+ * may be over. So the clock is looked at again before each call of a listener and by each settlement, and what is
+ * acknowledged goes through a script that compares the lease's value, which is another one at each taking. What
+ * remains is the call that was under way, or one that had passed the look and not begun; and a read or claim that had been
+ * decided upon and not written: what it brings is not delivered, and is claimed when it is idle.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,20 +30,26 @@ enum { TROUBLE_MS = 200, DENIED_MS = 1000, LOOK_MIN_MS = 50, LOOK_MAX_MS = 1000 
 struct rv__redis_lease {
 	struct rv__redis_request request; /* first: it is the way back to the lease */
 	struct rv__redis_slot *slot;
-	char *key; /* owned */
+	char *key;   /* owned */
+	char *value; /* owned: "<name> <number of this taking>" */
 	bool owned;
 	bool giving; /* … until it is drained */
 	bool asked;  /* `request` is under way */
 	uint32_t epoch;
-	_Atomic uint32_t released;  /* the epoch that the core has drained */
-	int64_t asked_ms, valid_ms; /* ours up to valid_ms */
-	int64_t next_ms;            /* to be taken, or renewed */
-	int64_t give_ms;            /* drained or not */
+	_Atomic uint32_t released; /* the epoch that the core has drained */
+	int64_t asked_ms;
+	_Atomic int64_t valid_ms; /* ours up to then; written by the I/O thread */
+	int64_t next_ms;          /* to be taken, or renewed */
+	int64_t give_ms;          /* drained or not */
 };
 
-/* ARGV: the owner, its time in ms. An owner that is told so twice had not heard of the first. */
+/*
+ * ARGV: the value, its time in ms, the owner's name. An owner that asks twice had not heard of the first answer; one that
+ * comes again under its fixed name need not wait for its own lease.
+ */
 static const char take[] = "local owner = redis.call('GET', KEYS[1]) "
-                           "if owner and owner ~= ARGV[1] then return 0 end "
+                           "if owner and owner ~= ARGV[3] and "
+                           "string.sub(owner, 1, #ARGV[3] + 1) ~= ARGV[3] .. ' ' then return 0 end "
                            "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1";
 
 static const char renew[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
@@ -44,6 +57,25 @@ static const char renew[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then retur
 
 static const char release[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
                               "return redis.call('DEL', KEYS[1])";
+
+bool rv__redis_lease_is_valid(const struct rv__redis_slot *slot)
+{
+	return !slot->lease ||
+	    slot->consumer->client->env->monotonic_ns() / 1000000 <
+	    atomic_load_explicit(&slot->lease->valid_ms, memory_order_relaxed);
+}
+
+void rv__redis_lease_fence(
+    const struct rv__redis_slot *slot, struct rv__buffer *out, const char *script, size_t args)
+{
+	rv__resp_array(out, 5 + 1 + args);
+	rv__resp_text(out, "EVAL");
+	rv__resp_text(out, script);
+	rv__resp_text(out, "2");
+	rv__resp_text(out, slot->lease->key);
+	rv__resp_text(out, slot->key);
+	rv__resp_text(out, slot->lease->value);
+}
 
 static int64_t look_ms(const struct rv__redis_consumer *consumer)
 {
@@ -58,14 +90,14 @@ int64_t rv__redis_lease_left_ms(const struct rv__redis_slot *slot)
 
 	if (!lease)
 		return INT64_MAX;
-	return slot->announced
-	    ? lease->valid_ms - slot->consumer->client->now_ms - slot->consumer->settings->lease_ms / 6
-	    : 0;
+	return slot->announced ? lease->valid_ms - slot->consumer->client->env->monotonic_ns() / 1000000 -
+	        slot->consumer->settings->lease_ms / 6
+	                       : 0;
 }
 
 bool rv__redis_lease_holds(const struct rv__redis_slot *slot)
 {
-	return !slot->lease || (slot->announced && slot->consumer->client->now_ms < slot->lease->valid_ms);
+	return !slot->lease || (slot->announced && rv__redis_lease_is_valid(slot));
 }
 
 /* -- ours, and no longer ----------------------------------------------------------------------------- */
@@ -111,6 +143,7 @@ static void lose(struct rv__redis_slot *slot)
 	struct rv__redis_lease *lease = slot->lease;
 
 	lease->owned = lease->giving = false;
+	atomic_store(&lease->valid_ms, 0);
 	lease->next_ms = consumer->client->now_ms + look_ms(consumer);
 	slot->announced = false;
 	end_epoch(slot);
@@ -172,7 +205,7 @@ void rv__redis_lease_release(struct rv__redis_slot *slot)
 	link = rv__redis_route_link(slot->consumer->client, &slot->route);
 	if (link && rv__redis_ask_and_forget(link, 1))
 		rv__resp_words(
-		    rv__redis_link_out(link), "EVAL", release, "1", lease->key, slot->consumer->name, NULL);
+		    rv__redis_link_out(link), "EVAL", release, "1", lease->key, lease->value, NULL);
 }
 
 static void go_on_giving(struct rv__redis_slot *slot, int64_t now_ms)
@@ -198,8 +231,8 @@ static void ask(struct rv__redis_slot *slot, struct rv__redis_link *link, const 
 	char time[RV__RESP_NUMBER_ROOM];
 
 	time[rv__resp_digits(time, (uint64_t)slot->consumer->settings->lease_ms)] = '\0';
-	rv__resp_words(
-	    rv__redis_link_out(link), "EVAL", script, "1", lease->key, slot->consumer->name, time, NULL);
+	rv__resp_words(rv__redis_link_out(link), "EVAL", script, "1", lease->key, lease->value, time,
+	    slot->consumer->name, NULL);
 	lease->request = (struct rv__redis_request){.done = done};
 	lease->asked = true;
 	lease->asked_ms = slot->consumer->client->now_ms;
@@ -280,6 +313,20 @@ static bool may_take(struct rv__redis_slot *slot)
 	    count_ours(consumer) < rv__redis_members_share(consumer);
 }
 
+/* A value that no taking before had, of this process or another one of the same name. False: no memory. */
+static bool name_taking(struct rv__redis_lease *lease)
+{
+	const struct rv__redis_consumer *consumer = lease->slot->consumer;
+	unsigned long long number = consumer->client->env->random();
+	char *value;
+
+	if (asprintf(&value, "%s %016llx", consumer->name, number) < 0)
+		return false;
+	free(lease->value);
+	lease->value = value;
+	return true;
+}
+
 int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms)
 {
 	struct rv__redis_consumer *consumer = slot->consumer;
@@ -300,7 +347,7 @@ int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms)
 		lease->next_ms = now_ms + look_ms(consumer);
 		if (link && lease->owned)
 			ask(slot, link, renew, on_renewed);
-		else if (link && may_take(slot))
+		else if (link && may_take(slot) && name_taking(lease))
 			ask(slot, link, take, on_taken);
 	}
 	if (lease->owned && lease->valid_ms < lease->next_ms)
@@ -336,8 +383,10 @@ void rv__redis_lease_cancel(struct rv__redis_slot *slot)
 
 void rv__redis_lease_destroy(struct rv__redis_slot *slot)
 {
-	if (slot->lease)
+	if (slot->lease) {
 		free(slot->lease->key);
+		free(slot->lease->value);
+	}
 	free(slot->lease);
 	slot->lease = NULL;
 }

@@ -17,6 +17,24 @@ static bool wants_post(struct rv__redis_slot *slot)
 	return true;
 }
 
+/* Locks: slot->lock held. The next attempt is another delivery, which the server does not see by itself. */
+static bool count_again(struct rv__redis_slot *slot, uint32_t index)
+{
+	if (slot->held[index].deliveries < INT32_MAX)
+		slot->held[index].deliveries++;
+	if (slot->recounted.count == slot->recounted.room)
+		return false;
+	slot->recounted.items[slot->recounted.count++] = index;
+	return wants_post(slot);
+}
+
+bool rv__redis_holds(void *arg, const struct rv_token *token)
+{
+	const struct rv__redis_slot *slot = slot_at(arg, token->slot);
+
+	return slot && rv__redis_lease_is_valid(slot);
+}
+
 rv_err rv__redis_settle(void *arg, const struct rv_settle *settle, int64_t *ret_hold_ms)
 {
 	struct rv__redis_consumer *consumer = arg;
@@ -24,13 +42,14 @@ rv_err rv__redis_settle(void *arg, const struct rv_settle *settle, int64_t *ret_
 	struct rv__redis_held *held;
 	bool post = false;
 
-	if (!slot)
+	if (!slot || !rv__redis_lease_is_valid(slot))
 		return RV_E_STALE;
 	pthread_mutex_lock(&slot->lock);
 	held = rv__redis_held_find(slot, &settle->token);
 	if (held && settle->settlement == RV_SETTLE_REQUEUE && slot->lease) {
 		*ret_hold_ms =
 		    consumer->settings->redelivery_delay_ms; /* it stays at the head of its stream */
+		post = count_again(slot, (uint32_t)settle->token.cookie);
 	} else if (held && settle->settlement == RV_SETTLE_REQUEUE) {
 		held->state = RV__REDIS_REQUEUED;
 		slot->requeued.items[slot->requeued.count++] = (uint32_t)settle->token.cookie;
@@ -62,7 +81,7 @@ rv_err rv__redis_acknowledge(void *arg, const struct rv_token *tokens, size_t n)
 	bool post = false;
 	size_t done = 0;
 
-	if (!slot)
+	if (!slot || !rv__redis_lease_is_valid(slot))
 		return RV_E_STALE;
 	pthread_mutex_lock(&slot->lock);
 	for (size_t i = 0; i < n; i++) {

@@ -360,6 +360,7 @@ void rv__redis_slot_destroy(struct rv__redis_slot *slot)
 	free(slot->settled.items);
 	free(slot->requeued.items);
 	free(slot->extended.items);
+	free(slot->recounted.items);
 	pthread_mutex_destroy(&slot->lock);
 	free(slot->key);
 	free(slot);

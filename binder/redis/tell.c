@@ -118,11 +118,14 @@ static void on_told(struct rv__redis_request *request, const struct rv__redis_an
 static struct rv__redis_telling *take(
     struct rv__redis_slot *slot, struct rv__redis_indexes *list, bool requeues)
 {
+	enum { SCRIPT_MAX = 1000 }; /* arguments that Lua unpacks at once */
 	size_t most = (size_t)slot->consumer->settings->ack_batch;
 	struct rv__redis_telling *telling = malloc(sizeof *telling + most * sizeof *telling->indexes);
 
 	if (!telling)
 		return NULL;
+	if (slot->lease && most > SCRIPT_MAX)
+		most = SCRIPT_MAX;
 	*telling =
 	    (struct rv__redis_telling){.request = {.done = on_told}, .slot = slot, .requeues = requeues};
 	pthread_mutex_lock(&slot->lock);
@@ -146,14 +149,27 @@ static void add_ids(
 		rv__resp_id(out, slot->held[indexes[i]].id);
 }
 
+/* KEYS: lease, stream. ARGV: the lease's value, group, ids. What another owner has is his to acknowledge. */
+static const char fenced_ack[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
+                                 "return redis.call('XACK', KEYS[2], unpack(ARGV, 2))";
+
+/* … deliveries, consumer, id after the group. */
+static const char fenced_recount[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
+                                     "redis.call('XCLAIM', KEYS[2], ARGV[2], ARGV[4], 0, ARGV[5], "
+                                     "'RETRYCOUNT', ARGV[3], 'JUSTID') return 1";
+
 static void acknowledge(struct rv__redis_telling *telling, struct rv__redis_link *link)
 {
 	struct rv__redis_slot *slot = telling->slot;
 	struct rv__buffer *out = rv__redis_link_out(link);
 
-	rv__resp_array(out, 3 + telling->count);
-	rv__resp_text(out, "XACK");
-	rv__resp_text(out, slot->key);
+	if (slot->lease) {
+		rv__redis_lease_fence(slot, out, fenced_ack, 1 + telling->count);
+	} else {
+		rv__resp_array(out, 3 + telling->count);
+		rv__resp_text(out, "XACK");
+		rv__resp_text(out, slot->key);
+	}
 	rv__resp_text(out, slot->consumer->group);
 	add_ids(slot, out, telling->indexes, telling->count);
 	list(telling);
@@ -186,6 +202,29 @@ static void give_back(struct rv__redis_telling *telling, struct rv__redis_link *
 	rv__redis_client_tend_at(consumer->client, due_ms);
 }
 
+/* How often those were delivered that are tried again in place: their owner may end before they are settled. */
+static void tell_recounted(struct rv__redis_slot *slot, struct rv__redis_link *link)
+{
+	struct rv__redis_held held;
+	uint32_t index;
+	bool any = true;
+
+	while (any) {
+		pthread_mutex_lock(&slot->lock);
+		any = slot->recounted.count > 0;
+		index = any ? slot->recounted.items[--slot->recounted.count] : 0;
+		held = any ? slot->held[index] : (struct rv__redis_held){0};
+		pthread_mutex_unlock(&slot->lock);
+		if (!any || held.state != RV__REDIS_OUT || !slot->lease || !rv__redis_ask_and_forget(link, 1))
+			continue;
+		rv__redis_lease_fence(slot, rv__redis_link_out(link), fenced_recount, 4);
+		rv__resp_text(&link->out, slot->consumer->group);
+		rv__resp_number(&link->out, held.deliveries);
+		rv__resp_text(&link->out, slot->consumer->name);
+		rv__resp_id(&link->out, held.id);
+	}
+}
+
 static void tell_extended(struct rv__redis_slot *slot)
 {
 	uint32_t indexes[KEEP_MAX];
@@ -213,6 +252,7 @@ void rv__redis_tell(struct rv__redis_slot *slot, bool all)
 		slot->ack_ms = INT64_MAX; /* when the link is open again, everything is looked at */
 		return;
 	}
+	tell_recounted(slot, link);
 	while ((telling = take(slot, &slot->requeued, true)))
 		give_back(telling, link);
 	pthread_mutex_lock(&slot->lock);
@@ -236,7 +276,7 @@ void rv__redis_keep(struct rv__redis_slot *slot, const uint32_t *indexes, size_t
 	struct rv__redis_link *link = count ? rv__redis_route_link(consumer->client, &slot->route) : NULL;
 	struct rv__buffer *out;
 
-	if (!link || !consumer->group || !rv__redis_ask_and_forget(link, 1))
+	if (!link || !consumer->group || !rv__redis_lease_holds(slot) || !rv__redis_ask_and_forget(link, 1))
 		return;
 	out = rv__redis_link_out(link);
 	rv__resp_array(out, 6 + count);

@@ -210,6 +210,8 @@ struct rv_consumer_info {
 	int32_t max_deliveries;
 	/* The binder counts deliveries itself, by what ops->attempt() tells. */
 	bool watches_attempts;
+	/* What is delivered is ours for a time only, by a clock: ops->holds() is asked before each attempt. */
+	bool fenced;
 };
 
 enum rv_settlement {
@@ -321,6 +323,9 @@ struct rv_binder_ops {
 	 * delivery may be what ends the process. From any thread, must not block; also for deliveries whose epoch is
 	 * gone. What a listener took over is in work until it is settled. */
 	void (*attempt)(void *consumer, const struct rv_token *token, bool begins);
+	/* Optional; called where rv_consumer_info.fenced says so. Whether the delivery is still ours at this moment; if
+	 * not, no listener sees it, and it counts as settled too late. From any thread, must not block. */
+	bool (*holds)(void *consumer, const struct rv_token *token);
 };
 
 /**

@@ -166,7 +166,7 @@ def kill_by_message(server, most, deadly, options=()):
     limits = [CONSUMER + "claim-min-idle=500ms", CONSUMER + "claim-interval=100ms", CONSUMER + "enable-dlq=true",
               CONSUMER + "max-deliveries=%d" % most]
     shared_faults.deadly_message(server, destination, [*limits, *options], most,
-                                 lambda: payloads(server, "error.%s.g" % destination), deadly, exact=True)
+                                 lambda: payloads(server, "error.%s.g" % destination), deadly=deadly, exact=True)
 
 
 @suite.case(deadline=120)
@@ -179,6 +179,35 @@ def messages_that_kill_the_process_are_dead_letters_after_so_many_deliveries_eac
 def so_they_are_where_a_stream_has_one_owner_and_where_failed_ones_come_again(server):
     kill_by_message(server, 3, ("this is deadly", "deadly too"), [CONSUMER + "orderly=true", CONSUMER + "lease=1s"])
     kill_by_message(server, 3, ("this is deadly",), [CONSUMER + "redeliver=true", CONSUMER + "redelivery-delay=100ms"])
+
+
+@suite.case(deadline=60)
+def an_owner_that_stood_still_neither_delivers_nor_acknowledges_what_the_next_one_has(server):
+    destination, options = fresh("frozen"), [CONSUMER + "orderly=true", CONSUMER + "lease=1s"]
+    bodies = ["message %d" % number for number in range(40)]
+    with Probe(server, destination, channels="out", name="sender") as sender, \
+            Probe(server, destination, group="g", channels="in", name="frozen", options=options, work_ms=50) as frozen:
+        frozen.wait_state("input", "running")
+        for body in bodies:
+            expect("sent" in sender.send(body), "a send")
+        frozen.wait_received(5)
+        frozen.process.signal(signal.SIGSTOP)
+        before = len(frozen.received())
+        with Probe(server, destination, group="g", channels="in", name="next", options=options, work_ms=20) as other:
+            other.wait_received(5)
+            pending = server.pending(destination, "g")
+            frozen.process.signal(signal.SIGCONT)
+            processes.wait_for(lambda: {m["body"] for m in other.received()} | {m["body"] for m in frozen.received()}
+                               >= set(bodies), 30, "everything")
+            processes.wait_for(lambda: server.pending(destination, "g") == 0, 10, "an acknowledgement of everything")
+            after = frozen.received()[before:]
+            got = [m["body"] for m in other.received()]
+            comment("before %d, pending %d, after it woke up %s; next from %s on"
+                    % (before, pending, [m["body"] for m in after], got[0]))
+            expect(len(after) <= 1, "it delivered after it woke up: %s" % [m["body"] for m in after])
+            expect_equal(got, bodies[bodies.index(got[0]):], "deliveries of its successor, in order and once each")
+            expect_equal(other.stop(), 0, "exit code of the next")
+        expect_equal(frozen.stop(), 0, "exit code of the frozen one")
 
 
 @suite.case(deadline=60)

@@ -593,6 +593,35 @@ START_TEST(a_lost_lease_ends_the_epoch_and_what_was_under_way_comes_again_in_ord
 }
 END_TEST
 
+static long long deliveries_of_first(void)
+{
+	return ask("EVAL %s 0", "return redis.call('XPENDING', 'd', 'g', '-', '+', 1)[1][4]");
+}
+
+START_TEST(what_another_owner_has_by_now_is_not_acknowledged)
+{
+	static const char *const slow[] = {"orderly=true", "lease=3000", "ack-interval=1000", NULL};
+
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consume(slow);
+	ck_assert(consumer.info.fenced);
+	send_texts(0, 2);
+	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));
+	ck_assert(ops->holds(consumer.consumer, &consumer.tokens[0]));
+	/* Settled in time, and told after somebody else took the stream, as by a process that stood still between the two. */
+	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	ck_assert_int_eq(ask("SET {d}:owner:g other"), 0);
+	WAIT_UNTIL(SOON_MS, kit_lost(&consumer) == 1);
+	ck_assert(!ops->holds(consumer.consumer, &consumer.tokens[1]));
+	ck_assert_int_eq(kit_settle(&consumer, 1, RV_SETTLE_ACK, NULL), RV_E_STALE);
+	close_all();
+	ck_assert_int_eq(pending(), 2);
+	ck_assert_int_eq(ask("STRLEN {d}:owner:g"), 5);
+}
+END_TEST
+
 START_TEST(an_orderly_consumer_holds_a_failed_message_at_the_head_of_its_stream)
 {
 	int64_t hold_ms = -1;
@@ -605,6 +634,8 @@ START_TEST(an_orderly_consumer_holds_a_failed_message_at_the_head_of_its_stream)
 	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));
 	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_REQUEUE, &hold_ms), RV_OK);
 	ck_assert_int_eq(hold_ms, 70);
+	/* The server counts the next attempt too, in case the owner does not outlive it. */
+	WAIT_UNTIL(SOON_MS, ask("XPENDING d g - + 1") == 1 && deliveries_of_first() == 2);
 	/* The token stays good: it is settled after the next attempt. */
 	ck_assert_int_eq(kit_settle(&consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
 	WAIT_UNTIL(SOON_MS, pending() == 1);
@@ -696,6 +727,7 @@ int main(int argc, char **argv)
 	    without_auto_create_a_missing_stream_is_an_error_of_the_send,
 	    an_orderly_consumer_waits_for_the_lease_of_a_dead_one_and_begins_with_what_it_left,
 	    a_lost_lease_ends_the_epoch_and_what_was_under_way_comes_again_in_order,
+	    what_another_owner_has_by_now_is_not_acknowledged,
 	    an_orderly_consumer_holds_a_failed_message_at_the_head_of_its_stream,
 	    orderly_members_share_the_streams_out_and_take_over_from_each_other_in_order, NULL};
 	const char *path[] = {argc > 1 ? argv[1] : ""};
