@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/prop_value.h"
 #include "binder/kafka/config_keys.h"
 
 enum unit { PLAIN, MILLIS, BYTES };
@@ -58,30 +59,17 @@ static void dotted(const char *name, char *to, size_t size)
 	to[used] = '\0';
 }
 
-static double scale_of(const char *unit, enum unit kind)
-{
-	static const struct {
-		const char *word;
-		enum unit kind;
-		double scale;
-	} scales[] = {{"ms", MILLIS, 1}, {"s", MILLIS, 1e3}, {"m", MILLIS, 6e4}, {"h", MILLIS, 36e5},
-	    {"B", BYTES, 1}, {"KB", BYTES, 1024}, {"MB", BYTES, 1048576}};
-
-	for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
-		if (scales[i].kind == kind && strcasecmp(scales[i].word, unit) == 0)
-			return scales[i].scale;
-	return 1;
-}
-
 /* "2s" and "16KB" in the client's unit; anything else as it is, for librdkafka to judge. */
 static const char *in_unit(const char *value, enum unit unit, char *room, size_t size)
 {
-	char *end;
-	double number = strtod(value, &end);
+	static const struct rv_prop_desc rows[] = {
+	    [MILLIS] = {.type = RV_PROP_DURATION}, [BYTES] = {.type = RV_PROP_SIZE}};
+	union rv__prop_value number;
+	char cure[96];
 
-	if (unit == PLAIN || end == value || !*end)
+	if (unit == PLAIN || !rv__prop_parse(&rows[unit], value, &number, cure, sizeof cure))
 		return value;
-	snprintf(room, size, "%.0f", number * scale_of(end, unit));
+	snprintf(room, size, "%lld", (long long)number.integer);
 	return room;
 }
 

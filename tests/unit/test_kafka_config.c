@@ -306,12 +306,12 @@ START_TEST(springs_own_keys_lie_beneath)
 	static const char *const servers[] = {"boot:9092"};
 	static const struct rv_pair consumer[] = {{"fetch-max-wait", "1s"}, {"fetch-min-size", "2KB"},
 	    {"maxPollInterval", "90s"}, {"group-id", "ignored"}, {"properties.session.timeout.ms", "11000"},
-	    {"auto-offset-reset", "latest"}};
+	    {"auto-offset-reset", "latest"}, {"heartbeat-interval", "PT2S"}};
 	static const struct rv_pair ssl[] = {{"trust-store-location", "file:/tmp/ca.pem"}};
 
 	binder(NULL);
 	settings->boot.bootstrap_servers = (struct rv_strings){servers, 1};
-	settings->boot.consumer = (struct rv_pairs){consumer, 6};
+	settings->boot.consumer = (struct rv_pairs){consumer, 7};
 	settings->boot.ssl = (struct rv_pairs){ssl, 1};
 	settings->boot.security_protocol = "SSL";
 	ck_assert_msg(build(RV__KAFKA_CONSUMER, NULL) == RV_OK, "%s", why.text);
@@ -322,6 +322,7 @@ START_TEST(springs_own_keys_lie_beneath)
 	ck_assert_str_eq(value_of("ssl.ca.location"), "/tmp/ca.pem");
 	ck_assert_str_eq(value_of("security.protocol"), "ssl");
 	ck_assert_str_eq(value_of("max.poll.interval.ms"), "90000");
+	ck_assert_str_eq(value_of("heartbeat.interval.ms"), "2000");
 	ck_assert_str_eq(warning, "");
 }
 END_TEST
