@@ -2,6 +2,8 @@
 /* The tables of keys. */
 #include "binder/kafka/settings.h"
 
+#include "base/prop_rows.h"
+
 const char *const rv__kafka_compressions[] = {"default", "none", "gzip", "snappy", "lz4", "zstd", NULL};
 
 static const char *const switch_words[] = {"default", "true", "false", NULL};
@@ -9,58 +11,6 @@ static const char *const ack_words[] = {
     "default", "RECORD", "BATCH", "TIME", "COUNT", "COUNT_TIME", "MANUAL", "MANUAL_IMMEDIATE", NULL};
 static const char *const standard_words[] = {"none", "id", "timestamp", "both", NULL};
 static const char *const start_words[] = {"default", "earliest", "latest", NULL};
-
-/* One row of each type, so that a table reads as a list of keys. */
-#define AT(member) .offset = offsetof(OWNER, member)
-#define TEXT(key, member, word, text) \
-	{ \
-		.name = key, .type = RV_PROP_STRING, .def = word, .doc = text, AT(member) \
-	}
-#define SWITCH(key, member, word, text) \
-	{ \
-		.name = key, .type = RV_PROP_BOOL, .def = word, .doc = text, AT(member) \
-	}
-#define CHOICE(key, member, words, word, text) \
-	{ \
-		.name = key, .type = RV_PROP_ENUM, .choices = words, .def = word, .doc = text, AT(member) \
-	}
-#define NUMBER(key, member, number, low, high, measure, text) \
-	{ \
-		.name = key, .type = RV_PROP_INT, .def = number, .min = low, .max = high, .unit = measure, \
-		.doc = text, AT(member) \
-	}
-#define DURATION(key, member, number, low, high, measure, text) \
-	{ \
-		.name = key, .type = RV_PROP_DURATION, .def = number, .min = low, .max = high, \
-		.unit = measure, .doc = text, AT(member) \
-	}
-#define LIST(key, member, text) \
-	{ \
-		.name = key, .type = RV_PROP_LIST, .doc = text, AT(member) \
-	}
-#define MAP(key, member, text) \
-	{ \
-		.name = key, .type = RV_PROP_MAP, .doc = text, AT(member) \
-	}
-#define SECRET_MAP(key, member, text) \
-	{ \
-		.name = key, .type = RV_PROP_MAP, .doc = text, AT(member), .flags = RV_PROP_SECRET \
-	}
-#define JAVA(key, text, cure) \
-	{ \
-		.name = key, .type = RV_PROP_STRING, .doc = text, AT(unused), .flags = RV_PROP_JAVA_ONLY, \
-		.instead = cure \
-	}
-#define IDLE(key, kind, member, word, text, cure) \
-	{ \
-		.name = key, .type = kind, .def = word, .doc = text, AT(member), .flags = RV_PROP_NO_EFFECT, \
-		.instead = cure \
-	}
-#define REFUSED(key, kind, member, word, text, cure) \
-	{ \
-		.name = key, .type = kind, .def = word, .doc = text, AT(member), .flags = RV_PROP_REFUSED, \
-		.instead = cure \
-	}
 
 #define TOPIC_ROWS(before, member) \
 	MAP(before "topic.properties", member.properties, \

@@ -2,6 +2,8 @@
 /* The tables of keys. What they come to is in plan.c. */
 #include "binder/rocketmq/properties.h"
 
+#include "base/prop_rows.h"
+
 /* Both spellings of a switch: unset is told from false, so that a contradiction can be named. */
 static const char *const switch_words[] = {"default", "true", "false", NULL};
 static const char *const model_words[] = {"default", "CLUSTERING", "BROADCASTING", NULL};
@@ -14,45 +16,6 @@ static const char *const from_words[] = {"CONSUME_FROM_FIRST_OFFSET", "CONSUME_F
 #define ENVIRONMENT "a binder configuration of its own (spring.cloud.stream.binders.<name>.environment)"
 #define POLLED "a listener; polled consumers do not exist here"
 
-/* One row of each type, so that a table reads as a list of keys. */
-#define AT(member) .offset = offsetof(OWNER, member)
-#define TEXT(key, member, text) \
-	{ \
-		.name = key, .type = RV_PROP_STRING, .doc = text, AT(member) \
-	}
-#define SECRET(key, member, text) \
-	{ \
-		.name = key, .type = RV_PROP_STRING, .doc = text, AT(member), .flags = RV_PROP_SECRET \
-	}
-#define SWITCH(key, member, word, text) \
-	{ \
-		.name = key, .type = RV_PROP_BOOL, .def = word, .doc = text, AT(member) \
-	}
-#define CHOICE(key, member, words, word, text) \
-	{ \
-		.name = key, .type = RV_PROP_ENUM, .choices = words, .def = word, .doc = text, AT(member) \
-	}
-#define NUMBER(key, member, number, low, high, measure, text) \
-	{ \
-		.name = key, .type = RV_PROP_INT, .def = number, .min = low, .max = high, .unit = measure, \
-		.doc = text, AT(member) \
-	}
-#define MILLIS(key, member, number, low, high, text) \
-	{ \
-		.name = key, .type = RV_PROP_DURATION, .def = number, .min = low, .max = high, .unit = "ms", \
-		.doc = text, AT(member) \
-	}
-#define JAVA(key, text, cure) \
-	{ \
-		.name = key, .type = RV_PROP_STRING, .doc = text, AT(unused), .flags = RV_PROP_JAVA_ONLY, \
-		.instead = cure \
-	}
-#define IDLE(key, kind, member, word, text, cure) \
-	{ \
-		.name = key, .type = kind, .def = word, .doc = text, AT(member), .flags = RV_PROP_NO_EFFECT, \
-		.instead = cure \
-	}
-
 /* Keys of struct rv__rmq_common that mean the same at the binder and at a binding. */
 #define CONNECTION_ROWS \
 	{.name = "name-server", \
@@ -60,9 +23,11 @@ static const char *const from_words[] = {"CONSUME_FROM_FIRST_OFFSET", "CONSUME_F
 	    AT(common.name_server), \
 	    .doc = "Name servers, host:port, separated by ';' or ','. Absent: NAMESRV_ADDR of the " \
 	           "environment, else 127.0.0.1:9876. At a binding it may only repeat the binder's."}, \
-	    TEXT("access-key", common.access_key, "Account whose key signs each request (ACL, HmacSHA1)."), \
+	    TEXT("access-key", common.access_key, NULL, \
+	        "Account whose key signs each request (ACL, HmacSHA1)."), \
 	    SECRET("secret-key", common.secret_key, "The key that belongs to access-key."), \
-	    TEXT("namespace", common.namespace_name, "Prefixed to topics and groups as `namespace%name`."), \
+	    TEXT("namespace", common.namespace_name, NULL, \
+	        "Prefixed to topics and groups as `namespace%name`."), \
 	    IDLE("access-channel", RV_PROP_STRING, common.access_channel, NULL, \
 	        "LOCAL or CLOUD; chooses a trace topic in Java.", "nothing: no trace is sent"), \
 	    IDLE("vip-channel-enabled", RV_PROP_BOOL, common.vip_channel, "false", \
@@ -106,8 +71,8 @@ const struct rv_prop_desc rv__rmq_binder_rows[] = {CONNECTION_ROWS,
         .doc = "Whether the binder may be used.",
         .flags = RV_PROP_REFUSED,
         .instead = "another spring.cloud.stream.bindings.<name>.binder"},
-    TEXT("group", group, "Producer group of bindings that name none; absent: the destination."),
-    TEXT("unit-name", common.unit_name, "Suffix of the client's id, `ip@instance@unit`."),
+    TEXT("group", group, NULL, "Producer group of bindings that name none; absent: the destination."),
+    TEXT("unit-name", common.unit_name, NULL, "Suffix of the client's id, `ip@instance@unit`."),
     MILLIS("poll-name-server-interval", common.poll_name_server_ms, "30000", 100, 86400000,
         "Interval of route look-ups while all is quiet; an unknown destination is looked up each second."),
     MILLIS("heartbeat-broker-interval", common.heartbeat_ms, "30000", 100, 60000, "Interval of heartbeats."),
@@ -120,9 +85,10 @@ const struct rv_prop_desc rv__rmq_binder_rows[] = {CONNECTION_ROWS,
 const struct rv_prop_desc rv__rmq_consumer_rows[] = {BINDING_ROWS,
     MILLIS("persist-consumer-offset-interval", common.persist_offset_ms, NULL, 10, 3600000,
         "Interval at which consumed positions are stored at the broker. Absent: the binder's."),
-    TEXT("tags", tags, "Tags to receive, `a || b` (old name of subscription)."),
-    TEXT("sql", sql, "SQL92 filter (old name of subscription=sql:…); the broker must allow it."),
-    TEXT("subscription", subscription, "Tags to receive, `a || b`, or `sql:<expression>`. Absent: all."),
+    TEXT("tags", tags, NULL, "Tags to receive, `a || b` (old name of subscription)."),
+    TEXT("sql", sql, NULL, "SQL92 filter (old name of subscription=sql:…); the broker must allow it."),
+    TEXT(
+        "subscription", subscription, NULL, "Tags to receive, `a || b`, or `sql:<expression>`. Absent: all."),
     CHOICE("broadcasting", broadcasting, switch_words, "default",
         "Each instance gets each message (old name of message-model=BROADCASTING)."),
     CHOICE("message-model", message_model, model_words, "default",
@@ -143,7 +109,7 @@ const struct rv_prop_desc rv__rmq_consumer_rows[] = {BINDING_ROWS,
         "Pause after a pull that the broker refused."),
     CHOICE("consume-from-where", consume_from, from_words, "CONSUME_FROM_FIRST_OFFSET",
         "Where a group without a stored position begins; a young queue is always read from its start."),
-    TEXT("consume-timestamp", consume_timestamp,
+    TEXT("consume-timestamp", consume_timestamp, NULL,
         "Local time yyyyMMddHHmmss for CONSUME_FROM_TIMESTAMP. Absent: 30 minutes ago."),
     NUMBER("pull-threshold-for-queue", threshold_queue, "1000", 1, 65535, "messages",
         "Unsettled messages of one queue above which it is not fetched."),
@@ -182,7 +148,7 @@ const struct rv_prop_desc rv__rmq_consumer_rows[] = {BINDING_ROWS,
 const struct rv_prop_desc rv__rmq_producer_rows[] = {BINDING_ROWS,
     IDLE("persist-consumer-offset-interval", RV_PROP_DURATION, common.persist_offset_ms, NULL,
         "Interval at which positions are stored.", "the same key of a consumer"),
-    TEXT("group", group, "Producer group. Absent: the binder's, else the destination's name."),
+    TEXT("group", group, NULL, "Producer group. Absent: the binder's, else the destination's name."),
     {.name = "max-message-size",
         .type = RV_PROP_SIZE,
         .def = "4194304",
