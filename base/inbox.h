@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/owner.h" /* from an operation to what it is about */
+
 /* One thing to do on the loop. Embedded in what it is about; `run` may free it or post it again. */
 struct rv__op {
 	struct rv__op *next; /* the inbox's from rv__inbox_post() until `run` */

@@ -37,7 +37,7 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 
 static struct rv__redis_slot *slot_of(struct rv__redis_request *request)
 {
-	return (struct rv__redis_slot *)((char *)request - offsetof(struct rv__redis_slot, claim.request));
+	return RV__OWNER(request, struct rv__redis_slot, claim.request);
 }
 
 static void scan_is_over(struct rv__redis_slot *slot)
@@ -383,8 +383,7 @@ static bool alone_is_out(struct rv__redis_slot *slot)
 /* XRANGE of one that could not be claimed: there, and another consumer was faster; or gone from the stream. */
 static void on_look(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct rv__redis_slot *slot =
-	    (struct rv__redis_slot *)((char *)request - offsetof(struct rv__redis_slot, look));
+	struct rv__redis_slot *slot = RV__OWNER(request, struct rv__redis_slot, look);
 	const struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__resp_cursor cursor = answer->cursor;
 

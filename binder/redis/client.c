@@ -179,16 +179,14 @@ int64_t rv__redis_back_off_ms(struct rv__redis_client *client, unsigned failures
 
 static void run_stop(struct rv__op *op)
 {
-	struct rv__redis_client *client =
-	    (struct rv__redis_client *)((char *)op - offsetof(struct rv__redis_client, stop_op));
+	struct rv__redis_client *client = RV__OWNER(op, struct rv__redis_client, stop_op);
 
 	rv__redis_client_tend_at(client, client->now_ms);
 }
 
 static void run_end(struct rv__op *op)
 {
-	struct rv__redis_client *client =
-	    (struct rv__redis_client *)((char *)op - offsetof(struct rv__redis_client, end_op));
+	struct rv__redis_client *client = RV__OWNER(op, struct rv__redis_client, end_op);
 
 	client->ending = true;
 }

@@ -261,8 +261,7 @@ static void ask_at(struct cluster_state *state, int64_t at_ms)
 
 static void on_map(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct cluster_state *state =
-	    (struct cluster_state *)((char *)request - offsetof(struct cluster_state, request));
+	struct cluster_state *state = RV__OWNER(request, struct cluster_state, request);
 
 	state->asking = false;
 	if (answer->trouble == RV__REDIS_LOST)

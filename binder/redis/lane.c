@@ -425,8 +425,7 @@ static void too_few(struct rv__redis_lane *lane, int64_t replicas)
 
 static void on_replicas(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct rv__redis_burst *burst =
-	    (struct rv__redis_burst *)((char *)request - offsetof(struct rv__redis_burst, wait));
+	struct rv__redis_burst *burst = RV__OWNER(request, struct rv__redis_burst, wait);
 	struct rv__redis_lane *lane = burst->lane;
 	struct rv__resp_cursor cursor = answer->cursor;
 

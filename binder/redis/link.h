@@ -14,6 +14,7 @@
 #include <hiredis/hiredis.h>
 
 #include "base/buffer.h"
+#include "base/owner.h"
 #include "binder/redis/resolver.h"
 #include "binder/redis/resp.h"
 

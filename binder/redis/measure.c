@@ -8,7 +8,7 @@
 /* One question about one stream; the slot stays until the link has answered or was destroyed. */
 static struct rv__redis_slot *slot_of(struct rv__redis_request *request)
 {
-	return (struct rv__redis_slot *)((char *)request - offsetof(struct rv__redis_slot, measure));
+	return RV__OWNER(request, struct rv__redis_slot, measure);
 }
 
 /* The value of a field of a flat list of names and values; NULL when it is not there. */

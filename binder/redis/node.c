@@ -57,8 +57,7 @@ static void warn_of_eviction(struct rv__redis_node *node, const char *maxmemory)
 
 static void on_config(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct rv__redis_node *node =
-	    (struct rv__redis_node *)((char *)request - offsetof(struct rv__redis_node, config));
+	struct rv__redis_node *node = RV__OWNER(request, struct rv__redis_node, config);
 	struct rv__redis_client *client = node->client;
 	const redisReply *pair = answer->tree;
 
@@ -92,8 +91,7 @@ static void ask_save_points(struct rv__redis_node *node)
 
 static void on_info(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct rv__redis_node *node =
-	    (struct rv__redis_node *)((char *)request - offsetof(struct rv__redis_node, info));
+	struct rv__redis_node *node = RV__OWNER(request, struct rv__redis_node, info);
 	const redisReply *info = answer->tree;
 	const char *value;
 	size_t length = 0;

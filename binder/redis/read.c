@@ -157,8 +157,7 @@ static bool runs_free(const struct rv__redis_reader *reader)
 
 static void on_read(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct rv__redis_reader *reader =
-	    (struct rv__redis_reader *)((char *)request - offsetof(struct rv__redis_reader, request));
+	struct rv__redis_reader *reader = RV__OWNER(request, struct rv__redis_reader, request);
 	struct rv__redis_consumer *consumer = reader->consumer;
 	struct rv__resp_cursor cursor = answer->cursor;
 

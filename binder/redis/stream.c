@@ -10,7 +10,7 @@ enum { RETRY_MS = 100, ABSENT_MS = 500, DENIED_MS = 1000 };
 
 static struct rv__redis_slot *slot_of(struct rv__redis_request *request)
 {
-	return (struct rv__redis_slot *)((char *)request - offsetof(struct rv__redis_slot, request));
+	return RV__OWNER(request, struct rv__redis_slot, request);
 }
 
 static void retry(struct rv__redis_slot *slot, int64_t pause_ms)

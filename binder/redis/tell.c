@@ -318,8 +318,7 @@ static const char clean[] =
 
 static void on_left(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	struct rv__redis_slot *slot =
-	    (struct rv__redis_slot *)((char *)request - offsetof(struct rv__redis_slot, request));
+	struct rv__redis_slot *slot = RV__OWNER(request, struct rv__redis_slot, request);
 
 	if (answer->trouble != RV__REDIS_FINE)
 		slot->consumer->client->env->log(RV_LOG_DEBUG, RV__REDIS_TOPIC,

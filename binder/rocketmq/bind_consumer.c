@@ -429,8 +429,7 @@ struct close_call {
 static void on_stored(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_queue *queue =
-	    (struct rv__rmq_queue *)((char *)request - offsetof(struct rv__rmq_queue, store_request));
+	struct rv__rmq_queue *queue = RV__OWNER(request, struct rv__rmq_queue, store_request);
 	struct rv__rmq_consumer *consumer = queue->consumer;
 
 	(void)answer;

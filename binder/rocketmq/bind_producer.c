@@ -85,8 +85,7 @@ static void tell(struct rv__rmq_producer *producer, bool up)
 static void on_provisioned(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_producer *producer = (struct rv__rmq_producer *)((char *)request -
-	    offsetof(struct rv__rmq_producer, provision_request));
+	struct rv__rmq_producer *producer = RV__OWNER(request, struct rv__rmq_producer, provision_request);
 
 	(void)block;
 	/* A refusal (no permission to administrate) is no failure: the first send makes the topic. */

@@ -174,8 +174,7 @@ void rv__rmq_client_hurry(struct rv__rmq_client *client)
 /* Pending sends end now; what has no loop of its own notices by `stopping`. */
 static void run_stop(struct rv__op *op)
 {
-	struct rv__rmq_client *client =
-	    (struct rv__rmq_client *)((char *)op - offsetof(struct rv__rmq_client, stop_op));
+	struct rv__rmq_client *client = RV__OWNER(op, struct rv__rmq_client, stop_op);
 
 	for (struct rv__rmq_producer *p = client->producers; p; p = p->next)
 		rv__rmq_producer_tend(p, rv__rmq_now_ms(client));

@@ -7,6 +7,7 @@
 #define BINDER_ROCKETMQ_CONNECTION_H
 
 #include "base/buffer.h"
+#include "base/owner.h"
 #include "binder/rocketmq/client.h"
 #include "remoting/command.h"
 

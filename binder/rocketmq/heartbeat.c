@@ -98,8 +98,7 @@ static void gather(struct roll *roll, struct rv__rmq_client *client, struct rv__
 static void on_answer(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_connection *connection =
-	    (struct rv__rmq_connection *)((char *)request - offsetof(struct rv__rmq_connection, heartbeat));
+	struct rv__rmq_connection *connection = RV__OWNER(request, struct rv__rmq_connection, heartbeat);
 	struct rv__rmq_client *client = connection->client;
 
 	(void)block;

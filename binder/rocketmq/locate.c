@@ -40,7 +40,7 @@ static void begin_at(struct rv__rmq_queue *queue, int64_t offset)
 
 static struct rv__rmq_queue *queue_of(struct rv__rmq_request *request)
 {
-	return (struct rv__rmq_queue *)((char *)request - offsetof(struct rv__rmq_queue, request));
+	return RV__OWNER(request, struct rv__rmq_queue, request);
 }
 
 /* The offset that an answer names; false when it is no success or names none. */
@@ -166,8 +166,7 @@ static void ends_done(struct rv__rmq_consumer *consumer)
 static void on_end(struct rv__rmq_request *request, const struct rv__command *answer, struct rv__block *block,
     const struct rv_error *why)
 {
-	struct rv__rmq_end *end =
-	    (struct rv__rmq_end *)((char *)request - offsetof(struct rv__rmq_end, request));
+	struct rv__rmq_end *end = RV__OWNER(request, struct rv__rmq_end, request);
 	struct rv__rmq_consumer *consumer = end->consumer;
 	int64_t offset;
 

@@ -31,8 +31,7 @@ static bool names(const struct rv__queues *queues, const struct rv__rmq_queue *q
 static void on_locked(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_queue *queue =
-	    (struct rv__rmq_queue *)((char *)request - offsetof(struct rv__rmq_queue, request));
+	struct rv__rmq_queue *queue = RV__OWNER(request, struct rv__rmq_queue, request);
 	struct rv__queues locked = {0};
 	bool ours = false;
 
@@ -91,8 +90,7 @@ void rv__rmq_unlock_queue(struct rv__rmq_queue *queue)
 static void on_renewed(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_queue *queue =
-	    (struct rv__rmq_queue *)((char *)request - offsetof(struct rv__rmq_queue, lock_request));
+	struct rv__rmq_queue *queue = RV__OWNER(request, struct rv__rmq_queue, lock_request);
 	struct rv__queues locked = {0};
 	bool ours;
 

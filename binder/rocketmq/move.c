@@ -86,7 +86,7 @@ static void try_later(struct rv__rmq_move *move, const char *why)
 
 static struct rv__rmq_move *move_of(struct rv__rmq_request *request)
 {
-	return (struct rv__rmq_move *)((char *)request - offsetof(struct rv__rmq_move, request));
+	return RV__OWNER(request, struct rv__rmq_move, request);
 }
 
 static void on_answer(struct rv__rmq_request *request, const struct rv__command *answer,

@@ -289,8 +289,7 @@ static void on_moved(struct rv__rmq_queue *queue, int64_t next)
 static void on_pulled(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_queue *queue =
-	    (struct rv__rmq_queue *)((char *)request - offsetof(struct rv__rmq_queue, request));
+	struct rv__rmq_queue *queue = RV__OWNER(request, struct rv__rmq_queue, request);
 	struct rv__rmq_consumer *consumer = queue->consumer;
 	int64_t next = queue->next_offset;
 

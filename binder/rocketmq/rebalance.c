@@ -113,8 +113,7 @@ void rv__rmq_queue_revoke(struct rv__rmq_queue *queue, bool lost)
 
 static void run_release(struct rv__op *op)
 {
-	struct rv__rmq_queue *queue =
-	    (struct rv__rmq_queue *)((char *)op - offsetof(struct rv__rmq_queue, release));
+	struct rv__rmq_queue *queue = RV__OWNER(op, struct rv__rmq_queue, release);
 	struct rv__rmq_consumer *consumer = queue->consumer;
 
 	give_back(queue);
@@ -199,8 +198,7 @@ static void again_soon(struct rv__rmq_consumer *consumer)
 static void on_members(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_source *source =
-	    (struct rv__rmq_source *)((char *)request - offsetof(struct rv__rmq_source, request));
+	struct rv__rmq_source *source = RV__OWNER(request, struct rv__rmq_source, request);
 	struct rv__rmq_consumer *consumer = source->consumer;
 	struct rv__consumer_list list = {0};
 	struct rv__rmq_share share;

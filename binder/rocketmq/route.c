@@ -267,8 +267,7 @@ static void on_failure(struct rv__rmq_topic *topic, const struct rv_error *why)
 static void on_answer(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_topic *topic =
-	    (struct rv__rmq_topic *)((char *)request - offsetof(struct rv__rmq_topic, request));
+	struct rv__rmq_topic *topic = RV__OWNER(request, struct rv__rmq_topic, request);
 	struct rv__route route = {0};
 	struct rv_error bad;
 	bool first = !topic->answered, changed = false;

@@ -9,8 +9,7 @@ enum { NEVER = -1 };
 
 void rv__rmq_consumer_run_wake(struct rv__op *op)
 {
-	struct rv__rmq_consumer *consumer =
-	    (struct rv__rmq_consumer *)((char *)op - offsetof(struct rv__rmq_consumer, wake));
+	struct rv__rmq_consumer *consumer = RV__OWNER(op, struct rv__rmq_consumer, wake);
 
 	atomic_store(&consumer->wake_posted, false);
 	for (struct rv__rmq_queue *queue = consumer->queues, *next; queue; queue = next) {

@@ -221,8 +221,7 @@ static void describe_doubt(struct rv_error *ret_doubt, const struct rv_error *wh
 static void on_answer(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why)
 {
-	struct rv__rmq_send *first =
-	    (struct rv__rmq_send *)((char *)request - offsetof(struct rv__rmq_send, request));
+	struct rv__rmq_send *first = RV__OWNER(request, struct rv__rmq_send, request);
 	struct rv__rmq_producer *producer = first->producer;
 	struct rv__rmq_topic *topic = first->topic;
 	struct rv_error refusal;

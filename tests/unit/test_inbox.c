@@ -168,6 +168,34 @@ START_TEST(what_posts_itself_again_waits_for_the_next_turn_and_rings)
 }
 END_TEST
 
+/* What is not first in what it is about is found by its place. */
+struct parcel {
+	int weight;
+	struct rv__op arrive, leave;
+};
+
+static void run_leave(struct rv__op *op)
+{
+	RV__OWNER(op, struct parcel, leave)->weight *= 2;
+}
+
+static void run_arrive(struct rv__op *op)
+{
+	RV__OWNER(op, struct parcel, arrive)->weight += 1;
+}
+
+START_TEST(an_operation_finds_what_it_is_embedded_in)
+{
+	struct loop loop = {.inbox = {.ring = count_ring, .loop = &loop}};
+	struct parcel parcel = {.weight = 20, .arrive.run = run_arrive, .leave.run = run_leave};
+
+	rv__inbox_post(&loop.inbox, &parcel.arrive);
+	rv__inbox_post(&loop.inbox, &parcel.leave);
+	rv__inbox_run(&loop.inbox);
+	ck_assert_int_eq(parcel.weight, 42);
+}
+END_TEST
+
 /* Ends a call from another thread than the loop's, after the loop passed it on. */
 struct passed {
 	struct rv__call call;
@@ -209,7 +237,8 @@ int main(void)
 	const TTest *const cases[] = {operations_of_each_thread_run_once_and_in_their_order,
 	    a_chain_keeps_its_order_between_single_ones_and_the_bell_rings_once,
 	    what_posts_itself_again_waits_for_the_next_turn_and_rings,
-	    a_call_returns_after_it_is_done_wherever_that_happens, NULL};
+	    an_operation_finds_what_it_is_embedded_in, a_call_returns_after_it_is_done_wherever_that_happens,
+	    NULL};
 
 	return unit_run("inbox", cases, NULL, NULL);
 }
