@@ -160,6 +160,7 @@ static void finish_close(struct rv__redis_consumer *consumer)
 		rv__redis_request_cancel(&slot->request);
 		rv__redis_request_cancel(&slot->claim.request);
 		rv__redis_lease_cancel(slot);
+		rv__redis_mixture_destroy(slot);
 		rv__redis_request_cancel(&slot->measure);
 		rv__redis_request_cancel(&slot->look);
 		consumer->left_over +=
@@ -238,8 +239,10 @@ int64_t rv__redis_consumer_tend(struct rv__redis_consumer *consumer, int64_t now
 		consumer->clean_ms = now_ms + settings->cleanup_interval_ms;
 	}
 	if (consumer->group && consumer->started && now_ms >= consumer->measure_ms) {
-		for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++)
+		for (unsigned i = 0; i < atomic_load(&consumer->slot_count); i++) {
 			rv__redis_measure(consumer->slots[i]);
+			rv__redis_mixture_look(consumer->slots[i]);
+		}
 		consumer->measure_ms = now_ms + MEASURE_MS;
 	}
 	if (consumer->group && consumer->started)

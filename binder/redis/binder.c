@@ -30,6 +30,25 @@ static void close_binder(void *binder)
 	rv__redis_client_destroy(binder);
 }
 
+/* Bindings whose groups' members differ in what they should not. */
+static void tell_mixed(struct rv__redis_client *client, rv_detail_fn detail, void *arg)
+{
+	char text[512];
+
+	pthread_mutex_lock(&client->view_lock);
+	for (const struct rv__redis_consumer *c = client->consumers; c; c = c->next) {
+		if (atomic_load(&c->mixed) == 0)
+			continue;
+		snprintf(text, sizeof text,
+		    "channel=%s: members of group '%.200s' differ in orderly, and its order is not kept; set "
+		    "it "
+		    "alike for all of them",
+		    c->binding, c->group);
+		detail(arg, "mixed-group", text);
+	}
+	pthread_mutex_unlock(&client->view_lock);
+}
+
 static enum rv_health_status health(void *binder, rv_detail_fn detail, void *arg)
 {
 	struct rv__redis_client *client = binder;
@@ -50,6 +69,7 @@ static enum rv_health_status health(void *binder, rv_detail_fn detail, void *arg
 			detail(arg, "warning", view.warning);
 		if (client->resolver->describe)
 			client->resolver->describe(client->resolver_state, detail, arg);
+		tell_mixed(client, detail, arg);
 	}
 	if (!view.known)
 		return RV_HEALTH_UNKNOWN;

@@ -105,13 +105,14 @@ struct rv__redis_slot {
 	struct rv__redis_request measure;
 	struct rv__redis_request look; /* whether an entry that could not be claimed was trimmed */
 	size_t looked_for;
-	bool announced;                /* assigned() was called */
-	bool reset;                    /* reset-offsets was done */
-	bool late;                     /* its stream came after the binding: read from its first entry */
-	bool regroup;                  /* NEW: the group was there and is gone */
-	bool left;                     /* the group knows that we go */
-	bool lived;                    /* what was pending in our name from before was looked for once */
-	struct rv__redis_lease *lease; /* orderly; NULL: shared */
+	bool announced;                    /* assigned() was called */
+	bool reset;                        /* reset-offsets was done */
+	bool late;                         /* its stream came after the binding: read from its first entry */
+	bool regroup;                      /* NEW: the group was there and is gone */
+	bool left;                         /* the group knows that we go */
+	bool lived;                        /* what was pending in our name from before was looked for once */
+	struct rv__redis_lease *lease;     /* orderly; NULL: shared */
+	struct rv__redis_mixture *mixture; /* signs of members of the other kind; NULL: not looked for yet */
 	struct rv__redis_reader *reader;
 };
 
@@ -145,6 +146,7 @@ struct rv__redis_consumer {
 	atomic_bool paused, stopped;
 	_Atomic uint64_t received, settled, requeued, claimed;
 	atomic_llong lag;
+	atomic_uint mixed; /* streams that members read orderly and others not */
 
 	/* The I/O thread. */
 	struct rv__redis_reader *readers;
@@ -243,6 +245,11 @@ void rv__redis_clean(struct rv__redis_slot *slot);
 /* measure.c */
 /** Asks how far the group is behind. */
 void rv__redis_measure(struct rv__redis_slot *slot);
+
+/* mixed.c */
+/** Looks whether others of the group differ in `orderly`. */
+void rv__redis_mixture_look(struct rv__redis_slot *slot);
+void rv__redis_mixture_destroy(struct rv__redis_slot *slot);
 
 /* claim.c */
 /** Goes on with a scan of the pending entries when its time has come; when to look again. */

@@ -353,6 +353,7 @@ void rv__redis_slot_destroy(struct rv__redis_slot *slot)
 	rv__redis_route_clear(&slot->route);
 	rv__redis_backlog_drop(slot);
 	rv__redis_lease_destroy(slot);
+	rv__redis_mixture_destroy(slot);
 	free(slot->backlog.items);
 	free(slot->claim.ids);
 	free(slot->claim.deliveries);

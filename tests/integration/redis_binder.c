@@ -598,6 +598,52 @@ static long long deliveries_of_first(void)
 	return ask("EVAL %s 0", "return redis.call('XPENDING', 'd', 'g', '-', '+', 1)[1][4]");
 }
 
+static void note_mixed(void *arg, const char *name, const char *value)
+{
+	if (strcmp(name, "mixed-group") == 0 && strstr(value, "'g'"))
+		++*(int *)arg;
+}
+
+/* How many bindings say that the members of their group differ. */
+static int mixed(void)
+{
+	int count = 0;
+
+	ck_assert_int_eq(ops->health(kit.binder, note_mixed, &count), RV_HEALTH_UP);
+	return count;
+}
+
+START_TEST(members_that_differ_in_orderly_are_named_and_lose_nothing)
+{
+	struct kit_consumer *shared = calloc(1, sizeof *shared);
+	bool seen[200] = {false};
+
+	ck_assert_ptr_nonnull(shared);
+	start_server("");
+	open_kit(NULL);
+	produce(NULL);
+	consumer.settle_at_once = shared->settle_at_once = true;
+	consume(orderly);
+	ck_assert(!wait_until(200, mixed() > 0));
+	ck_assert(kit_consume(&kit, shared, "d", "g", NULL));
+	WAIT_UNTIL(SOON_MS, mixed() == 2);
+	send_texts(0, 200);
+	WAIT_UNTIL(SOON_MS, kit_count(&consumer) + kit_count(shared) >= 200);
+	WAIT_UNTIL(SOON_MS, pending() == 0);
+	for (size_t i = 0; i < kit_count(&consumer); i++)
+		seen[strtol(rv_message_text(consumer.messages[i]) + 1, NULL, 10)] = true;
+	for (size_t i = 0; i < kit_count(shared); i++)
+		seen[strtol(rv_message_text(shared->messages[i]) + 1, NULL, 10)] = true;
+	for (int i = 0; i < 200; i++)
+		ck_assert_msg(seen[i], "m%d is lost", i);
+	/* The one without leaves, and they agree again. */
+	(void)kit_consumer_close(shared, 5000);
+	WAIT_UNTIL(SOON_MS, mixed() == 0);
+	free(shared);
+	close_all();
+}
+END_TEST
+
 START_TEST(what_another_owner_has_by_now_is_not_acknowledged)
 {
 	static const char *const slow[] = {"orderly=true", "lease=3000", "ack-interval=1000", NULL};
@@ -727,6 +773,7 @@ int main(int argc, char **argv)
 	    without_auto_create_a_missing_stream_is_an_error_of_the_send,
 	    an_orderly_consumer_waits_for_the_lease_of_a_dead_one_and_begins_with_what_it_left,
 	    a_lost_lease_ends_the_epoch_and_what_was_under_way_comes_again_in_order,
+	    members_that_differ_in_orderly_are_named_and_lose_nothing,
 	    what_another_owner_has_by_now_is_not_acknowledged,
 	    an_orderly_consumer_holds_a_failed_message_at_the_head_of_its_stream,
 	    orderly_members_share_the_streams_out_and_take_over_from_each_other_in_order, NULL};
