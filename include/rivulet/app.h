@@ -82,7 +82,8 @@ RV_API rv_app *rv_app_create(const char *name, int argc, char **argv);
 RV_API void rv_app_enable_binding(rv_app *app, const struct rv_interface *interface_);
 
 /** Registers a listener of an input channel. Several on one channel all see each message, in order of
- * registration; the first verdict that is not RV_ACK is that of the delivery. */
+ * registration; the first verdict that is not RV_ACK is that of the delivery. A NULL listener, an undeclared channel
+ * or an output is a mistake that run reports. */
 RV_API void rv_app_listen(rv_app *app, const char *channel, rv_listener_fn listener, void *context);
 
 /**
@@ -100,7 +101,7 @@ RV_API void rv_app_on_send_error(rv_app *app, const char *channel, rv_sent_fn fa
 RV_API rv_channel *rv_app_channel(rv_app *app, const char *name);
 
 /** Called on the thread of rv_app_run() once the application is ready (HTTP serves, bindings had their first
- * attempt). */
+ * attempt); the last function set counts. */
 RV_API void rv_app_on_ready(rv_app *app, void (*ready)(rv_app *app, void *context), void *context);
 
 /**

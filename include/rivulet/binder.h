@@ -257,8 +257,8 @@ struct rv_binder_ops {
 	struct rv_prop_table consumer_props;
 	struct rv_prop_table producer_props;
 
-	/* Required. Checks settings and starts threads; waits for no broker. `settings` is valid
-	 * until close. On failure *ret_binder is untouched. */
+	/* Required. Checks settings and starts threads; waits for no broker. `settings` and `env` are valid
+	 * until close. On failure *ret_binder is untouched: RV_E_CONFIG for settings, RV_E_NOMEM, RV_E_IO. */
 	rv_err (*open)(
 	    const struct rv_binder_env *env, const void *settings, void **ret_binder, struct rv_error *err);
 	/* Required. No new work, pending sends end with RV_E_CLOSED; returns at once. */
@@ -268,7 +268,8 @@ struct rv_binder_ops {
 
 	/* Required. Makes the destination if need be. An unreachable broker is not an error: info->waiting
 	 * is set and the binder goes on trying (jittered back-off of at most 1 s once the broker has
-	 * been seen) until state(NULL). RV_E_CONFIG and RV_E_UNSUPPORTED are final. */
+	 * been seen) until state(NULL). RV_E_CONFIG, RV_E_UNSUPPORTED and RV_E_DENIED are final; after any other failure
+	 * the core binds again. */
 	rv_err (*bind_producer)(void *binder, const struct rv_producer_spec *spec, void **ret_producer,
 	    struct rv_producer_info *info, struct rv_error *err);
 	/* Required. Never blocks. Returns how many of the n it accepted, a prefix. */
@@ -280,7 +281,8 @@ struct rv_binder_ops {
 	/* Required. Registers; no deliveries before start_consumer. Waiting as in bind_producer. */
 	rv_err (*bind_consumer)(void *binder, const struct rv_consumer_spec *spec, void **ret_consumer,
 	    struct rv_consumer_info *info, struct rv_error *err);
-	/* Required. Deliveries may begin before it returns. */
+	/* Required. Deliveries may begin before it returns. A failure ends this attempt to bind: the consumer is
+	 * unbound, and bound again later unless the code is final, as in bind_producer. */
 	rv_err (*start_consumer)(void *consumer, struct rv_error *err);
 	/* Required. The core has room for about `room` more deliveries of that slot. */
 	void (*credit)(void *consumer, uint32_t slot, uint32_t room);

@@ -44,13 +44,20 @@ typedef void (*rv_sent_fn)(const rv_message *message, const struct rv_error *err
  * Queues one message. `done` runs exactly once, on a binder thread (or one of the application's),
  * iff this returns RV_OK; also after stop.
  *
- * @return RV_OK when queued; RV_E_FULL when there is no room now; else as rv_channel_send()
- * Blocks: never.
+ * @param channel  an output channel
+ * @param message  borrowed; a reference of it is kept until `done` returned
+ * @param done     NULL: a failure is logged and counted, and goes to rv_app_on_send_error()
+ * @param context  for `done`; borrowed until it returned
+ * @param err      filled on failure only; may be NULL
+ * @return RV_OK when queued; RV_E_FULL when there is no room now (retriable); RV_E_UNAVAILABLE when the binding has
+ *         no way to its broker now (retriable); never RV_E_TIMEOUT; else as rv_channel_send(). What the broker
+ *         says comes to `done`.
+ * Blocks: never. Also from a completion.
  */
 RV_API rv_err rv_channel_send_async(
     rv_channel *channel, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err);
 
-/** The channel's name as declared. */
+/** The channel's name as declared; borrowed as long as the handle is valid. */
 RV_API const char *rv_channel_name(const rv_channel *channel);
 
 #ifdef __cplusplus

@@ -27,6 +27,7 @@ typedef struct rv_http_response rv_http_response;
 /**
  * Answers one request by one rv_http_json(), rv_http_text() or rv_http_problem() call; the return value
  * of those is the value to return. Both objects are borrowed until return. Any HTTP thread, several at once.
+ * A handler that returns without an answer is answered for with 500, and logged; of two answers the first counts.
  */
 typedef int (*rv_http_handler_fn)(const rv_http_request *request, rv_http_response *response, void *context);
 
@@ -50,12 +51,18 @@ RV_API const char *rv_http_query(const rv_http_request *request, const char *nam
 RV_API const char *rv_http_header(const rv_http_request *request, const char *name);
 /** Whole body (rivulet.http.max-body-size caps it, 413 above). Never NULL. */
 RV_API const void *rv_http_body(const rv_http_request *request, size_t *ret_length);
-/** Body as JSON: a new reference, owned; NULL with *err (RV_E_INVALID) when it is none. */
+/** Body as JSON: a new reference, owned; NULL with *err when it is none (RV_E_INVALID) or nests deeper than 64 levels
+ * (RV_E_TOOBIG). */
 RV_API json_t *rv_http_body_json(const rv_http_request *request, struct rv_error *err);
 
-/** Answers with JSON packed by jansson's format. Returns 0. */
+/*
+ * Each answers with a status from 200 to 599 and returns 0; -1: no memory, and no answer is made. What cannot be answered
+ * so (another status, a bad format, text that is no UTF-8 in JSON) becomes a problem with 500, and is logged.
+ */
+
+/** Answers with JSON packed by jansson's format. */
 RV_API int rv_http_json(rv_http_response *response, int status, const char *format, ...);
-/** Answers with `value` (transfer: the reference is taken). */
+/** Answers with `value`; its reference is taken, whatever is returned. */
 RV_API int rv_http_json_value(rv_http_response *response, int status, json_t *value);
 /** Answers with UTF-8 text (copied). */
 RV_API int rv_http_text(rv_http_response *response, int status, const char *text);

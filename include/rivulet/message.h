@@ -13,9 +13,10 @@
  *     rv_message_set_header(message, RV_HEADER_KEY, "粤B12345");
  *     rv_channel_send(output, message, &error);
  *
- * A message that could not be made (bad format, invalid UTF-8, no memory) is a
- * static message that carries its error: every call accepts it, sending it
- * reports that error, unref does nothing. Constructors never return NULL.
+ * A message that could not be made is a static message that carries its error: every
+ * call accepts it, sending it reports that error, unref does nothing. Constructors
+ * never return NULL. The error is RV_E_INVALID (a NULL where bytes must be, a bad
+ * format, text or JSON that is none), RV_E_TOOBIG (over 64 MiB) or RV_E_NOMEM.
  */
 #ifndef RIVULET_MESSAGE_H
 #define RIVULET_MESSAGE_H
@@ -106,7 +107,8 @@ static inline void rv_message_unrefp(rv_message **slot)
 	*slot = NULL;
 }
 
-/** A new, unsent message with the same payload (shared) and a copy of the headers, and an id of its own. */
+/** A new, unsent message with the same payload (shared) and a copy of the headers, and an id of its own; owned. A
+ * message that carries an error comes back as it is; NULL becomes one with RV_E_INVALID. */
 RV_API rv_message *rv_message_dup(const rv_message *message);
 
 /**
@@ -114,7 +116,7 @@ RV_API rv_message *rv_message_dup(const rv_message *message);
  * at most 128 headers and 64 KiB together.
  *
  * @return RV_OK; RV_E_INVALID for a bad name, value or a message that was sent already;
- *         RV_E_TOOBIG over a limit; RV_E_NOMEM
+ *         RV_E_TOOBIG over a limit; RV_E_NOMEM; the message's own error if it could not be made
  */
 RV_API rv_err rv_message_set_header(rv_message *message, const char *name, const char *value);
 
@@ -160,7 +162,8 @@ RV_API bool rv_message_header_find(const rv_message *message, const char *name, 
  */
 RV_API const char *rv_message_text(const rv_message *message);
 
-/** Parses the payload as JSON (depth at most 64): a new reference, owned; NULL with *err on failure. */
+/** Parses the payload as JSON: a new reference, owned. NULL with *err on failure: RV_E_INVALID when it is none;
+ * RV_E_TOOBIG when it nests deeper than 64 levels; the message's own error if it could not be made. */
 RV_API json_t *rv_message_json(const rv_message *message, struct rv_error *err);
 
 /** The message's id: 32 upper-case hexadecimal digits, or a foreign message's position. Never NULL. */

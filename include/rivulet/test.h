@@ -38,7 +38,8 @@ enum rv_settled {
  */
 typedef void (*rv_test_declare_fn)(rv_app *app, void *context);
 
-/** Starts it and returns once it is ready. NULL with *err on any mistake. Owned: rv_test_stop(). */
+/** Starts it and returns once it is ready. Owned: rv_test_stop(). NULL with *err: RV_E_CONFIG for the first mistake of
+ * declarations or properties; RV_E_UNAVAILABLE when it did not come up (its log says why); RV_E_NOMEM. */
 RV_API rv_test *rv_test_start(
     rv_test_declare_fn declare, void *context, const char *const *properties, struct rv_error *err);
 
@@ -50,7 +51,7 @@ RV_API rv_err rv_test_put(rv_test *test, const char *channel, rv_message *messag
  * deadline_ms. */
 RV_API rv_message *rv_test_take(rv_test *test, const char *channel, int deadline_ms);
 
-/** Waits for the next settlement of an input channel, in order of settlement. */
+/** Waits for the next settlement of an input channel, in order of settlement; RV_SETTLED_NONE after deadline_ms. */
 RV_API enum rv_settled rv_test_settlement(rv_test *test, const char *channel, int deadline_ms);
 
 /** Takes the next dead letter of an input channel; owned. NULL after deadline_ms. */
