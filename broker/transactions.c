@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "broker/document.h"
 #include "broker/groups.h"
+#include "broker/halves.h"
 #include "broker/relay.h"
 #include "broker/send.h"
 #include "broker/server.h"
@@ -30,20 +31,8 @@ enum {
 	NEXT_LOOK_MS = 5 /* until the next turn that looks at more */
 };
 
-/* One half message that is not decided. */
-struct half {
-	int64_t offset; /* in its queue */
-	int64_t physical_offset;
-	int64_t stored_ms;
-	int64_t immunity_ms; /* so long its producer is left alone at first */
-	int64_t notes_at;    /* end of the queue of notes when it was stored: its own note lies behind */
-	int32_t checks;
-	enum { OPEN, DECIDING, DECIDED } state; /* DECIDING: its note is not acknowledged yet */
-};
-
 struct rv__transactions {
-	struct half *halves; /* by offset */
-	size_t count, capacity;
+	struct rv__halves halves;
 	uv_timer_t timer;
 	size_t looked; /* so many from the front were looked at in this round */
 	bool timer_open;
@@ -65,57 +54,19 @@ static int64_t end_of(struct rv__broker *broker, const char *topic)
 	return queue ? rv__queue_max(queue) : 0;
 }
 
-static struct half *find_half(struct rv__transactions *transactions, int64_t offset)
-{
-	size_t from = 0, to = transactions->count;
-
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-
-		if (transactions->halves[middle].offset < offset)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return from < transactions->count && transactions->halves[from].offset == offset
-	    ? &transactions->halves[from]
-	    : NULL;
-}
-
-static bool reserve_half(struct rv__transactions *transactions)
-{
-	size_t capacity = transactions->capacity ? transactions->capacity * 2 : 64;
-	struct half *halves;
-
-	if (transactions->count < transactions->capacity)
-		return true;
-	halves = realloc(transactions->halves, capacity * sizeof(*halves));
-	if (!halves)
-		return false;
-	transactions->halves = halves;
-	transactions->capacity = capacity;
-	return true;
-}
-
-/* Those at the front that are decided are done with. */
 static void drop_decided(struct rv__transactions *transactions)
 {
-	size_t n = 0;
+	size_t n = rv__halves_drop_decided(&transactions->halves);
 
-	while (n < transactions->count && transactions->halves[n].state == DECIDED)
-		n++;
 	if (n == 0)
 		return;
-	memmove(
-	    transactions->halves, transactions->halves + n, (transactions->count - n) * sizeof(struct half));
-	transactions->count -= n;
 	transactions->looked -= transactions->looked < n ? transactions->looked : n;
 	transactions->dirty = true;
 }
 
-static void set_state(struct rv__broker *broker, int64_t offset, int state)
+static void set_state(struct rv__broker *broker, int64_t offset, enum rv__half_state state)
 {
-	struct half *half = find_half(broker->transactions, offset);
+	struct rv__half *half = rv__halves_find(&broker->transactions->halves, offset);
 
 	if (half)
 		half->state = state;
@@ -132,14 +83,6 @@ static int64_t immunity_ms(const struct rv__broker *broker, const char *properti
 	    seconds < 86400 * 30)
 		return seconds * 1000;
 	return broker->settings.transaction_timeout_ms;
-}
-
-/* Enters the newest. What stands at its offset or behind was taken back by a write that failed. */
-static void enter_half(struct rv__transactions *transactions, const struct half *half)
-{
-	while (transactions->count && transactions->halves[transactions->count - 1].offset >= half->offset)
-		transactions->count--;
-	transactions->halves[transactions->count++] = *half;
 }
 
 /* -- half messages ---------------------------------------------------------------------------------------- */
@@ -169,15 +112,15 @@ void rv__transactions_prepare(struct rv__request *request, struct rv__put *put)
 	int32_t queue_id = put->queue_id;
 	struct rv__buffer properties = RV__BUFFER_INIT(RV__PROPERTIES_MAX * 2);
 	struct rv__store_position position;
-	struct half half = {
+	struct rv__half half = {
 	    .notes_at = end_of(broker, NOTES),
 	    .immunity_ms = immunity_ms(broker, put->properties.bytes, put->properties.length),
 	};
 	struct rv_error error;
 	rv_err code;
 
-	if (broker->settings.reject_transactions || broker->transactions->count >= PENDING_MAX ||
-	    !reserve_half(broker->transactions)) {
+	if (broker->settings.reject_transactions || broker->transactions->halves.count >= PENDING_MAX ||
+	    !rv__halves_reserve(&broker->transactions->halves)) {
 		rv__answer_format(request, RV__RSP_NO_PERMISSION,
 		    "the broker[%s] sending transaction message is forbidden", broker->settings.broker_ip);
 		return;
@@ -196,7 +139,7 @@ void rv__transactions_prepare(struct rv__request *request, struct rv__put *put)
 	half.offset = position.queue_offset;
 	half.physical_offset = position.physical_offset;
 	half.stored_ms = position.store_timestamp;
-	enter_half(broker->transactions, &half);
+	rv__halves_enter(&broker->transactions->halves, &half);
 	rv__send_answer_later(request, topic, queue_id, &position);
 }
 
@@ -278,7 +221,7 @@ static rv_err put_final(
 static void on_ended(
     struct rv__broker *broker, struct rv__waiting *waiting, rv_err code, const struct rv_error *err)
 {
-	set_state(broker, waiting->number, code == RV_OK ? DECIDED : OPEN);
+	set_state(broker, waiting->number, code == RV_OK ? RV__HALF_DECIDED : RV__HALF_OPEN);
 	drop_decided(broker->transactions);
 	rv__ticket_answer(&waiting->ticket, code == RV_OK ? RV__RSP_SUCCESS : rv__append_response(code, err),
 	    code == RV_OK ? NULL : err->text);
@@ -295,7 +238,7 @@ static rv_err decide(struct rv__broker *broker, const struct rv__record *record,
 		code = put_note(broker, record->queue_offset, err);
 	if (code != RV_OK)
 		return code;
-	set_state(broker, record->queue_offset, DECIDING);
+	set_state(broker, record->queue_offset, RV__HALF_DECIDING);
 	code = rv__append_wait(broker, &waiting);
 	return code == RV_OK ? code : rv_error_set(err, code, 0, RV__TOPIC, "no memory for the answer");
 }
@@ -330,11 +273,11 @@ static void on_repeated(
 }
 
 /* Decided before: the same again changes nothing, but is not told before the outcome is durable. */
-static void answer_again(struct rv__request *request, const struct half *half)
+static void answer_again(struct rv__request *request, const struct rv__half *half)
 {
 	struct rv__waiting waiting = {.done = on_repeated};
 
-	if (!half || half->state != DECIDING) {
+	if (!half || half->state != RV__HALF_DECIDING) {
 		rv__answer(request, RV__RSP_SUCCESS, NULL);
 		return;
 	}
@@ -351,7 +294,7 @@ void rv__transactions_end(struct rv__request *request)
 	struct rv__buffer bytes = RV__BUFFER_INIT(RV__FRAME_MAX);
 	struct rv__record record;
 	struct rv_error error;
-	const struct half *half;
+	const struct rv__half *half;
 	int64_t physical;
 	int32_t outcome;
 	rv_err code;
@@ -368,8 +311,8 @@ void rv__transactions_end(struct rv__request *request)
 		code = rv__record_decode(bytes.bytes, bytes.length, &record, &error);
 	if (code == RV_OK)
 		code = check_half(request, &record, &error);
-	half = code == RV_OK ? find_half(broker->transactions, record.queue_offset) : NULL;
-	if (code == RV_OK && half && half->state == OPEN) {
+	half = code == RV_OK ? rv__halves_find(&broker->transactions->halves, record.queue_offset) : NULL;
+	if (code == RV_OK && half && half->state == RV__HALF_OPEN) {
 		struct rv__ticket ticket = rv__ticket_keep(request);
 
 		code = decide(broker, &record, outcome == RV__TRANSACTION_COMMIT, NULL, ticket, &error);
@@ -441,7 +384,7 @@ static const struct rv__member *find_producer(
 	return members && members->count > 0 ? &members->items[rv__random() % members->count] : NULL;
 }
 
-static void look_at(struct rv__broker *broker, struct half *half)
+static void look_at(struct rv__broker *broker, struct rv__half *half)
 {
 	const struct rv__broker_settings *settings = &broker->settings;
 	struct rv__buffer *bytes = &broker->scratch;
@@ -457,7 +400,7 @@ static void look_at(struct rv__broker *broker, struct half *half)
 	if (code == RV_E_NOTFOUND || code == RV_E_CORRUPT) {
 		rv_log(RV_LOG_ERROR, RV__TOPIC, "the half message at %" PRId64 " is lost: %s",
 		    half->physical_offset, error.text);
-		half->state = DECIDED;
+		half->state = RV__HALF_DECIDED;
 	}
 	if (code != RV_OK)
 		return;
@@ -484,11 +427,13 @@ static void on_timer(uv_timer_t *timer)
 	int64_t end = end_of(broker, HALF), now = rv__wall_ms();
 	int looks = 0;
 
-	for (; transactions->looked < transactions->count && looks < LOOKS_MAX; transactions->looked++) {
-		struct half *half = &transactions->halves[transactions->looked];
+	for (; transactions->looked < transactions->halves.count && looks < LOOKS_MAX;
+	     transactions->looked++) {
+		struct rv__half *half = &transactions->halves.items[transactions->looked];
 
 		/* One that is not synced yet cannot be read, and is nobody's business. */
-		if (half->state != OPEN || half->offset >= end || now - half->stored_ms < half->immunity_ms)
+		if (half->state != RV__HALF_OPEN || half->offset >= end ||
+		    now - half->stored_ms < half->immunity_ms)
 			continue;
 		look_at(broker, half);
 		looks++;
@@ -507,7 +452,7 @@ static void on_timer(uv_timer_t *timer)
 void rv__transactions_save(struct rv__broker *broker)
 {
 	struct rv__transactions *transactions = broker->transactions;
-	const struct half *first;
+	const struct rv__half *first;
 	struct rv_error error;
 	char text[128];
 	int length;
@@ -515,7 +460,7 @@ void rv__transactions_save(struct rv__broker *broker)
 	if (!transactions || !transactions->dirty ||
 	    (!broker->stopping && rv__broker_now(broker) - transactions->saved_ms < SAVE_PERIOD_MS))
 		return;
-	first = transactions->count ? &transactions->halves[0] : NULL;
+	first = transactions->halves.count ? &transactions->halves.items[0] : NULL;
 	length = snprintf(text, sizeof(text), "{\"half\":%" PRId64 ",\"notes\":%" PRId64 "}",
 	    first ? first->offset : end_of(broker, HALF), first ? first->notes_at : end_of(broker, NOTES));
 	if (rv__state_file_save(broker->store, DOCUMENT, text, (size_t)length, NULL, NULL, &error) != RV_OK)
@@ -569,7 +514,7 @@ static rv_err each_record(struct rv__broker *broker, const char *topic, int64_t 
 
 static void visit_half(struct rv__broker *broker, const struct rv__record *record, int64_t notes_at)
 {
-	struct half half = {
+	struct rv__half half = {
 	    .offset = record->queue_offset,
 	    .physical_offset = record->physical_offset,
 	    .stored_ms = record->store_timestamp,
@@ -577,8 +522,8 @@ static void visit_half(struct rv__broker *broker, const struct rv__record *recor
 	    .notes_at = notes_at,
 	};
 
-	if (reserve_half(broker->transactions))
-		enter_half(broker->transactions, &half);
+	if (rv__halves_reserve(&broker->transactions->halves))
+		rv__halves_enter(&broker->transactions->halves, &half);
 }
 
 static void visit_note(struct rv__broker *broker, const struct rv__record *record, int64_t unused)
@@ -587,7 +532,7 @@ static void visit_note(struct rv__broker *broker, const struct rv__record *recor
 
 	(void)unused;
 	if (rv__span_i64((struct rv_span){(const char *)record->body, record->body_length}, &offset))
-		set_state(broker, offset, DECIDED);
+		set_state(broker, offset, RV__HALF_DECIDED);
 }
 
 rv_err rv__transactions_open(struct rv__broker *broker, struct rv_error *err)
@@ -627,7 +572,7 @@ void rv__transactions_stop(struct rv__broker *broker)
 void rv__transactions_close(struct rv__broker *broker)
 {
 	if (broker->transactions)
-		free(broker->transactions->halves);
+		rv__halves_finish(&broker->transactions->halves);
 	free(broker->transactions);
 	broker->transactions = NULL;
 }
