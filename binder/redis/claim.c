@@ -22,7 +22,7 @@
 #include "base/numbers.h"
 #include "binder/redis/consumer.h"
 
-enum { PAGE = 64, ALONE_MS = 5000 };
+enum { ALONE_MS = 5000, AGAIN_MS = 20 };
 
 /* How an entry is claimed. */
 enum manner {
@@ -86,7 +86,7 @@ static void ask_page(struct rv__redis_slot *slot, struct rv__redis_link *link)
 	}
 	rv__resp_text(out, from);
 	rv__resp_text(out, "+");
-	rv__resp_number(out, PAGE);
+	rv__resp_number(out, RV__REDIS_CLAIM_PAGE);
 	if (claim->own && !all)
 		rv__resp_text(out, consumer->name);
 	claim->request = (struct rv__redis_request){.done = on_page};
@@ -112,9 +112,14 @@ static enum manner manner_of(const struct rv__redis_slot *slot, bool ours, int64
 
 struct row {
 	struct rv__redis_id id;
-	bool ours;
+	bool ours, held;
 	int64_t deliveries;
 };
+
+static int compare_to_row(const void *id, const void *row)
+{
+	return rv__redis_id_compare(*(const struct rv__redis_id *)id, ((const struct row *)row)->id);
+}
 
 /* [id, consumer, idle, deliveries]; false: not to be read. */
 static bool get_row(const struct rv__redis_slot *slot, struct rv__resp_cursor *cursor, struct row *row)
@@ -131,6 +136,29 @@ static bool get_row(const struct rv__redis_slot *slot, struct rv__resp_cursor *c
 	(void)rv__resp_get_integer(cursor);
 	row->deliveries = rv__resp_get_integer(cursor);
 	return is_id && !cursor->failed;
+}
+
+/* The rows of a page in the order of their ids, with what is held here already; how many there are to look at. */
+static size_t get_rows(
+    struct rv__redis_slot *slot, struct rv__resp_cursor *cursor, struct row *rows, int64_t count)
+{
+	size_t n = 0;
+
+	while ((int64_t)n < count && n < RV__REDIS_CLAIM_PAGE && get_row(slot, cursor, &rows[n]))
+		rows[n++].held = false;
+	/* What is held may be thousands of entries, in no order: they are gone through once a page. */
+	pthread_mutex_lock(&slot->lock);
+	for (uint32_t i = 0; i < slot->held_room && n > 0; i++) {
+		struct row *row;
+
+		if (slot->held[i].state == RV__REDIS_FREE)
+			continue;
+		row = bsearch(&slot->held[i].id, rows, n, sizeof *rows, compare_to_row);
+		if (row)
+			row->held = true;
+	}
+	pthread_mutex_unlock(&slot->lock);
+	return n;
 }
 
 /* Whether it has to wait for what becomes of one before it that is with a consumer now; but not for ever. */
@@ -169,23 +197,21 @@ static bool joins(struct rv__redis_slot *slot, const struct row *row)
 static size_t choose(struct rv__redis_slot *slot, struct rv__resp_cursor *cursor)
 {
 	struct rv__redis_claim *claim = &slot->claim;
-	int64_t rows = rv__resp_get_array(cursor);
+	struct row rows[RV__REDIS_CLAIM_PAGE];
+	int64_t length = rv__resp_get_array(cursor);
+	size_t n = get_rows(slot, cursor, rows, length);
 
 	claim->count = 0;
-	claim->last = rows < PAGE;
-	for (int64_t i = 0; i < rows; i++) {
-		struct row row;
-
-		if (!get_row(slot, cursor, &row))
-			break;
-		if (!rv__redis_held_has(slot, row.id) && !is_postponed(slot, &row) && !joins(slot, &row)) {
+	claim->last = length < RV__REDIS_CLAIM_PAGE;
+	for (size_t i = 0; i < n; i++) {
+		if (!rows[i].held && !is_postponed(slot, &rows[i]) && !joins(slot, &rows[i])) {
 			claim->last = false;
 			break;
 		}
-		claim->at = row.id;
+		claim->at = rows[i].id;
 		claim->begun = true;
 		if (claim->count > 0 && claim->manner >= ALONE) {
-			claim->last = claim->last && i + 1 == rows;
+			claim->last = claim->last && i + 1 == n;
 			break;
 		}
 	}
@@ -339,7 +365,11 @@ static void on_page(struct rv__redis_request *request, const struct rv__redis_an
 	} else if (claim->last || slot->consumer->close_call) {
 		scan_is_over(slot);
 	} else {
-		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms + 20);
+		/* A page of what is held is followed by the next at once, one that waits for somebody by itself. */
+		bool moved = claim->begun && (!begun || rv__redis_id_compare(claim->at, at) != 0);
+
+		rv__redis_client_tend_at(
+		    slot->consumer->client, slot->consumer->client->now_ms + (moved ? 0 : AGAIN_MS));
 	}
 }
 

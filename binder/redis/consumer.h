@@ -51,6 +51,8 @@ enum rv__redis_slot_state {
 	RV__REDIS_SLOT_READY
 };
 
+enum { RV__REDIS_CLAIM_PAGE = 256 }; /* entries that are looked at, and claimed, in one command */
+
 struct rv__redis_claim {
 	struct rv__redis_request request;
 	bool asked;             /* under way */

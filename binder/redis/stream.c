@@ -319,8 +319,8 @@ struct rv__redis_slot *rv__redis_slot_create(
 	struct rv__redis_slot *slot = calloc(1, sizeof *slot);
 
 	if (slot) {
-		slot->claim.ids = calloc(64, sizeof *slot->claim.ids);
-		slot->claim.deliveries = calloc(64, sizeof *slot->claim.deliveries);
+		slot->claim.ids = calloc(RV__REDIS_CLAIM_PAGE, sizeof *slot->claim.ids);
+		slot->claim.deliveries = calloc(RV__REDIS_CLAIM_PAGE, sizeof *slot->claim.deliveries);
 	}
 	if (!slot || !slot->claim.ids || !slot->claim.deliveries) {
 		if (slot) {
