@@ -32,6 +32,21 @@ bool rv__redis_decode_foreign(struct rv__resp_cursor fields, struct rv__redis_de
 /** Keeps a header of others; contentType and messageId go where they belong. What is too many is left out. */
 void rv__redis_foreign_header(struct rv__redis_decoded *decoded, struct rv_span name, struct rv_span value);
 
+/* What a producer writes; the words of its message-format are in this order. */
+enum rv__redis_format {
+	RV__REDIS_FORMAT_NATIVE,
+	RV__REDIS_FORMAT_DAPR,
+	RV__REDIS_FORMAT_WATERMILL,
+	RV__REDIS_FORMAT_FASTSTREAM,
+	RV__REDIS_FORMAT_SPRING,
+	RV__REDIS_FORMAT_FLAT
+};
+
+/* formats.c */
+/** As rv__redis_encode(), in another layout; a tombstone is always in ours. `source`: of events, not empty. */
+bool rv__redis_encode_as(struct rv__buffer *out, const struct rv__redis_head *head, const rv_message *message,
+    bool bare, enum rv__redis_format format, const char *source);
+
 /* cloud_event.c */
 /** Reads a JSON document, as payload when it is no CloudEvent, else what it carries: id, contentType, payload, and its
  * other attributes as headers ce-<name>. False when its data_base64 is damaged, or there is no memory: the payload is

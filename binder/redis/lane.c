@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/numbers.h"
+#include "binder/redis/foreign.h"
 #include "binder/redis/producer.h"
 
 enum {
@@ -15,6 +16,18 @@ enum {
 static struct rv__redis_send *at(struct rv__redis_lane *lane, size_t index)
 {
 	return &lane->ring[(lane->head_at + index) & (lane->room - 1)];
+}
+
+static bool encode(
+    const struct rv__redis_lane *lane, struct rv__buffer *out, const struct rv__redis_send *send)
+{
+	int64_t format = lane->producer->settings->format;
+	const char *source = lane->producer->client->env->application;
+
+	if (format == RV__REDIS_FORMAT_NATIVE)
+		return rv__redis_encode(out, &lane->head, send->message, send->bare);
+	return rv__redis_encode_as(out, &lane->head, send->message, send->bare, (enum rv__redis_format)format,
+	    source && *source ? source : "rivulet");
 }
 
 /* -- the inbox, on the sender's thread --------------------------------------------------------------- */
@@ -50,7 +63,7 @@ bool rv__redis_lane_put(struct rv__redis_lane *lane, const struct rv_outbound *o
 	/* Encoded where the message is warm; what cannot be written at once is encoded later, from the message. */
 	if (!lane->skipped)
 		lane->skipped = send->refused || !atomic_load_explicit(&lane->flows, memory_order_relaxed) ||
-		    !rv__redis_encode(&lane->encoded, &lane->head, send->message, send->bare);
+		    !encode(lane, &lane->encoded, send);
 	return true;
 }
 
@@ -142,7 +155,7 @@ void rv__redis_lane_dispatch(struct rv__redis_lane *lane)
 	for (; lane->written < lane->count; lane->written++) {
 		const struct rv__redis_send *send = at(lane, lane->written);
 
-		if (!rv__redis_encode(out, &lane->head, send->message, send->bare))
+		if (!encode(lane, out, send))
 			break;
 	}
 	if (lane->written == before)

@@ -7,6 +7,8 @@
 static const char *const mode_words[] = {"single", "sentinel", "cluster", NULL};
 static const char *const start_words[] = {"earliest", "latest", NULL};
 static const char *const trimming_words[] = {"safe", "eager", NULL};
+static const char *const format_words[] = {
+    "native", "dapr", "watermill", "faststream", "spring", "flat", NULL};
 
 #define DAY_MS 86400000.0
 
@@ -135,5 +137,12 @@ const struct rv_prop_desc rv__redis_producer_rows[] = {
     MILLIS("trim-interval", trim_interval_ms, "5000", 50, DAY_MS, "Time between two such looks."),
     NUMBER("wait-replicas", wait_replicas, "0", 0, 100, NULL,
         "Replicas that must have a message before it counts as sent (WAIT); 0: none is waited for."),
-    MILLIS("wait-timeout", wait_timeout_ms, "1000", 1, 600000, "Longest wait for them."), {.name = NULL}};
+    MILLIS("wait-timeout", wait_timeout_ms, "1000", 1, 600000, "Longest wait for them."),
+    CHOICE("message-format", format, format_words, "native",
+        "Fields of an entry, for consumers that are none of ours: as Dapr, Watermill, FastStream or Spring "
+        "Data Redis "
+        "(_raw) have them, or the members of a JSON payload and the headers as fields each. What is received "
+        "is "
+        "recognised by itself."),
+    {.name = NULL}};
 #undef OWNER

@@ -82,6 +82,7 @@ struct rv__redis_producer_settings {
 	int64_t trimming; /* enum rv__redis_trimming */
 	int64_t trim_interval_ms;
 	int64_t wait_replicas, wait_timeout_ms;
+	int64_t format; /* enum rv__redis_format */
 };
 
 enum rv__redis_trimming { RV__REDIS_TRIM_SAFE, RV__REDIS_TRIM_EAGER };

@@ -505,6 +505,43 @@ START_TEST(the_lag_counts_what_was_not_read_and_what_was_not_settled)
 }
 END_TEST
 
+START_TEST(what_is_written_in_a_format_of_others_comes_back)
+{
+	static const char *const formats[] = {"dapr", "watermill", "faststream", "spring", "flat", "native"};
+	enum { FORMATS = sizeof formats / sizeof *formats };
+
+	start_server("");
+	open_kit(NULL);
+	consumer.settle_at_once = true;
+	consume(NULL);
+	for (size_t i = 0; i < FORMATS; i++) {
+		char line[64];
+		const char *const settings[] = {line, NULL};
+		rv_message *message = rv_message_create_json("{s:s}", "plate", "B 1");
+
+		snprintf(line, sizeof line, "message-format=%s", formats[i]);
+		produce(settings);
+		ck_assert_int_eq(rv_message_set_header(message, "fee", "15"), RV_OK);
+		ck_assert_int_eq(kit_send(&producer, message, -1), RV_OK);
+		rv_message_unref(message);
+		(void)kit_producer_close(&producer, 5000);
+		producer.producer = NULL;
+	}
+	ck_assert(kit_wait_count(&consumer, FORMATS, SOON_MS));
+	for (size_t i = 0; i < FORMATS; i++) {
+		const rv_message *message = consumer.messages[i];
+		bool flat = strcmp(formats[i], "flat") == 0; /* its headers are members, too */
+
+		ck_assert_str_eq(rv_message_text(message),
+		    flat ? "{\"fee\":\"15\",\"plate\":\"B 1\"}" : "{\"plate\":\"B 1\"}");
+		ck_assert_str_eq(rv_message_header(message, RV_HEADER_CONTENT_TYPE), "application/json");
+		if (!flat)
+			ck_assert_str_eq(rv_message_header(message, "fee"), "15");
+	}
+	close_all();
+}
+END_TEST
+
 START_TEST(a_key_of_another_type_is_a_mistake_of_the_configuration)
 {
 	start_server("");
@@ -769,6 +806,7 @@ int main(int argc, char **argv)
 	    trimming_leaves_what_a_group_needs,
 	    a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing,
 	    the_lag_counts_what_was_not_read_and_what_was_not_settled,
+	    what_is_written_in_a_format_of_others_comes_back,
 	    a_key_of_another_type_is_a_mistake_of_the_configuration,
 	    without_auto_create_a_missing_stream_is_an_error_of_the_send,
 	    an_orderly_consumer_waits_for_the_lease_of_a_dead_one_and_begins_with_what_it_left,

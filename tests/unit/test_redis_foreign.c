@@ -418,6 +418,119 @@ START_TEST(whatever_byte_is_spoiled_nothing_is_read_behind_it)
 }
 END_TEST
 
+/* Writes a message in a format, and reads it back. */
+static void pass(const rv_message *message, enum rv__redis_format format, bool bare)
+{
+	struct rv__redis_head head = {.words = RV__BUFFER_INIT(100), .count = 3};
+	struct rv__buffer out = RV__BUFFER_INIT(1 << 20);
+	struct rv__resp_cursor cursor;
+	struct rv_span words[64] = {{NULL, 0}};
+	size_t count;
+
+	rv__resp_text(&head.words, "XADD");
+	rv__resp_text(&head.words, "k");
+	rv__resp_text(&head.words, "*");
+	ck_assert(rv__redis_encode_as(&out, &head, message, bare, format, "cars"));
+	cursor = (struct rv__resp_cursor){
+	    .at = (const char *)out.bytes, .end = (const char *)out.bytes + out.length};
+	count = (size_t)rv__resp_get_array(&cursor);
+	ck_assert_uint_lt(count, sizeof words / sizeof *words);
+	for (size_t i = 0; i < count; i++)
+		words[i] = rv__resp_get_text(&cursor);
+	ck_assert_ptr_eq(cursor.at, cursor.end);
+	ck_assert(!cursor.failed);
+	ck_assert(decode(words + 3, count - 3));
+	rv__buffer_finish(&head.words);
+	rv__buffer_finish(&out);
+}
+
+static struct rv_span header(const char *name)
+{
+	for (size_t i = 0; i < decoded.header_count; i++)
+		if (decoded.headers[i].name.length == strlen(name) &&
+		    memcmp(decoded.headers[i].name.bytes, name, strlen(name)) == 0)
+			return decoded.headers[i].value;
+	return (struct rv_span){"(none)", 6};
+}
+
+static rv_message *make(const char *type, const void *payload, size_t length)
+{
+	rv_message *message = rv_message_create(payload, length);
+
+	(void)rv_message_set_header(message, RV_HEADER_CONTENT_TYPE, type);
+	(void)rv_message_set_header(message, "plate",
+	    "\xe7\xb2\xa4"
+	    "B \"1\"");
+	(void)rv_message_set_header_int(message, "fee", 15);
+	return message;
+}
+
+START_TEST(what_is_written_for_others_comes_back)
+{
+	static const enum rv__redis_format formats[] = {RV__REDIS_FORMAT_DAPR, RV__REDIS_FORMAT_WATERMILL,
+	    RV__REDIS_FORMAT_FASTSTREAM, RV__REDIS_FORMAT_SPRING};
+	static const struct {
+		const char *type;
+		struct rv_span payload;
+	} of[] = {{"application/json", SPAN("{\"a\":[1,\"x\"]}")}, {"application/json", SPAN("\"text\"")},
+	    {"text/plain", SPAN("a \"line\"\n")}, {"application/octet-stream", SPAN("\0\1\xff")},
+	    {"application/json", SPAN("{broken")}, {"text/plain", SPAN("")}};
+
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		rv_message *message = make(of[i].type, of[i].payload.bytes, of[i].payload.length);
+
+		for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
+			pass(message, formats[k], false);
+			expect(decoded.payload, of[i].payload);
+			expect(decoded.id, (struct rv_span){rv_message_id(message), 32});
+			expect(
+			    header(RV_HEADER_CONTENT_TYPE), (struct rv_span){of[i].type, strlen(of[i].type)});
+			expect(header("plate"),
+			    SPAN("\xe7\xb2\xa4"
+			         "B \"1\""));
+			expect(header("fee"), SPAN("15"));
+			pass(message, formats[k], true);
+			expect(decoded.payload, of[i].payload);
+			expect(header("fee"), SPAN("(none)"));
+		}
+		rv_message_unref(message);
+	}
+}
+END_TEST
+
+START_TEST(a_json_object_becomes_plain_fields)
+{
+	static const char object[] = "{\"fee\":20,\"n\":{\"x\":null},\"s\":\"a\\tb\"}";
+	rv_message *message = make("application/json", object, sizeof object - 1);
+
+	pass(message, RV__REDIS_FORMAT_FLAT, false);
+	expect(decoded.payload,
+	    SPAN("{\"plate\":\"\xe7\xb2\xa4"
+	         "B \\u00221\\u0022\",\"fee\":\"15\",\"fee\":\"20\","
+	         "\"n\":\"{\\u0022x\\u0022:null}\",\"s\":\"a\\u0009b\"}"));
+	pass(message, RV__REDIS_FORMAT_FLAT, true);
+	expect(
+	    decoded.payload, SPAN("{\"fee\":\"20\",\"n\":\"{\\u0022x\\u0022:null}\",\"s\":\"a\\u0009b\"}"));
+	rv_message_unref(message);
+	message = rv_message_create("no object", 9);
+	pass(message, RV__REDIS_FORMAT_FLAT, true);
+	expect(decoded.payload, SPAN("no object"));
+	rv_message_unref(message);
+}
+END_TEST
+
+START_TEST(a_tombstone_is_one_in_every_format)
+{
+	rv_message *message = rv_message_create_null();
+
+	for (int format = RV__REDIS_FORMAT_NATIVE; format <= RV__REDIS_FORMAT_FLAT; format++) {
+		pass(message, (enum rv__redis_format)format, false);
+		ck_assert(decoded.null);
+	}
+	rv_message_unref(message);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_cloud_event_of_dapr_is_unwrapped,
@@ -429,7 +542,8 @@ int main(void)
 	    fields_that_only_look_like_a_layout_are_kept_all,
 	    an_entry_of_ours_with_a_field_more_is_still_ours, headers_beyond_the_room_are_left_out,
 	    whatever_is_cut_off_nothing_is_read_behind_it, whatever_byte_is_spoiled_nothing_is_read_behind_it,
-	    NULL};
+	    what_is_written_for_others_comes_back, a_json_object_becomes_plain_fields,
+	    a_tombstone_is_one_in_every_format, NULL};
 
 	return unit_run("redis_foreign", cases, NULL, teardown);
 }
