@@ -11,7 +11,7 @@
 #include "base/numbers.h"
 #include "binder/kafka/consumer.h"
 
-enum { COMMIT_MS = 5000, COMMITTED_MS = 2000, ENDS_MS = 1000 };
+enum { COMMIT_MS = 5000, COMMITTED_MS = 2000, ENDS_MS = 1000, AGAIN_MS = 1000 };
 
 static const uint64_t wake_word = 1;
 
@@ -47,7 +47,8 @@ static struct rv__kafka_partition *get(struct rv__kafka_consumer *consumer, cons
 	partition->number = number;
 	partition->slot = slot;
 	partition->requeued = -1;
-	partition->carried = -1;
+	partition->carried = partition->committed = -1;
+	partition->sure.offset = partition->newest.offset = -1;
 	snprintf(partition->name, sizeof partition->name, "%.50s/%d", topic, (int)number);
 	pthread_mutex_init(&partition->lock, NULL);
 	partition->key = rv__journal_key(topic, number);
@@ -60,8 +61,24 @@ static struct rv__kafka_partition *get(struct rv__kafka_consumer *consumer, cons
 
 /* -- assigning ---------------------------------------------------------------------------------------- */
 
+/* What is known of the log at the position from which it is read now; a logical one is negative. */
+static void begin_prints(struct rv__kafka_partition *partition, int64_t position)
+{
+	partition->start = position >= 0 ? position : -1;
+	/* From the start of a log, whichever it is, nothing is passed over. */
+	if (position <= 0 || partition->from_start)
+		partition->sure.offset = -1;
+	partition->newest.offset = -1;
+	partition->learnt = false;
+	partition->replaced = false;
+	partition->from_start = false;
+	partition->last_offset = partition->youngest_ms = -1;
+	atomic_store(&partition->print_wanted, true);
+	atomic_store(&partition->end, -1);
+}
+
 /* Its messages come through a queue of its own from here on, so this stands before the assignment itself. */
-static void begin(struct rv__kafka_partition *partition)
+static void begin(struct rv__kafka_partition *partition, int64_t position)
 {
 	struct rv__kafka_consumer *consumer = partition->consumer;
 
@@ -73,7 +90,6 @@ static void begin(struct rv__kafka_partition *partition)
 		    partition->queue, consumer->wake_fd, &wake_word, sizeof wake_word);
 	}
 	rv__kafka_drop_held(partition);
-	partition->committed = -1;
 	partition->slow_since_ms = 0;
 	atomic_store(&partition->blocked, false);
 	pthread_mutex_lock(&partition->lock);
@@ -86,6 +102,7 @@ static void begin(struct rv__kafka_partition *partition)
 	partition->fresh = true;
 	partition->settled = 0;
 	partition->requeued = -1;
+	begin_prints(partition, position);
 	pthread_mutex_unlock(&partition->lock);
 	atomic_fetch_add(&consumer->assigned, 1);
 }
@@ -124,13 +141,14 @@ static void begin_all(struct rv__kafka_consumer *consumer, rd_kafka_topic_partit
 			continue;
 		named->offset = start_of(consumer, partition, named->offset);
 		partition->was_assigned = true;
-		begin(partition);
+		begin(partition, named->offset);
 		begun[n++] = partition;
 	}
 	if (n < list->cnt)
 		consumer->begin_anew = true; /* no memory for one: it must not be left unread */
 	announce(consumer, begun, begun ? n : 0);
 	free(begun);
+	rv__kafka_watch_hurry(consumer->kafka->watch); /* how far are they behind? */
 }
 
 static void complain(struct rv__kafka_consumer *consumer, const char *what, rd_kafka_resp_err_t code)
@@ -148,36 +166,95 @@ static void complain_of(struct rv__kafka_consumer *consumer, const char *what, r
 	}
 }
 
+/* What the group has stored of each; offsets of `list` otherwise. NULL: not known. Owned by the caller. */
+static rd_kafka_topic_partition_list_t *ask_stored(
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_topic_partition_list_t *stored;
+
+	if (list->cnt == 0)
+		return NULL;
+	stored = rd_kafka_topic_partition_list_copy(list);
+	if (rd_kafka_committed(consumer->session->rk, stored, COMMITTED_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return stored;
+	rd_kafka_topic_partition_list_destroy(stored);
+	return NULL;
+}
+
 /*
- * What was settled while no broker could be told, under an assignment that was lost for it, is behind us all the same:
- * reading goes on there unless the group is further already. Otherwise it would all come once more.
+ * Where a group goes on. What was settled while no broker could be told, under an assignment that was lost for it, is
+ * behind us all the same: reading goes on there unless the group is further already. Otherwise it would all come once
+ * more. A group that had a position and has none any more lost it with its topic: what is there now is another topic,
+ * all of which came later.
  */
+static int64_t place_of(struct rv__kafka_partition *partition, const rd_kafka_topic_partition_t *stored)
+{
+	bool known = stored && !stored->err;
+	int64_t position = known && stored->offset >= 0 ? stored->offset : RD_KAFKA_OFFSET_INVALID;
+	bool is_new = partition->from_start || (known && position < 0 && partition->was_stored);
+
+	if (is_new || !known || partition->carried < position)
+		partition->carried = -1;
+	partition->committed = is_new ? -1 : position >= 0 ? position : -1;
+	partition->was_stored |= position >= 0;
+	if (is_new)
+		return RD_KAFKA_OFFSET_BEGINNING;
+	return partition->carried >= 0 ? partition->carried : position;
+}
+
 static void carry_on(struct rv__kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
 {
-	rd_kafka_topic_partition_list_t *stored = rd_kafka_topic_partition_list_new(list->cnt);
+	rd_kafka_topic_partition_list_t *stored = ask_stored(consumer, list);
 
-	for (int i = 0; i < list->cnt; i++) {
-		struct rv__kafka_partition *partition =
-		    find(consumer, list->elems[i].topic, list->elems[i].partition);
-
-		if (partition && partition->carried >= 0)
-			rd_kafka_topic_partition_list_add(stored, partition->topic, partition->number);
-	}
-	if (stored->cnt > 0 &&
-	    rd_kafka_committed(consumer->session->rk, stored, COMMITTED_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		stored->cnt = 0;
 	for (int i = 0; i < list->cnt; i++) {
 		rd_kafka_topic_partition_t *named = &list->elems[i];
-		struct rv__kafka_partition *partition = find(consumer, named->topic, named->partition);
-		const rd_kafka_topic_partition_t *at =
-		    rd_kafka_topic_partition_list_find(stored, named->topic, named->partition);
+		struct rv__kafka_partition *partition = get(consumer, named->topic, named->partition);
+		int64_t position;
 
-		if (partition && at && !at->err && at->offset < partition->carried)
-			named->offset = partition->carried;
-		else if (partition)
-			partition->carried = -1;
+		if (!partition)
+			continue;
+		position = place_of(partition,
+		    stored ? rd_kafka_topic_partition_list_find(stored, named->topic, named->partition)
+		           : NULL);
+		if (position != RD_KAFKA_OFFSET_INVALID)
+			named->offset = position;
 	}
-	rd_kafka_topic_partition_list_destroy(stored);
+	if (stored)
+		rd_kafka_topic_partition_list_destroy(stored);
+}
+
+/*
+ * Where an anonymous consumer of a pattern begins: at the ends as they are now, which is the moment from which the
+ * binding counts as running; what matches later is read from its start, and what was read before goes on.
+ */
+static void place_anonymous(struct rv__kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(list);
+
+	for (int i = 0; i < ends->cnt; i++)
+		ends->elems[i].offset = RD_KAFKA_OFFSET_END;
+	if (ends->cnt > 0 &&
+	    rd_kafka_offsets_for_times(consumer->session->rk, ends, COMMITTED_MS) !=
+	        RD_KAFKA_RESP_ERR_NO_ERROR)
+		ends->cnt = 0;
+	for (int i = 0; i < list->cnt; i++) {
+		rd_kafka_topic_partition_t *named = &list->elems[i];
+		struct rv__kafka_partition *partition = get(consumer, named->topic, named->partition);
+		const rd_kafka_topic_partition_t *end =
+		    rd_kafka_topic_partition_list_find(ends, named->topic, named->partition);
+
+		if (!partition)
+			continue;
+		if (partition->carried >= 0 && !partition->from_start)
+			named->offset = partition->carried;
+		else if (!consumer->from_end || partition->from_start || consumer->placed)
+			named->offset = RD_KAFKA_OFFSET_BEGINNING;
+		else
+			named->offset =
+			    end && !end->err && end->offset >= 0 ? end->offset : RD_KAFKA_OFFSET_END;
+	}
+	rd_kafka_topic_partition_list_destroy(ends);
+	consumer->placed = true;
 }
 
 void rv__kafka_forget_carried(struct rv__kafka_consumer *consumer)
@@ -193,7 +270,10 @@ static void on_assign(struct rv__kafka_consumer *consumer, rd_kafka_topic_partit
 
 	/* Asked now: from the callback of a close it may hang. */
 	consumer->session->cooperative = protocol && strcmp(protocol, "COOPERATIVE") == 0;
-	carry_on(consumer, list);
+	if (consumer->anonymous)
+		place_anonymous(consumer, list);
+	else
+		carry_on(consumer, list);
 	begin_all(consumer, list);
 	if (consumer->session->cooperative)
 		complain_of(consumer, "assigning", rd_kafka_incremental_assign(rk, list));
@@ -203,14 +283,23 @@ static void on_assign(struct rv__kafka_consumer *consumer, rd_kafka_topic_partit
 
 /* -- revoking --------------------------------------------------------------------------------------------- */
 
+/* What is done, and nobody else knows of. An anonymous consumer alone knows all of it. Locks: partition->lock held. */
+static int64_t behind(const struct rv__kafka_partition *partition)
+{
+	if (partition->from_start)
+		return -1;
+	if (partition->window.position > partition->committed)
+		return partition->window.position;
+	return partition->consumer->anonymous ? partition->start : -1;
+}
+
 /* From here on settlements are stale. */
 static void end(struct rv__kafka_partition *partition)
 {
 	rv__kafka_drop_held(partition);
 	pthread_mutex_lock(&partition->lock);
 	if (partition->stage != RV__KAFKA_GONE || partition->queue)
-		partition->carried =
-		    partition->window.position > partition->committed ? partition->window.position : -1;
+		partition->carried = behind(partition);
 	partition->stage = RV__KAFKA_GONE;
 	rv__kafka_window_reset(&partition->window);
 	pthread_mutex_unlock(&partition->lock);
@@ -349,6 +438,64 @@ void rv__kafka_lose_all(struct rv__kafka_consumer *consumer)
 	consumer->committing = false;
 }
 
+/* -- topics that were made anew ------------------------------------------------------------------------------- */
+
+/* Assigned partitions that the watch found to be others, at their start. */
+static rd_kafka_topic_partition_list_t *list_replaced(struct rv__kafka_consumer *consumer)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+
+	for (struct rv__kafka_partition *partition = consumer->all; partition; partition = partition->next) {
+		bool replaced;
+
+		pthread_mutex_lock(&partition->lock);
+		replaced = partition->replaced;
+		pthread_mutex_unlock(&partition->lock);
+		if (replaced && partition->queue)
+			rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+			    0;
+	}
+	return list;
+}
+
+static void restart(struct rv__kafka_partition *partition)
+{
+	struct rv__kafka_consumer *consumer = partition->consumer;
+
+	partition->from_start = true;
+	if (consumer->journal)
+		rv__journal_forget_before(consumer->journal, partition->key, INT64_MAX);
+	consumer->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+	    "RV%04u binding=%s group=%s: topic '%s' was deleted and made again; partition %d is read from "
+	    "its "
+	    "start",
+	    (unsigned)RV__N_KAFKA_REPLACED, consumer->binding, consumer->group, partition->topic,
+	    (int)partition->number);
+}
+
+/*
+ * The position is set back at the broker first: whoever has the partition next begins at its start. Then the client is
+ * made anew, for what it has fetched ahead is of the wrong place.
+ */
+void rv__kafka_tend_replaced(struct rv__kafka_consumer *consumer)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (!atomic_load(&consumer->replaced) || consumer->revoking ||
+	    rv__monotonic_ms() < consumer->restart_ms)
+		return;
+	list = list_replaced(consumer);
+	if (list->cnt > 0 && !consumer->anonymous && !rv__kafka_commit_list(consumer, list, COMMIT_MS)) {
+		consumer->restart_ms = rv__monotonic_ms() + AGAIN_MS;
+	} else {
+		atomic_store(&consumer->replaced, false);
+		consumer->begin_anew |= list->cnt > 0;
+		for (int i = 0; i < list->cnt; i++)
+			restart(find(consumer, list->elems[i].topic, list->elems[i].partition));
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* -- without a group's protocol ------------------------------------------------------------------------------ */
 
 bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count)
@@ -385,6 +532,8 @@ static int64_t fixed_start(const struct rv__kafka_consumer *consumer, int32_t nu
 
 	if (!consumer->anonymous)
 		return RD_KAFKA_OFFSET_STORED;
+	if (partition && partition->from_start)
+		return RD_KAFKA_OFFSET_BEGINNING;
 	if (partition && partition->carried >= 0)
 		return partition->carried;
 	if (!consumer->from_end)

@@ -161,6 +161,7 @@ static void watch_topics(struct rv__kafka_consumer *consumer, const struct rv_co
 	    .strict = !settings->auto_rebalance && !consumer->anonymous,
 	    .settings = &settings->topic,
 	    .judged = rv__kafka_consumer_judged,
+	    .verify = rv__kafka_verify,
 	    .owner = consumer};
 	consumer->dead_letter_need = (struct rv__kafka_need){.topic = consumer->dead_letters,
 	    .binding = consumer->binding,
@@ -259,11 +260,11 @@ size_t rv__kafka_unbind_consumer(void *consumer_pointer, int64_t deadline_ms)
 	struct rv__kafka *kafka = consumer->kafka;
 	struct rv__kafka_consumer **at = &kafka->consumers;
 
+	atomic_store(&consumer->stopped, true); /* the watch lets go of it at once */
 	rv__kafka_watch_remove(kafka->watch, &consumer->need);
 	if (consumer->dead_letters)
 		rv__kafka_watch_remove(kafka->watch, &consumer->dead_letter_need);
 	consumer->close_deadline_ms = rv__monotonic_ms() + deadline_ms;
-	atomic_store(&consumer->stopped, true);
 	atomic_store(&consumer->closing, true);
 	rv__kafka_consumer_wake(consumer);
 	pthread_join(consumer->thread, NULL);

@@ -63,8 +63,10 @@ static bool note(struct rv__kafka_consumer *consumer, rd_kafka_event_t *event)
 
 		if (list->elems[i].err || code)
 			all = false;
-		else if (partition && list->elems[i].offset > partition->committed)
+		else if (partition && list->elems[i].offset > partition->committed) {
 			partition->committed = list->elems[i].offset;
+			partition->was_stored = true;
+		}
 	}
 	if (all)
 		atomic_fetch_add_explicit(&consumer->commits, 1, memory_order_relaxed);
@@ -81,16 +83,13 @@ void rv__kafka_on_committed(struct rv__kafka_consumer *consumer, rd_kafka_event_
 	(void)note(consumer, event);
 }
 
-bool rv__kafka_commit_now(
-    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only, int64_t timeout_ms)
+bool rv__kafka_commit_list(
+    struct rv__kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list, int64_t timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_queue_t *answers;
 	rd_kafka_event_t *event = NULL;
 	bool stored = false;
 
-	if (consumer->anonymous || !(list = collect(consumer, only)))
-		return true;
 	answers = rd_kafka_queue_new(consumer->session->rk);
 	if (rd_kafka_commit_queue(consumer->session->rk, list, answers, NULL, NULL) ==
 	    RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -99,8 +98,20 @@ bool rv__kafka_commit_now(
 		stored = note(consumer, event);
 		rd_kafka_event_destroy(event);
 	}
-	rd_kafka_topic_partition_list_destroy(list);
 	rd_kafka_queue_destroy(answers);
+	return stored;
+}
+
+bool rv__kafka_commit_now(
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only, int64_t timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list;
+	bool stored;
+
+	if (consumer->anonymous || !(list = collect(consumer, only)))
+		return true;
+	stored = rv__kafka_commit_list(consumer, list, timeout_ms);
+	rd_kafka_topic_partition_list_destroy(list);
 	return stored;
 }
 

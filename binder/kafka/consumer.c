@@ -14,7 +14,15 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 
-enum { WAIT_MS = 100, EVENTS_MAX = 100, TICK_MS = 500, TROUBLE_MS = 3000, ANEW_MS = 1000, SLOW_MS = 60000 };
+enum {
+	WAIT_MS = 100,
+	EVENTS_MAX = 100,
+	TICK_MS = 500,
+	TROUBLE_MS = 3000,
+	ANEW_MS = 1000,
+	SLOW_MS = 60000,
+	JOIN_MS = 2000
+};
 
 /* -- telling ----------------------------------------------------------------------------------------- */
 
@@ -108,6 +116,31 @@ void rv__kafka_consumer_dead_letters_judged(void *owner, int32_t partitions, con
 		    (unsigned)why->number, consumer->binding, why->text);
 }
 
+/*
+ * An anonymous consumer of a pattern has its positions from the first assignment: it runs from then on, and joins
+ * without waiting for the start, since nothing is handed on before that.
+ */
+static bool await_place(struct rv__kafka_consumer *consumer)
+{
+	struct rv_error why;
+
+	if (!consumer->subscribed) {
+		rv__kafka_join(consumer);
+		consumer->joined_ms = rv__monotonic_ms();
+	}
+	if (consumer->placed)
+		return true;
+	if (rv__monotonic_ms() - consumer->joined_ms < JOIN_MS)
+		return false;
+	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_KAFKA_JOINING, RV__KAFKA_TOPIC,
+	    "no partition of a topic that matches '%s' was assigned yet; create such a topic, or wait for "
+	    "the "
+	    "group to form",
+	    consumer->pattern);
+	rv__kafka_consumer_tell(consumer, &why);
+	return false;
+}
+
 /* Tells how things are, joins once it may. False: there is nothing to read from yet. */
 static bool attend(struct rv__kafka_consumer *consumer)
 {
@@ -143,6 +176,8 @@ static bool attend(struct rv__kafka_consumer *consumer)
 			return false;
 		consumer->ends_known = true;
 	}
+	if (consumer->anonymous && !consumer->fixed && !await_place(consumer))
+		return false;
 	rv__kafka_consumer_tell(consumer, consumer->trouble.code != RV_OK ? &consumer->trouble : NULL);
 	if (!atomic_load(&consumer->started))
 		return false;
@@ -227,21 +262,23 @@ static void begin_anew(struct rv__kafka_consumer *consumer)
 
 /* -- now and then --------------------------------------------------------------------------------------------- */
 
+/* From the oldest open message, or the position, to the end; where nothing is fetched the watch knows the end. */
 static int64_t lag_of(struct rv__kafka_consumer *consumer, struct rv__kafka_partition *partition)
 {
-	int64_t low, high, position;
+	int64_t low, high, position, end = atomic_load(&partition->end);
 
 	pthread_mutex_lock(&partition->lock);
 	position = partition->window.base == partition->window.next
 	    ? partition->window.position
 	    : rv__kafka_window_head(&partition->window);
+	if (position < 0)
+		position = partition->start;
 	pthread_mutex_unlock(&partition->lock);
-	if (position < 0 ||
-	    rd_kafka_get_watermark_offsets(consumer->session->rk, partition->topic, partition->number, &low,
-	        &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-	    high < position)
-		return 0;
-	return high - position;
+	if (rd_kafka_get_watermark_offsets(consumer->session->rk, partition->topic, partition->number, &low,
+	        &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+	    high > end)
+		end = high;
+	return position < 0 || end < position ? 0 : end - position;
 }
 
 /* How long the oldest unsettled message of the partition has been that. */
@@ -332,6 +369,7 @@ static void step(struct rv__kafka_consumer *consumer)
 	(void)attend(consumer);
 	busy = serve_events(consumer);
 	rv__kafka_tend_revocation(consumer, false);
+	rv__kafka_tend_replaced(consumer);
 	busy |= rv__kafka_feed(consumer);
 	due = rv__kafka_tend_commits(consumer, now);
 	if (now >= consumer->tick_ms) {

@@ -32,6 +32,14 @@ enum {
 
 enum rv__kafka_stage { RV__KAFKA_GONE, RV__KAFKA_ASSIGNED, RV__KAFKA_DRAINING };
 
+/* One message that was read: by it a log is known again. verify.c. */
+struct rv__kafka_print {
+	int64_t offset; /* -1: none */
+	int64_t timestamp_ms;
+	int64_t expected; /* what ListOffsets says of that time */
+	uint64_t digest;
+};
+
 struct rv__kafka_partition {
 	struct rv__kafka_consumer *consumer;
 	struct rv__kafka_partition *next; /* among all that were ever assigned */
@@ -51,8 +59,15 @@ struct rv__kafka_partition {
 	int64_t committed; /* as the broker confirmed; -1: not known */
 	int64_t
 	    carried; /* settled under an assignment that was lost before it could be stored; -1: nothing */
-	uint64_t slow_base; /* number of the oldest entry when last looked at */
+	int64_t last_offset; /* that came under this assignment; -1: none */
+	int64_t youngest_ms; /* of all messages that were read under this assignment */
+	bool was_stored;     /* the group had a position of it, ever */
+	bool from_start;     /* its topic is another: the next assignment reads all of it */
+	uint64_t slow_base;  /* number of the oldest entry when last looked at */
 	int64_t slow_since_ms;
+
+	atomic_bool print_wanted; /* `newest` is to be taken from a message */
+	_Atomic int64_t end;      /* as the watch saw it; -1: not yet */
 
 	atomic_bool blocked; /* the core waits to say credit() */
 
@@ -61,9 +76,15 @@ struct rv__kafka_partition {
 	uint32_t epoch;
 	bool released;
 	struct rv__kafka_window window;
-	unsigned settled; /* since the last commit */
-	int64_t requeued; /* offset that was requeued last, … */
-	int32_t requeues; /* … and how often */
+	int64_t start;                 /* where reading began under this assignment; -1: not known */
+	struct rv__kafka_print sure;   /* was in the log that is read */
+	struct rv__kafka_print newest; /* was read since */
+	struct rv__kafka_print before; /* `newest` as it was before the broker was asked; the watch's own */
+	bool learnt;                   /* the message before `start` was looked for */
+	bool replaced;                 /* it was found to be another log */
+	unsigned settled;              /* since the last commit */
+	int64_t requeued;              /* offset that was requeued last, … */
+	int32_t requeues;              /* … and how often */
 };
 
 /* A client of librdkafka, alive as long as the consumer or a message that points into its buffers. */
@@ -97,6 +118,7 @@ struct rv__kafka_consumer {
 	int wake_fd;
 	atomic_bool wake_pending;
 	atomic_bool started, stopped, paused, closing;
+	atomic_bool replaced;                       /* some partition is */
 	int64_t close_deadline_ms;                  /* set before `closing` */
 	struct rv__kafka_partition *_Atomic *slots; /* by slot; filled in by the thread, never emptied */
 	_Atomic uint32_t slot_count;
@@ -106,9 +128,9 @@ struct rv__kafka_consumer {
 	struct rv__kafka_session *session; /* NULL: not made yet */
 	rd_kafka_queue_t *queue;           /* of the client: rebalances, errors, commits */
 	bool subscribed;
-	bool from_end;   /* where there is no stored position: the end, else the start */
-	bool ends_known; /* anonymous: where to begin was read */
-	int64_t *ends;   /* owned */
+	atomic_bool from_end; /* where there is no stored position: the end, else the start */
+	bool ends_known;      /* anonymous: where to begin was read */
+	int64_t *ends;        /* owned */
 	int32_t end_count;
 	int32_t assigned_count;                    /* fixed: partitions assigned so far */
 	rd_kafka_topic_partition_list_t *revoking; /* owned; NULL: no revocation under way */
@@ -117,6 +139,9 @@ struct rv__kafka_consumer {
 	int64_t commit_due_ms, commit_since_ms;
 	bool begin_anew;     /* the client failed for good */
 	int64_t recreate_ms; /* not before */
+	int64_t restart_ms;  /* of what was replaced: not before */
+	bool placed;         /* anonymous, by a pattern: where to begin is fixed */
+	int64_t joined_ms;
 	int64_t tick_ms;
 	int64_t idle_since_ms;
 	struct rv__kafka_header_reader reader;
@@ -178,8 +203,17 @@ void rv__kafka_tend_revocation(struct rv__kafka_consumer *consumer, bool at_once
 void rv__kafka_lose_all(struct rv__kafka_consumer *consumer);
 /** The topic is another from now on: positions of before mean nothing in it. */
 void rv__kafka_forget_carried(struct rv__kafka_consumer *consumer);
+/** Reads partitions that are others by now from their start. */
+void rv__kafka_tend_replaced(struct rv__kafka_consumer *consumer);
 /** Where an anonymous consumer begins; false: not known yet. Blocks for a second at most. */
 bool rv__kafka_read_ends(struct rv__kafka_consumer *consumer, int32_t count);
+
+/* -- verify.c ------------------------------------------------------------------------------------- */
+
+/** Remembers the message, which is the first of its millisecond. The consumer's thread. */
+void rv__kafka_print_take(struct rv__kafka_partition *partition, const rd_kafka_message_t *raw);
+/** Looks whether the partitions are what they were, and for their ends; blocks. The watch's thread. */
+void rv__kafka_verify(void *consumer, rd_kafka_t *rk);
 
 /* -- deliver.c ------------------------------------------------------------------------------------ */
 
@@ -195,6 +229,9 @@ int64_t rv__kafka_tend_commits(struct rv__kafka_consumer *consumer, int64_t now_
 /** Stores those of the partitions in `only` (NULL: all assigned) and waits; whether the broker has them. */
 bool rv__kafka_commit_now(
     struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only, int64_t timeout_ms);
+/** Stores just these and waits; whether the broker has them. */
+bool rv__kafka_commit_list(
+    struct rv__kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list, int64_t timeout_ms);
 void rv__kafka_on_committed(struct rv__kafka_consumer *consumer, rd_kafka_event_t *event);
 
 /* -- shared ---------------------------------------------------------------------------------------- */

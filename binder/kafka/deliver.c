@@ -155,6 +155,36 @@ static void give_up(struct rv__kafka_consumer *consumer, size_t from, size_t n)
 	consumer->begin_anew = true;
 }
 
+/* The position is not in the log any more, and librdkafka began again before it: this is another log. */
+static void go_back(struct rv__kafka_partition *partition)
+{
+	struct rv__journal *journal = partition->consumer->journal;
+
+	partition->committed = -1; /* else nothing would be stored up to there */
+	partition->youngest_ms = -1;
+	if (journal)
+		rv__journal_forget_before(journal, partition->key, INT64_MAX);
+	pthread_mutex_lock(&partition->lock);
+	partition->sure.offset = partition->newest.offset = -1;
+	partition->learnt = true;
+	pthread_mutex_unlock(&partition->lock);
+}
+
+/* What the watch knows the log by. */
+static void remember(struct rv__kafka_partition *partition, const rd_kafka_message_t *raw)
+{
+	int64_t timestamp_ms = rd_kafka_message_timestamp(raw, NULL);
+
+	if (raw->offset <= partition->last_offset)
+		go_back(partition);
+	partition->last_offset = raw->offset;
+	if (timestamp_ms <= partition->youngest_ms)
+		return;
+	partition->youngest_ms = timestamp_ms;
+	if (atomic_load_explicit(&partition->print_wanted, memory_order_relaxed))
+		rv__kafka_print_take(partition, raw);
+}
+
 /* Messages to deliveries, in order; how many. */
 static size_t convert(struct rv__kafka_consumer *consumer, struct rv__kafka_partition *partition, size_t n)
 {
@@ -168,6 +198,7 @@ static size_t convert(struct rv__kafka_consumer *consumer, struct rv__kafka_part
 			hear(consumer, raw);
 			continue;
 		}
+		remember(partition, raw);
 		*inbound = (struct rv_inbound){.token = {.slot = partition->slot, .position = raw->offset}};
 		inbound->message = make_message(consumer, partition, raw);
 		if (!inbound->message) {
@@ -270,7 +301,8 @@ bool rv__kafka_feed(struct rv__kafka_consumer *consumer)
 	bool any = false;
 
 	if (atomic_load_explicit(&consumer->paused, memory_order_relaxed) ||
-	    atomic_load_explicit(&consumer->stopped, memory_order_relaxed))
+	    atomic_load_explicit(&consumer->stopped, memory_order_relaxed) ||
+	    !atomic_load_explicit(&consumer->started, memory_order_relaxed))
 		return false;
 	for (struct rv__kafka_partition *partition = consumer->all; partition; partition = partition->next)
 		any |= feed_partition(consumer, partition);

@@ -324,6 +324,28 @@ static void know_topics(struct rv__kafka_watch *watch)
 	pthread_mutex_unlock(&watch->lock);
 }
 
+/* The owner looks closer itself. Locks: watch->lock held; dropped meanwhile. */
+static void verify(struct rv__kafka_watch *watch, struct rv__kafka_need *need)
+{
+	watch->busy = need;
+	pthread_mutex_unlock(&watch->lock);
+	need->verify(need->owner, watch->rk);
+	pthread_mutex_lock(&watch->lock);
+	watch->busy = NULL;
+	pthread_cond_broadcast(&watch->changed);
+}
+
+/* Those whose topic is there, once all were judged: it takes time. Locks: watch->lock held; dropped meanwhile. */
+static void verify_all(struct rv__kafka_watch *watch)
+{
+	struct rv__kafka_need *need;
+
+	watch->round++;
+	while (!watch->closing && (need = next_need(watch)))
+		if (need->verify && need->up)
+			verify(watch, need);
+}
+
 /* One look; how long to wait before the next. */
 static int64_t look(struct rv__kafka_watch *watch)
 {
@@ -355,6 +377,8 @@ static int64_t look(struct rv__kafka_watch *watch)
 			tell(watch, need, 0, &why);
 		wrong |= !need->up; /* it is still listed: whoever removes it waits for us */
 	}
+	if (watch->up && !soon && watch->leaderless == 0)
+		verify_all(watch);
 	pthread_mutex_unlock(&watch->lock);
 	if (metadata)
 		rd_kafka_metadata_destroy(metadata);
@@ -397,6 +421,13 @@ static void *run(void *argument)
 
 static rv_err create_client(struct rv__kafka_watch *watch, struct rv_error *err)
 {
+	/* It reads single messages, see verify.c. */
+	static const struct {
+		const char *name, *value;
+	} reading[] = {{"auto.offset.reset", "error"}, {"enable.auto.commit", "false"},
+	    {"enable.auto.offset.store", "false"}, {"isolation.level", "read_uncommitted"},
+	    {"fetch.message.max.bytes", "65536"}, {"queued.min.messages", "1"},
+	    {"queued.max.messages.kbytes", "1024"}};
 	struct rv__kafka_config config;
 	rd_kafka_conf_t *conf = NULL;
 	char why[256];
@@ -411,6 +442,8 @@ static rv_err create_client(struct rv__kafka_watch *watch, struct rv_error *err)
 	rd_kafka_conf_set_opaque(conf, watch);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_log_cb(conf, rv__kafka_log);
+	for (size_t i = 0; i < sizeof reading / sizeof *reading; i++)
+		(void)rd_kafka_conf_set(conf, reading[i].name, reading[i].value, NULL, 0);
 	/* A consumer without a group: unlike a producer, it never makes a topic by asking for it. */
 	watch->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
 	if (watch->rk)
@@ -506,6 +539,14 @@ bool rv__kafka_watch_wait(struct rv__kafka_watch *watch, struct rv__kafka_need *
 	known = need->known;
 	pthread_mutex_unlock(&watch->lock);
 	return known;
+}
+
+void rv__kafka_watch_hurry(struct rv__kafka_watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->hurry = true;
+	pthread_cond_broadcast(&watch->changed);
+	pthread_mutex_unlock(&watch->lock);
 }
 
 bool rv__kafka_watch_is_up(struct rv__kafka_watch *watch, struct rv_error *ret_why)

@@ -11,6 +11,8 @@
 #ifndef BINDER_KAFKA_WATCH_H
 #define BINDER_KAFKA_WATCH_H
 
+#include <librdkafka/rdkafka.h>
+
 #include <rivulet/binder.h>
 
 #include "binder/kafka/settings.h"
@@ -32,6 +34,9 @@ struct rv__kafka_need {
 	 * topic has `partitions` now (0 without a topic). Else: why not; *why is borrowed.
 	 */
 	void (*judged)(void *owner, int32_t partitions, const struct rv_error *why);
+	/* On the watch thread, with no lock held, now and then while the topic is there; may block for some seconds.
+	 * NULL: nothing to look for. */
+	void (*verify)(void *owner, rd_kafka_t *rk);
 	void *owner;
 
 	/* The watch's own, under its lock. */
@@ -62,6 +67,9 @@ bool rv__kafka_watch_wait(struct rv__kafka_watch *watch, struct rv__kafka_need *
  * the cluster at once when that is what is in doubt. Any thread, never blocks.
  */
 void rv__kafka_watch_heard(struct rv__kafka_watch *watch, int code, const char *reason);
+
+/** Looks at once. Any thread, never blocks. */
+void rv__kafka_watch_hurry(struct rv__kafka_watch *watch);
 
 /** Whether the cluster answered last time; *ret_why (may be NULL) is filled when not. */
 bool rv__kafka_watch_is_up(struct rv__kafka_watch *watch, struct rv_error *ret_why);
