@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole kafka binder through its contract, against the cluster in RV_TEST_ADDRESS: what the cases share. */
+#ifndef INTEGRATION_KAFKA_KIT_H
+#define INTEGRATION_KAFKA_KIT_H
+
+#include "tests/support/binder_kit.h"
+
+enum { SOON_MS = 20000 };
+
+#define LINES(...) \
+	(const char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
+
+/* The binder, and the topic and the group, of the running case. */
+extern struct kit kit;
+extern char topic[64], group_name[64];
+
+/** Fixtures of a case. */
+void open_kit(void);
+void close_kit(void);
+/** A binder more, with further settings (NULL: none). */
+void open_with(struct kit *which, const char *first, const char *second);
+
+struct kit_consumer *make(void);
+struct kit_consumer *consume(const char *of_group, const char *const *settings);
+void end_consumer(struct kit_consumer *consumer);
+struct kit_producer *produce_with(struct kit *of);
+struct kit_producer *produce(void);
+void end_producer(struct kit_producer *producer);
+
+/** The topic, with so many partitions. */
+void make_topic(const char *partitions);
+void send_text(struct kit_producer *producer, const char *text, int32_t partition);
+/** Numbers, in turn to the partitions. */
+void send_many(struct kit_producer *producer, int from, int to, int32_t partitions);
+void settle_all(struct kit_consumer *consumer, size_t count);
+/** Whether all of these numbers were delivered, at least once. */
+bool has_numbers(struct kit_consumer *consumer, int from, int to);
+
+#endif
