@@ -34,11 +34,12 @@ static inline int unit_run(const char *name, const TTest *const *cases, SFun set
 {
 	Suite *suite = suite_create(name);
 	TCase *group = tcase_create(name);
+	const char *only = getenv("UNIT_CASE");
 
 	tcase_set_timeout(group, 100); /* a guard against hanging, not a measure */
 	tcase_add_checked_fixture(group, setup, teardown);
 	for (; *cases; cases++)
-		if (!getenv("UNIT_CASE") || strcmp(getenv("UNIT_CASE"), (*cases)->name) == 0)
+		if (!only || strcmp(only, (*cases)->name) == 0)
 			tcase_add_test(group, *cases);
 	suite_add_tcase(suite, group);
 	return unit_run_suite(suite);
