@@ -74,7 +74,7 @@ static bool widen(struct rv__memory_topic *topic, uint32_t count)
 }
 
 struct rv__memory_topic *rv__memory_topic_get(struct rv__memory_broker *broker,
-    const struct rv__memory_settings *settings, const char *name, int64_t partitions)
+    const struct rv__memory_binder_settings *settings, const char *name, int64_t partitions)
 {
 	struct rv__memory_topic *topic = broker->topics;
 	int64_t wanted = partitions > settings->partitions ? partitions : settings->partitions;

@@ -495,7 +495,7 @@ const struct rv_binder_ops rv__memory_binder = {
         RV_CAP_COUNT_UNSETTLED | RV_CAP_GROUP_RESUME,
     .type = "memory",
     .label = "Memory",
-    .binder_props = {.rows = rv__memory_rows, .size = sizeof(struct rv__memory_settings)},
+    .binder_props = {.rows = rv__memory_binder_rows, .size = sizeof(struct rv__memory_binder_settings)},
     .consumer_props = {.rows = rv__memory_consumer_rows, .size = sizeof(struct rv__memory_consumer_settings)},
     .open = open_binder,
     .stop = stop_binder,

@@ -29,7 +29,7 @@ enum {
 
 /* -- settings ----------------------------------------------------------------------------- */
 
-struct rv__memory_settings {
+struct rv__memory_binder_settings {
 	const char *broker;
 	int64_t partitions;
 	int64_t max_messages;
@@ -44,7 +44,7 @@ struct rv__memory_consumer_settings {
 	const char *dead_letter_destination;
 };
 
-extern const struct rv_prop_desc rv__memory_rows[];
+extern const struct rv_prop_desc rv__memory_binder_rows[];
 extern const struct rv_prop_desc rv__memory_consumer_rows[];
 
 /* -- the broker's things --------------------------------------------------------------------- */
@@ -127,7 +127,7 @@ struct rv__memory_broker {
 
 struct rv__memory_instance {
 	struct rv_binder_env env;
-	const struct rv__memory_settings *settings;
+	const struct rv__memory_binder_settings *settings;
 	struct rv__memory_broker *broker;
 	atomic_bool stopped;
 	atomic_ullong sent, received, settled, requeued;
@@ -204,7 +204,7 @@ void rv__memory_broker_close(struct rv__memory_broker *broker);
 void rv__memory_wake(struct rv__memory_broker *broker);
 /** Locks: broker.lock held. The topic, made or widened to `partitions`; NULL: no memory. */
 struct rv__memory_topic *rv__memory_topic_get(struct rv__memory_broker *broker,
-    const struct rv__memory_settings *settings, const char *name, int64_t partitions);
+    const struct rv__memory_binder_settings *settings, const char *name, int64_t partitions);
 /** Locks: broker.lock held. The group, made at the first message (name) or at the end (NULL); NULL: no memory. */
 struct rv__memory_group *rv__memory_group_get(
     struct rv__memory_broker *broker, struct rv__memory_topic *topic, const char *name);

@@ -4,18 +4,18 @@
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 
-const struct rv_prop_desc rv__memory_rows[] = {
+const struct rv_prop_desc rv__memory_binder_rows[] = {
     {.name = "broker",
         .def = "default",
         .doc = "Name of the broker inside this process; all that use one name meet there.",
-        AT(rv__memory_settings, broker)},
+        AT(rv__memory_binder_settings, broker)},
     {.name = "partitions",
         .type = RV_PROP_INT,
         .def = "1",
         .min = 1,
         .max = RV__MEMORY_SLOTS,
         .doc = "Partitions of a destination, at least.",
-        AT(rv__memory_settings, partitions)},
+        AT(rv__memory_binder_settings, partitions)},
     {.name = "max-messages",
         .type = RV_PROP_INT,
         .def = "10000",
@@ -24,7 +24,7 @@ const struct rv_prop_desc rv__memory_rows[] = {
         .doc = "Messages that a partition keeps; beyond it the oldest goes, once every group has settled it, "
                "and "
                "until then senders wait.",
-        AT(rv__memory_settings, max_messages)},
+        AT(rv__memory_binder_settings, max_messages)},
     {.name = "max-bytes",
         .type = RV_PROP_SIZE,
         .def = "64MB",
@@ -32,7 +32,7 @@ const struct rv_prop_desc rv__memory_rows[] = {
         .max = 17179869184.0,
         .unit = "bytes",
         .doc = "Payload bytes that a partition keeps; as max-messages.",
-        AT(rv__memory_settings, max_bytes)},
+        AT(rv__memory_binder_settings, max_bytes)},
     {.name = NULL}};
 
 const struct rv_prop_desc rv__memory_consumer_rows[] = {

@@ -259,7 +259,7 @@ struct binding {
 	struct rv__redis_consumer *consumer;
 };
 
-static void free_consumer(struct rv__redis_consumer *consumer)
+static void destroy(struct rv__redis_consumer *consumer)
 {
 	for (unsigned i = 0; consumer->slots && i < atomic_load(&consumer->slot_count); i++)
 		rv__redis_slot_destroy(consumer->slots[i]);
@@ -304,8 +304,7 @@ static bool name_dead_letters(struct rv__redis_consumer *consumer)
 	return false;
 }
 
-static struct rv__redis_consumer *new_consumer(
-    struct rv__redis_client *client, const struct rv_consumer_spec *spec)
+static struct rv__redis_consumer *create(struct rv__redis_client *client, const struct rv_consumer_spec *spec)
 {
 	struct rv__redis_consumer *consumer = calloc(1, sizeof *consumer);
 
@@ -328,7 +327,7 @@ static struct rv__redis_consumer *new_consumer(
 	if (consumer->slots && consumer->destination && consumer->name && (consumer->group || !spec->group) &&
 	    name_dead_letters(consumer))
 		return consumer;
-	free_consumer(consumer);
+	destroy(consumer);
 	return NULL;
 }
 
@@ -380,7 +379,7 @@ rv_err rv__redis_bind_consumer(void *binder, const struct rv_consumer_spec *spec
 
 	if (code != RV_OK)
 		return code;
-	consumer = new_consumer(binder, spec);
+	consumer = create(binder, spec);
 	if (!consumer)
 		return rv_error_set(err, RV_E_NOMEM, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC,
 		    "no memory to bind '%s'", spec->binding);
@@ -497,6 +496,6 @@ size_t rv__redis_unbind_consumer(void *arg, int64_t deadline_ms)
 	    (deadline_ms > LEAVE_MS ? deadline_ms : LEAVE_MS);
 	rv__inbox_call(&consumer->client->inbox, &binding.call, run_unbind);
 	left = consumer->left_over;
-	free_consumer(consumer);
+	destroy(consumer);
 	return left;
 }

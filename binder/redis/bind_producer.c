@@ -10,7 +10,7 @@ enum { BIND_MS = 1000, LOOK_MS = 5000, TRY_MS = 100 };
 
 /* -- lanes ------------------------------------------------------------------------------------- */
 
-static void free_lanes(struct rv__redis_lanes *lanes)
+static void destroy_lanes(struct rv__redis_lanes *lanes)
 {
 	for (size_t i = 0; lanes && i < lanes->count; i++)
 		if (lanes->items[i])
@@ -18,7 +18,7 @@ static void free_lanes(struct rv__redis_lanes *lanes)
 	free(lanes);
 }
 
-static struct rv__redis_lanes *new_lanes(struct rv__redis_producer *producer, int32_t count)
+static struct rv__redis_lanes *create_lanes(struct rv__redis_producer *producer, int32_t count)
 {
 	struct rv__redis_lanes *lanes = calloc(1, sizeof *lanes + (size_t)count * sizeof *lanes->items);
 
@@ -31,7 +31,7 @@ static struct rv__redis_lanes *new_lanes(struct rv__redis_producer *producer, in
 
 		lanes->items[partition] = key ? rv__redis_lane_create(producer, partition, key) : NULL;
 		if (!lanes->items[partition]) {
-			free_lanes(lanes);
+			destroy_lanes(lanes);
 			return NULL;
 		}
 	}
@@ -44,7 +44,7 @@ static bool grow(struct rv__redis_producer *producer, int32_t partitions)
 
 	if (before->count == (size_t)partitions)
 		return false;
-	lanes = new_lanes(producer, partitions);
+	lanes = create_lanes(producer, partitions);
 	if (!lanes)
 		return false; /* the next look tries again */
 	lanes->older = before;
@@ -280,14 +280,14 @@ int64_t rv__redis_producer_tend(struct rv__redis_producer *producer, int64_t now
 
 /* -- binding ------------------------------------------------------------------------------------------------ */
 
-static void free_producer(struct rv__redis_producer *producer)
+static void destroy(struct rv__redis_producer *producer)
 {
 	struct rv__redis_lanes *lanes = atomic_load(&producer->lanes);
 
 	while (lanes) {
 		struct rv__redis_lanes *older = lanes->older;
 
-		free_lanes(lanes);
+		destroy_lanes(lanes);
 		lanes = older;
 	}
 	while (producer->others) {
@@ -319,8 +319,7 @@ static bool copy_groups(struct rv__redis_producer *producer, const struct rv_str
 	return producer->groups;
 }
 
-static struct rv__redis_producer *new_producer(
-    struct rv__redis_client *client, const struct rv_producer_spec *spec)
+static struct rv__redis_producer *create(struct rv__redis_client *client, const struct rv_producer_spec *spec)
 {
 	struct rv__redis_producer *producer = calloc(1, sizeof *producer);
 	struct rv__redis_lanes *lanes;
@@ -337,12 +336,12 @@ static struct rv__redis_producer *new_producer(
 	producer->binding = strdup(spec->binding);
 	producer->destination = strdup(spec->destination);
 	lanes = producer->destination
-	    ? new_lanes(producer, spec->partition_count < 1 ? 1 : spec->partition_count)
+	    ? create_lanes(producer, spec->partition_count < 1 ? 1 : spec->partition_count)
 	    : NULL;
 	atomic_init(&producer->lanes, lanes);
 	if (producer->binding && lanes && copy_groups(producer, spec->required_groups))
 		return producer;
-	free_producer(producer);
+	destroy(producer);
 	return NULL;
 }
 
@@ -410,7 +409,7 @@ rv_err rv__redis_bind_producer(void *binder, const struct rv_producer_spec *spec
 	code = check_wait(client, spec, err);
 	if (code != RV_OK)
 		return code;
-	producer = new_producer(client, spec);
+	producer = create(client, spec);
 	if (!producer)
 		return rv_error_set(err, RV_E_NOMEM, RV__N_REDIS_NOMEM, RV__REDIS_TOPIC,
 		    "no memory to bind '%s'", spec->binding);
@@ -439,6 +438,6 @@ size_t rv__redis_unbind_producer(void *arg, int64_t deadline_ms)
 	producer->close_deadline_ms = producer->client->env->monotonic_ns() / 1000000 + deadline_ms;
 	rv__inbox_call(&producer->client->inbox, &binding.call, run_unbind);
 	failed = producer->failed_at_close;
-	free_producer(producer);
+	destroy(producer);
 	return failed;
 }

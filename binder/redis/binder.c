@@ -112,7 +112,7 @@ static const struct rv_binder_ops redis_binder = {
         RV_CAP_LAG | RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE | RV_CAP_COUNT_UNSETTLED,
     .type = "redis",
     .label = "Redis",
-    .binder_props = {rv__redis_rows, sizeof(struct rv__redis_settings)},
+    .binder_props = {rv__redis_binder_rows, sizeof(struct rv__redis_binder_settings)},
     .consumer_props = {rv__redis_consumer_rows, sizeof(struct rv__redis_consumer_settings)},
     .producer_props = {rv__redis_producer_rows, sizeof(struct rv__redis_producer_settings)},
     .open = open_binder,

@@ -13,10 +13,10 @@
 #include "binder/redis/client.h"
 #include "binder/redis/settings.h"
 
-static const struct rv__redis_settings defaults = {
+static const struct rv__redis_binder_settings defaults = {
     .port = 6379, .connect_timeout_ms = 2000, .command_timeout_ms = 5000};
 
-static bool says_where(const struct rv__redis_settings *settings)
+static bool says_where(const struct rv__redis_binder_settings *settings)
 {
 	bool nodes_default =
 	    settings->nodes.count == 1 && strcmp(settings->nodes.items[0], "127.0.0.1:6379") == 0;
@@ -125,7 +125,7 @@ static rv_err take_url(struct rv__redis_boot *boot, char *room, struct rv_error 
 	return RV_OK;
 }
 
-static void take_place(struct rv__redis_settings *settings, const struct rv__redis_boot *boot)
+static void take_place(struct rv__redis_binder_settings *settings, const struct rv__redis_boot *boot)
 {
 	if (boot->sentinel_master) {
 		settings->mode = RV__REDIS_SENTINEL;
@@ -140,10 +140,10 @@ static void take_place(struct rv__redis_settings *settings, const struct rv__red
 	}
 }
 
-rv_err rv__redis_settings_merge(
-    const struct rv__redis_settings *settings, struct rv__redis_merged *ret_merged, struct rv_error *err)
+rv_err rv__redis_settings_merge(const struct rv__redis_binder_settings *settings,
+    struct rv__redis_merged *ret_merged, struct rv_error *err)
 {
-	struct rv__redis_settings *merged = &ret_merged->settings;
+	struct rv__redis_binder_settings *merged = &ret_merged->settings;
 	struct rv__redis_boot boot = settings->boot;
 
 	*merged = *settings;

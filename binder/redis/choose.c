@@ -10,7 +10,7 @@
 #include "binder/redis/sentinel.h"
 #include "binder/redis/tls.h"
 
-rv_err rv__redis_transport_choose(const struct rv__redis_settings *settings,
+rv_err rv__redis_transport_choose(const struct rv__redis_binder_settings *settings,
     const struct rv__redis_transport **ret_transport, struct rv_error *err)
 {
 #if RV_HAVE_OPENSSL

@@ -228,8 +228,9 @@ static rv_err start(struct rv__redis_client *client, struct rv_error *err)
 	return RV_OK;
 }
 
-rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv__redis_settings *settings,
-    struct rv__redis_client **ret_client, struct rv_error *err)
+rv_err rv__redis_client_create(const struct rv_binder_env *env,
+    const struct rv__redis_binder_settings *settings, struct rv__redis_client **ret_client,
+    struct rv_error *err)
 {
 	struct rv__redis_client *client = calloc(1, sizeof *client);
 	rv_err code;

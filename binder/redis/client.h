@@ -67,7 +67,7 @@ struct rv__redis_completing {
 
 struct rv__redis_client {
 	const struct rv_binder_env *env;
-	const struct rv__redis_settings *settings; /* of `merged` */
+	const struct rv__redis_binder_settings *settings; /* of `merged` */
 	struct rv__redis_merged merged;
 	const struct rv__redis_transport *transport;
 	void *transport_state;
@@ -104,8 +104,9 @@ struct rv__redis_client {
 };
 
 /** Starts the thread. RV_E_CONFIG for an unreadable address; RV_E_IO, RV_E_NOMEM. */
-rv_err rv__redis_client_create(const struct rv_binder_env *env, const struct rv__redis_settings *settings,
-    struct rv__redis_client **ret_client, struct rv_error *err);
+rv_err rv__redis_client_create(const struct rv_binder_env *env,
+    const struct rv__redis_binder_settings *settings, struct rv__redis_client **ret_client,
+    struct rv_error *err);
 /** Ends the loop, joins the thread, frees. */
 void rv__redis_client_destroy(struct rv__redis_client *client);
 

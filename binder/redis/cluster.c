@@ -93,7 +93,7 @@ static void close_cluster(void *state_)
 
 static rv_err open_cluster(struct rv__redis_client *client, void **ret_state, struct rv_error *err)
 {
-	const struct rv__redis_settings *settings = client->settings;
+	const struct rv__redis_binder_settings *settings = client->settings;
 	struct cluster_state *state;
 	rv_err result;
 

@@ -65,7 +65,7 @@ static void on_word(struct rv__redis_request *request, const struct rv__redis_an
 
 void rv__redis_greet(struct rv__redis_link *link)
 {
-	const struct rv__redis_settings *settings = link->client->settings;
+	const struct rv__redis_binder_settings *settings = link->client->settings;
 	struct rv__redis_greeting *greeting = &link->greeting;
 	struct rv__buffer *out = rv__redis_link_out(link);
 	char name[128];

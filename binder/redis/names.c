@@ -9,8 +9,8 @@
 
 enum { NAME_MAX_LENGTH = 512 };
 
-char *rv__redis_key(
-    const struct rv__redis_settings *settings, const char *destination, int32_t partition, int32_t count)
+char *rv__redis_key(const struct rv__redis_binder_settings *settings, const char *destination,
+    int32_t partition, int32_t count)
 {
 	const char *prefix = settings->key_prefix ? settings->key_prefix : "";
 	char *key = NULL;

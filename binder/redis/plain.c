@@ -17,7 +17,8 @@ struct plain {
 	bool blocked; /* the last write was */
 };
 
-static rv_err open_plain(const struct rv__redis_settings *settings, void **ret_shared, struct rv_error *err)
+static rv_err open_plain(
+    const struct rv__redis_binder_settings *settings, void **ret_shared, struct rv_error *err)
 {
 	(void)settings;
 	(void)err;

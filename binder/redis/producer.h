@@ -169,8 +169,8 @@ void rv__redis_trimmer_destroy(struct rv__redis_trimmer *trimmer);
 
 /* names.c */
 /** The key of a partition: prefix + destination, and "-<partition>" when there are several. Owned; NULL: no memory. */
-char *rv__redis_key(
-    const struct rv__redis_settings *settings, const char *destination, int32_t partition, int32_t count);
+char *rv__redis_key(const struct rv__redis_binder_settings *settings, const char *destination,
+    int32_t partition, int32_t count);
 /** The key of a helper of a stream, in the same slot of a Cluster: "{key}:suffix". Owned; NULL: no memory. */
 char *rv__redis_helper_key(const char *key, const char *suffix);
 /** "<what>:<group>", for such a key; owned. NULL: no memory. */

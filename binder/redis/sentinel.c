@@ -53,7 +53,7 @@ struct sentinel_state {
 
 /* -- settings ------------------------------------------------------------------------------- */
 
-static rv_err check(const struct rv__redis_settings *settings, struct rv_error *err)
+static rv_err check(const struct rv__redis_binder_settings *settings, struct rv_error *err)
 {
 	if (!settings->sentinel_master || !*settings->sentinel_master)
 		return rv_error_set(err, RV_E_CONFIG, RV__N_REDIS_SENTINEL, RV__REDIS_TOPIC,
@@ -274,7 +274,7 @@ static void on_account(struct rv__redis_request *request, const struct rv__redis
 static void on_opened(struct rv__redis_link *link)
 {
 	struct sentinel *sentinel = link->owner;
-	const struct rv__redis_settings *settings = link->client->settings;
+	const struct rv__redis_binder_settings *settings = link->client->settings;
 
 	if (settings->sentinel_password && *settings->sentinel_password) {
 		struct rv__buffer *out = rv__redis_link_out(link);

@@ -23,7 +23,7 @@ struct rv__redis_boot {
 	const char *unused;
 };
 
-struct rv__redis_settings {
+struct rv__redis_binder_settings {
 	int64_t mode; /* enum rv__redis_mode */
 	struct rv_strings nodes;
 	const char *host; /* NULL: the first of nodes */
@@ -49,7 +49,7 @@ enum { RV__REDIS_URL_MAX = 1024 };
 
 /* The settings with Boot's keys beneath them, and what a URL was taken apart into. */
 struct rv__redis_merged {
-	struct rv__redis_settings settings;
+	struct rv__redis_binder_settings settings;
 	char url[RV__REDIS_URL_MAX];
 };
 
@@ -87,7 +87,7 @@ struct rv__redis_producer_settings {
 
 enum rv__redis_trimming { RV__REDIS_TRIM_SAFE, RV__REDIS_TRIM_EAGER };
 
-extern const struct rv_prop_desc rv__redis_rows[];
+extern const struct rv_prop_desc rv__redis_binder_rows[];
 extern const struct rv_prop_desc rv__redis_boot_rows[];
 extern const struct rv_prop_desc rv__redis_consumer_rows[];
 extern const struct rv_prop_desc rv__redis_producer_rows[];
@@ -98,7 +98,7 @@ extern const struct rv_prop_desc rv__redis_producer_rows[];
  *
  * @return RV_OK; RV_E_CONFIG for a URL that is none, or is too long
  */
-rv_err rv__redis_settings_merge(
-    const struct rv__redis_settings *settings, struct rv__redis_merged *ret_merged, struct rv_error *err);
+rv_err rv__redis_settings_merge(const struct rv__redis_binder_settings *settings,
+    struct rv__redis_merged *ret_merged, struct rv_error *err);
 
 #endif

@@ -11,7 +11,7 @@ enum { DEFAULT_PORT = 6379 };
 
 static rv_err open_single(struct rv__redis_client *client, void **ret_state, struct rv_error *err)
 {
-	const struct rv__redis_settings *settings = client->settings;
+	const struct rv__redis_binder_settings *settings = client->settings;
 	struct rv__redis_endpoint *endpoint = calloc(1, sizeof *endpoint);
 	bool own_host = settings->host && *settings->host;
 	const char *text = own_host ? settings->host

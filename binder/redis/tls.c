@@ -180,7 +180,7 @@ static int no_passphrase(char *buffer, int size, int writing, void *arg)
 	return 0;
 }
 
-static rv_err trust(SSL_CTX *context, const struct rv__redis_settings *settings, struct rv_error *err)
+static rv_err trust(SSL_CTX *context, const struct rv__redis_binder_settings *settings, struct rv_error *err)
 {
 	struct stat found;
 	char what[256];
@@ -205,7 +205,8 @@ static rv_err trust(SSL_CTX *context, const struct rv__redis_settings *settings,
 	return fail_with_reason(err, RV_E_CONFIG, RV__N_REDIS_TLS_FILES, what);
 }
 
-static rv_err introduce(SSL_CTX *context, const struct rv__redis_settings *settings, struct rv_error *err)
+static rv_err introduce(
+    SSL_CTX *context, const struct rv__redis_binder_settings *settings, struct rv_error *err)
 {
 	char what[256];
 
@@ -228,7 +229,8 @@ static rv_err introduce(SSL_CTX *context, const struct rv__redis_settings *setti
 	return RV_OK;
 }
 
-static rv_err open_tls(const struct rv__redis_settings *settings, void **ret_shared, struct rv_error *err)
+static rv_err open_tls(
+    const struct rv__redis_binder_settings *settings, void **ret_shared, struct rv_error *err)
 {
 	SSL_CTX *context;
 	rv_err result;

@@ -19,7 +19,8 @@ enum { RV__TRANSPORT_AGAIN = 0, RV__TRANSPORT_LOST = -1 };
 struct rv__redis_transport {
 	const char *name; /* "plain", "TLS" */
 	/* Once a client: what all its sessions share (certificates). May be NULL. *ret_shared owned, for close. */
-	rv_err (*open)(const struct rv__redis_settings *settings, void **ret_shared, struct rv_error *err);
+	rv_err (*open)(
+	    const struct rv__redis_binder_settings *settings, void **ret_shared, struct rv_error *err);
 	void (*close)(void *shared);
 	/* A session over a connected non-blocking socket, which stays the link's. `host` is the name that was asked
 	 * for. NULL with *err on failure. */
@@ -39,7 +40,7 @@ struct rv__redis_transport {
 extern const struct rv__redis_transport rv__redis_plain;
 
 /** The transport that the settings ask for; RV_E_UNSUPPORTED when this build has none. */
-rv_err rv__redis_transport_choose(const struct rv__redis_settings *settings,
+rv_err rv__redis_transport_choose(const struct rv__redis_binder_settings *settings,
     const struct rv__redis_transport **ret_transport, struct rv_error *err);
 
 #endif

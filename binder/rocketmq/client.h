@@ -15,7 +15,7 @@
 #include <rivulet/binder.h>
 
 #include "base/inbox.h"
-#include "binder/rocketmq/properties.h"
+#include "binder/rocketmq/settings.h"
 
 struct rv__rmq_connection;
 struct rv__rmq_topic;

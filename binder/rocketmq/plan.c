@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Merges the two spellings of the properties and judges what only a whole binding can tell. */
-#include "binder/rocketmq/properties.h"
+#include "binder/rocketmq/settings.h"
 
 #include <string.h>
 #include <strings.h>

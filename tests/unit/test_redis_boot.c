@@ -7,14 +7,14 @@
 
 static const char *const standard_nodes[] = {"127.0.0.1:6379"};
 static const char *const two_nodes[] = {"one:7000", "two:7001"};
-static struct rv__redis_settings given;
+static struct rv__redis_binder_settings given;
 static struct rv__redis_merged merged;
 static struct rv_error error;
 
 /* As the tables fill them when nobody says anything. */
 static void setup(void)
 {
-	given = (struct rv__redis_settings){.port = 6379,
+	given = (struct rv__redis_binder_settings){.port = 6379,
 	    .connect_timeout_ms = 2000,
 	    .command_timeout_ms = 5000,
 	    .nodes = {.items = standard_nodes, .count = 1},
@@ -23,7 +23,7 @@ static void setup(void)
 	error = (struct rv_error){0};
 }
 
-static const struct rv__redis_settings *merge(void)
+static const struct rv__redis_binder_settings *merge(void)
 {
 	ck_assert_msg(rv__redis_settings_merge(&given, &merged, &error) == RV_OK, "%s", error.text);
 	return &merged.settings;

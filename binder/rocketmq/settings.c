@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of keys. What they come to is in plan.c. */
-#include "binder/rocketmq/properties.h"
+#include "binder/rocketmq/settings.h"
 
 #include "base/prop_rows.h"
 

@@ -4,8 +4,8 @@
  * 2.2.6 and 2021.1: `tags`, `orderly`, `sync`) and its new one (`subscription`, `push.orderly`,
  * `sendType`), in tables, and what they come to once both spellings of one thing are merged.
  */
-#ifndef BINDER_ROCKETMQ_PROPERTIES_H
-#define BINDER_ROCKETMQ_PROPERTIES_H
+#ifndef BINDER_ROCKETMQ_SETTINGS_H
+#define BINDER_ROCKETMQ_SETTINGS_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Old and new names of one setting: each works, both together agree or are named. */
-#include "binder/rocketmq/properties.h"
+#include "binder/rocketmq/settings.h"
 
 #include <string.h>
 #include <time.h>
@@ -201,5 +201,5 @@ int main(void)
 	    both_names_may_say_the_same, contradictions_name_both_keys, what_is_not_offered_is_refused,
 	    a_timestamp_is_local_time, a_binding_may_only_repeat_the_binder_s_connection, NULL};
 
-	return unit_run("rmq_properties", cases, NULL, NULL);
+	return unit_run("rmq_settings", cases, NULL, NULL);
 }

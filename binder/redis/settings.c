@@ -12,8 +12,8 @@ static const char *const format_words[] = {
 
 #define DAY_MS 86400000.0
 
-#define OWNER struct rv__redis_settings
-const struct rv_prop_desc rv__redis_rows[] = {
+#define OWNER struct rv__redis_binder_settings
+const struct rv_prop_desc rv__redis_binder_rows[] = {
     CHOICE("mode", mode, mode_words, "single",
         "What the nodes are: one server, Sentinels that name the master, or nodes of a Cluster."),
     {.name = "nodes",
