@@ -106,8 +106,9 @@ static void explain(struct rv__kafka_watch *watch, rd_kafka_resp_err_t code)
 		    words);
 	else
 		rv_error_set(&watch->why, RV_E_UNAVAILABLE, RV__N_KAFKA_UNREACHABLE, RV__KAFKA_TOPIC,
-		    "no broker can be reached (%s); start one, or correct brokers and the brokers' "
-		    "advertised.listeners",
+		    "no broker can be reached (%s); start one, or correct "
+		    "spring.cloud.stream.kafka.binder.brokers "
+		    "and the brokers' advertised.listeners",
 		    words);
 	watch->why.native = code;
 }

@@ -217,6 +217,16 @@ static void lose(struct rv__redis_link *link, const char *what, const char *why)
 	rv__redis_link_drop(link, &error);
 }
 
+/* Nobody is there: what to do about it stands beside. */
+static void miss(struct rv__redis_link *link, const char *what, const char *why)
+{
+	char text[320];
+
+	snprintf(
+	    text, sizeof text, "%.200s; start it, or correct spring.cloud.stream.redis.binder.nodes", why);
+	lose(link, what, text);
+}
+
 /* -- connecting -------------------------------------------------------------------------------------- */
 
 static void connect_next(struct rv__redis_link *link);
@@ -257,7 +267,7 @@ static void on_connected(struct rv__redis_link *link)
 			link->watched = 0;
 			connect_next(link);
 		} else {
-			lose(link, "cannot be reached", why.text);
+			miss(link, "cannot be reached", why.text);
 		}
 		return;
 	}
@@ -281,12 +291,12 @@ static void connect_next(struct rv__redis_link *link)
 	enter(link, RV__REDIS_LINK_CONNECTING);
 	link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (link->fd < 0) {
-		lose(link, "cannot be reached", strerror(errno));
+		miss(link, "cannot be reached", strerror(errno));
 		return;
 	}
 	if (connect(link->fd, address, all->lengths[all->current]) != 0 && errno != EINPROGRESS &&
 	    all->current + 1 == all->count) {
-		lose(link, "cannot be reached", strerror(errno));
+		miss(link, "cannot be reached", strerror(errno));
 		return;
 	}
 	watch(link, EPOLLOUT); /* an immediate failure shows there, too */
@@ -298,7 +308,7 @@ static void on_found(void *owner, const struct rv__redis_addresses *addresses, c
 
 	link->lookup = NULL;
 	if (addresses->count == 0) {
-		lose(link, "has no address", *error ? error : "the name is not known");
+		miss(link, "has no address", *error ? error : "the name is not known");
 		return;
 	}
 	own(link)->addresses = *addresses;
@@ -521,8 +531,10 @@ int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms)
 	}
 	if (now_ms < deadline_ms)
 		return deadline_ms;
-	lose(link, link->state == RV__REDIS_LINK_OPEN ? "is silent" : "cannot be reached",
-	    "no answer in time");
+	if (link->state == RV__REDIS_LINK_OPEN)
+		lose(link, "is silent", "no answer in time");
+	else
+		miss(link, "cannot be reached", "no answer in time");
 	return now_ms;
 }
 

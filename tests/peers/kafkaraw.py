@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A raw client of Kafka's protocol, for readiness and for looking from outside. Old versions of few requests, which
-Kafka 3.9 still answers: Produce 2, Fetch 4, Metadata 1, CreateTopics 1, DeleteTopics 1, ListOffsets 1, DescribeGroups 0, OffsetFetch 1,
-FindCoordinator 0 (https://kafka.apache.org/protocol).
+Kafka 3.9 still answers: Produce 2, Fetch 4, Metadata 1, CreateTopics 1, DeleteTopics 1, ListOffsets 1,
+DescribeGroups 0, OffsetFetch 1, FindCoordinator 0, DescribeConfigs 1 (https://kafka.apache.org/protocol).
 """
 
 import socket
@@ -10,11 +10,13 @@ import struct
 import time
 import zlib
 
-_PRODUCE, _FETCH = 0, 1
+_PRODUCE, _FETCH, _DESCRIBE_CONFIGS = 0, 1, 32
 _LIST_OFFSETS, _METADATA, _OFFSET_FETCH, _FIND_COORDINATOR = 2, 3, 9, 10
 _DESCRIBE_GROUPS, _CREATE_TOPICS, _DELETE_TOPICS = 15, 19, 20
 EARLIEST, LATEST = -2, -1
 _TOPIC_EXISTS = 36
+_TOPIC_RESOURCE, _SET_AT_THE_TOPIC = 2, 1
+_COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
 TROUBLE = (OSError, struct.error)  # what a call meets while nobody, or half a broker, is there
@@ -258,3 +260,43 @@ def group_members(address, group):
     code, state, members = answers[0]
     _check([code], "group " + group)
     return state, members
+
+def topic_config(address, topic):
+    """{name: value} of the settings that were given to a topic itself (DescribeConfigs 1)."""
+    reader = call(address, _DESCRIBE_CONFIGS, 1,
+                  struct.pack(">ib", 1, _TOPIC_RESOURCE) + _text(topic) + struct.pack(">ib", -1, 0))
+    reader.take("i")
+    own = {}
+
+    def synonym():
+        reader.text()
+        reader.text()
+        reader.take("b")
+
+    def setting():
+        name, value, _read_only, source, _secret = reader.text(), reader.text(), *reader.take("bbb")
+        reader.each(synonym)
+        if source == _SET_AT_THE_TOPIC:
+            own[name] = value
+
+    def resource():
+        _check([reader.take("h")], "settings of " + topic)
+        reader.text()
+        reader.take("b")
+        reader.text()
+        reader.each(setting)
+
+    reader.each(resource)
+    return own
+
+
+def batches(address, topic, partition=0):
+    """[(compression, records)] of the batches of a partition as they are stored (record batch, magic 2)."""
+    data, found = fetch(address, topic, 0, partition), []
+    while len(data) >= 61:
+        length, = struct.unpack_from(">i", data, 8)
+        attributes, = struct.unpack_from(">h", data, 21)
+        records, = struct.unpack_from(">i", data, 57)
+        found.append((_COMPRESSIONS[attributes & 7], records))
+        data = data[12 + length:]
+    return found

@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Keys of the Java Kafka binder, spelt as a Java service has them, on a C service: what each one changes at the broker,
+in a record, or in what the service says. That every key is known is in java_names.py. Arguments: [case…]
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+
+from peers import kafka, kafkaraw, processes, tree  # noqa: E402
+from peers.probe import Probe  # noqa: E402
+from peers.tap import Suite, expect, expect_equal  # noqa: E402
+
+suite = Suite()
+BINDER = "spring.cloud.stream.kafka.binder."
+IN = "spring.cloud.stream.kafka.bindings.input.consumer."
+OUT = "spring.cloud.stream.kafka.bindings.output.producer."
+COMMON_IN = "spring.cloud.stream.bindings.input.consumer."
+COMMON_OUT = "spring.cloud.stream.bindings.output.producer."
+
+
+def service(broker, destination, *options, channels="both", group="of-%s", **more):
+    """A probe that is killed at the end: its group then waits for it, so each destination has one of its own."""
+    return Probe(broker, destination, group=group and group.replace("%s", destination), channels=channels,
+                 options=options, **more)
+
+
+def joined(broker, group):
+    processes.wait_for(lambda: kafkaraw.group_members(broker.address, group) == ("Stable", 1), 15,
+                       "a stable group", every=0.05)
+
+
+def sent(answer):
+    expect("sent" in answer, "not sent: %s" % answer)
+
+
+def holds(condition, seconds, what):
+    """What must not happen does not, for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        expect(condition(), what)
+        time.sleep(0.05)  # between looks, of which the last decides
+
+
+def committed(broker, topic, expected, deadline=5):
+    processes.wait_for(lambda: kafkaraw.committed(broker.address, "of-" + topic, topic) == expected, deadline,
+                       "position %d of %s" % (expected, topic), every=0.02)
+
+
+# -- records -------------------------------------------------------------------------------------------------------
+
+@suite.case()
+def header_patterns_and_key_expression_decide_what_goes_into_a_record(broker):
+    with service(broker, "mapped", OUT + "headerPatterns=!pla*,*ate,COL*,exact",
+                 OUT + "messageKeyExpression=headers['plate']") as probe:
+        sent(probe.send("a", {"plate": "京A1", "gate": "3", "colour": "red", "exact": "x", "other": "y"}))
+        got = probe.wait_received(1)[0]["headers"]
+    expect_equal(got.pop("rivulet_key"), "京A1", "key")
+    expect_equal(set(got) - {"contentType"}, {"gate", "colour", "exact"}, "headers")
+
+
+@suite.case()
+def standard_headers_are_added_to_what_comes_and_stay_here(broker):
+    with service(broker, "standard", IN + "standardHeaders=both") as probe:
+        before = int(time.time() * 1000)
+        sent(probe.send("a", {"id": "mine", "timestamp": "then"}))
+        sent(probe.send("b"))
+        first, second = (m for m in probe.wait_received(2))
+    expect_equal(len(first["headers"]["id"]), 36, "length of '%s'" % first["headers"]["id"])
+    expect(first["headers"]["id"] != second["headers"]["id"], "two messages have one id")
+    expect_equal(first["types"]["timestamp"], "long", "type of timestamp")
+    expect(before <= int(first["headers"]["timestamp"]) <= time.time() * 1000, "timestamp: %s" % first["headers"])
+
+
+@suite.case()
+def a_topic_header_leads_elsewhere_only_when_asked(broker):
+    with service(broker, "here", OUT + "useTopicHeader=true", channels="out") as probe:
+        sent(probe.send("a", {"kafka_topic": "there"}))
+        sent(probe.send("b"))
+    with service(broker, "here", channels="out") as probe:
+        sent(probe.send("c", {"kafka_topic": "there"}))
+    expect_equal((kafkaraw.count(broker.address, "here"), kafkaraw.count(broker.address, "there")), (2, 1), "records")
+
+
+def stored(broker, topic, number, *options):
+    """How `number` messages that were queued at once are stored."""
+    with service(broker, topic, OUT + "sync=false", *options, channels="out") as probe:
+        for n in range(number):
+            sent(probe.send("%04d" % n * 50))
+        expect_equal(probe.stop(), 0, "exit code")
+    found = kafkaraw.batches(broker.address, topic)
+    expect_equal(sum(records for _, records in found), number, "records of %s" % found)
+    return found
+
+
+@suite.case()
+def buffer_size_batch_timeout_and_compression_shape_the_batches(broker):
+    expect_equal(stored(broker, "together", 20, OUT + "batchTimeout=5000", OUT + "compressionType=lz4"),
+                 [("lz4", 20)], "one batch")
+    found = stored(broker, "apart", 20, OUT + "batchTimeout=5000", OUT + "bufferSize=1000", OUT + "compression=zstd")
+    expect(len(found) >= 5 and {name for name, _ in found} == {"zstd"}, "small batches: %s" % found)
+    # Java's own names say it too, and win.
+    found = stored(broker, "named", 20, OUT + "batchTimeout=0", OUT + "configuration.linger.ms=5000",
+                   OUT + "compressionType=lz4", OUT + "configuration.compression.type=gzip")
+    expect_equal(found, [("gzip", 20)], "one batch")
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def hanging(broker):
+    """The broker takes connections and bytes, and answers nothing."""
+    pid = broker.nodes[0].process.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def timed(call):
+    start = time.monotonic()
+    return call(), time.monotonic() - start
+
+
+@suite.case(deadline=40)
+def sync_required_acks_and_time_outs_decide_what_is_waited_for(broker):
+    with contextlib.ExitStack() as stack:
+        waiting, unanswered, queued = (
+            stack.enter_context(service(broker, "answered", *options, OUT + "closeTimeout=1", channels="out"))
+            for options in ([OUT + "sendTimeoutExpression=700"], [BINDER + "requiredAcks=0"], [OUT + "sync=false"]))
+        for probe in (waiting, unanswered, queued):
+            sent(probe.send("while it answers"))
+        with hanging(broker):
+            answer, took = timed(lambda: waiting.send("a"))
+            expect("error" in answer and 0.6 < took < 2, "with all answers, after %.1f s: %s" % (took, answer))
+            for probe in (unanswered, queued):
+                answer, took = timed(lambda: probe.send("b"))  # noqa: B023
+                expect("sent" in answer and took < 0.5, "waiting for nothing, after %.1f s: %s" % (took, answer))
+            code, took = timed(queued.stop)
+            expect(code == 1 and took < 4, "a stop with a message left took %.1f s and ended with %d" % (took, code))
+
+
+# -- topics --------------------------------------------------------------------------------------------------------
+
+@suite.case(deadline=60)
+def topics_are_made_as_the_properties_say(broker):
+    with service(broker, "made", BINDER + "minPartitionCount=3", OUT + "topic.properties.retention.ms=60000",
+                 OUT + "topic.replicationFactor=1", channels="out") as probe:
+        probe.wait_state("output", "running")
+        expect_equal(kafkaraw.partitions(broker.address, "made"), 3, "partitions")
+        expect_equal(kafkaraw.topic_config(broker.address, "made").get("retention.ms"), "60000", "retention.ms")
+    with service(broker, "placed", OUT + "topic.replicasAssignment.0=1", OUT + "topic.replicasAssignment.1=1",
+                 channels="out") as probe:
+        probe.wait_state("output", "running")
+        expect_equal(kafkaraw.partitions(broker.address, "placed"), 2, "partitions that were placed")
+    with service(broker, "misplaced", OUT + "topic.replicas-assignment.0=7", channels="out") as probe:
+        probe.wait_state("output", "waiting", "topic 'misplaced'.*broker")
+    with service(broker, "copied", BINDER + "replicationFactor=3", channels="out") as probe:
+        probe.wait_state("output", "waiting", "topic 'copied'.*[Rr]eplication")
+    with service(broker, "unmade", BINDER + "autoCreateTopics=false", channels="out") as probe:
+        probe.wait_state("output", "waiting", "topic 'unmade'.*auto-create-topics")
+    expect_equal(kafkaraw.partitions(broker.address, "unmade"), 0, "partitions of a topic that nobody may make")
+
+
+@suite.case(deadline=60)
+def topics_that_exist_are_changed_only_when_asked(broker):
+    settings = [COMMON_OUT + "partitionCount=4", OUT + "topic.properties.retention.ms=70000"]
+    kafkaraw.create_topic(broker.address, "old", 1, config={"max.message.bytes": 123456})
+    with service(broker, "old", *settings, channels="out") as probe:
+        sent(probe.send("a"))
+    expect_equal((kafkaraw.partitions(broker.address, "old"), kafkaraw.topic_config(broker.address, "old")),
+                 (1, {"max.message.bytes": "123456"}), "without leave")
+    with service(broker, "old", *settings, BINDER + "autoAddPartitions=true", BINDER + "autoAlterTopics=true",
+                 channels="out") as probe:
+        sent(probe.send("b"))
+    expect_equal((kafkaraw.partitions(broker.address, "old"), kafkaraw.topic_config(broker.address, "old")),
+                 (4, {"max.message.bytes": "123456", "retention.ms": "70000"}), "with leave")
+
+
+@suite.case()
+def brokers_without_a_port_have_the_default_one(broker):
+    host, port = broker.address.rsplit(":", 1)
+    with service(broker, "ported", BINDER + "brokers=" + host, BINDER + "defaultBrokerPort=" + port) as probe:
+        sent(probe.send("a"))
+
+
+# -- dead letters --------------------------------------------------------------------------------------------------
+
+FAILING = [COMMON_IN + "maxAttempts=1", IN + "enableDlq=true"]
+
+
+@suite.case(deadline=60)
+def dead_letters_go_where_their_properties_say(broker):
+    own = IN + "dlqProducerProperties."
+    kafkaraw.create_topic(broker.address, "wide", 3)
+    with service(broker, "wide", *FAILING, IN + "dlqName=lost", IN + "dlqPartitions=1", own + "compressionType=gzip",
+                 own + "topic.properties.retention.ms=80000", own + "headerPatterns=plate", fail="bad") as probe:
+        sent(probe.send("bad", {"kafka_partitionId": ("int", "2"), "plate": "京A1", "other": "x"}))
+        processes.wait_for(lambda: kafkaraw.count(broker.address, "lost") == 1, 15, "the dead letter", every=0.05)
+    expect_equal(kafkaraw.offset(broker.address, "wide", 2), 1, "where the original is")
+    expect_equal(kafkaraw.partitions(broker.address, "lost"), 1, "partitions of the dead letters")
+    expect_equal(kafkaraw.batches(broker.address, "lost"), [("gzip", 1)], "the dead letter as it is stored")
+    expect_equal(kafkaraw.topic_config(broker.address, "lost").get("retention.ms"), "80000", "retention.ms")
+    with service(broker, "lost", channels="in", group="readers") as probe:
+        got = probe.wait_received(1)[0]["headers"]
+    expect("plate" in got and "other" not in got and "x-exception-message" in got, "headers: %s" % got)
+    # Without the two keys: error.<topic>.<group>, as wide as the source, each in its own partition.
+    with service(broker, "wide", *FAILING, IN + "startOffset=latest", fail="worse", group="h") as probe:
+        probe.wait_state("input", "running")
+        joined(broker, "h")
+        sent(probe.send("worse", {"kafka_partitionId": ("int", "2")}))
+        processes.wait_for(lambda: kafkaraw.count(broker.address, "error.wide.h") == 1, 15, "the dead letter", every=0.05)
+    expect_equal([kafkaraw.offset(broker.address, "error.wide.h", p) for p in range(3)], [0, 0, 1], "dead letters")
+
+
+@suite.case()
+def dead_letters_without_a_group_are_a_mistake(broker):
+    with service(broker, "nobody", *FAILING, channels="in", group=None) as probe:
+        expect_equal(probe.process.wait(15), 2, "exit code")
+        expect("enable-dlq needs a group" in probe.process.tail(), probe.process.tail())
+
+
+# -- positions -----------------------------------------------------------------------------------------------------
+
+@suite.case(deadline=40)
+def each_ack_mode_stores_positions_in_its_own_time(broker):
+    rare = IN + "configuration.auto.commit.interval.ms=60000"
+    for mode in ("RECORD", "MANUAL_IMMEDIATE"):
+        with service(broker, "at-once-" + mode, IN + "ackMode=" + mode, rare) as probe:
+            for n in (1, 2):
+                sent(probe.send("a"))
+                committed(broker, "at-once-" + mode, n)
+    for mode in ("BATCH", "MANUAL"):
+        with service(broker, "often-" + mode, IN + "ackMode=" + mode) as probe:
+            sent(probe.send("a"))
+            committed(broker, "often-" + mode, 1, 3)
+    with service(broker, "counted", IN + "ackMode=COUNT", "spring.kafka.listener.ackCount=3", rare) as probe:
+        sent(probe.send("a"))
+        sent(probe.send("b"))
+        probe.wait_received(2)
+        holds(lambda: kafkaraw.committed(broker.address, "of-counted", "counted") == -1, 0.8, "stored before the third")
+        sent(probe.send("c"))
+        committed(broker, "counted", 3)
+    with service(broker, "timed", "spring.kafka.listener.ackMode=time", "spring.kafka.listener.ackTime=1500ms") as probe:
+        sent(probe.send("a"))
+        probe.wait_received(1)
+        start = time.monotonic()
+        sent(probe.send("b"))
+        committed(broker, "timed", 2)
+        sent(probe.send("c"))
+        holds(lambda: kafkaraw.committed(broker.address, "of-timed", "timed") == 2, 0.8, "stored before its time")
+        committed(broker, "timed", 3)
+        expect(time.monotonic() - start < 5, "the second interval took too long")
+        sent(probe.send("d"))
+        expect_equal(probe.stop(), 0, "exit code")
+        committed(broker, "timed", 4, 1)  # an end stores what is settled
+
+
+@suite.case(deadline=40)
+def start_offset_and_reset_offsets_decide_where_reading_begins(broker):
+    with service(broker, "begun", channels="out") as probe:
+        sent(probe.send("old"))
+    with service(broker, "begun", IN + "startOffset=latest") as probe:
+        joined(broker, "of-begun")
+        sent(probe.send("new"))
+        expect_equal([m["body"] for m in probe.wait_received(1)], ["new"], "from the end")
+        expect_equal(probe.stop(), 0, "exit code")
+    with service(broker, "begun", IN + "startOffset=earliest", channels="in", group=None) as probe:
+        expect_equal([m["body"] for m in probe.wait_received(2)], ["old", "new"], "anonymous, from the start")
+    with service(broker, "begun", IN + "startOffset=earliest", IN + "resetOffsets=true", channels="in") as probe:
+        expect_equal([m["body"] for m in probe.wait_received(2)], ["old", "new"], "reset")
+
+
+# -- what the service says -----------------------------------------------------------------------------------------
+
+@suite.case()
+def idleness_is_said_in_its_interval(broker):
+    with service(broker, "idle", IN + "idleEventInterval=300", "logging.level.kafka=DEBUG", channels="in") as probe:
+        probe.process.wait_output("binding=input group=of-idle: idle for [3-9].. ms", 15)
+
+
+@suite.case()
+def what_does_nothing_here_is_said_once_at_the_start(broker):
+    with service(broker, "said", OUT + "recordMetadataChannel=sent", BINDER + "enableObservation=true",
+                 BINDER + "certificateStoreDirectory=/tmp", "spring.kafka.consumer.maxPollRecords=5") as probe:
+        sent(probe.send("a"))
+        log = probe.process.output()
+    for words in ("recordMetadataChannel.*rv_channel_send_async", "enableObservation.*traceparent",
+                  "certificateStoreDirectory.*ssl.truststore.location", "max.poll.records.*queue-messages"):
+        probe.process.wait_output(words, 1)
+        expect_equal(len([line for line in log.splitlines() if words.split(".*", maxsplit=1)[0] in line]), 1, words)
+
+
+@contextlib.contextmanager
+def peers():
+    tree.module("kafka")
+    with kafka.Kafka() as broker:
+        kafkaraw.create_topic(broker.address, "there")
+        yield broker
+
+
+if __name__ == "__main__":
+    try:
+        suite.run(peers)
+    finally:
+        processes.stop_all()
