@@ -89,6 +89,24 @@ def a_topic_header_leads_elsewhere_only_when_asked(broker):
     expect_equal((kafkaraw.count(broker.address, "here"), kafkaraw.count(broker.address, "there")), (2, 1), "records")
 
 
+@suite.case()
+def partition_hash_chooses_what_the_clients_own_partitioner_chooses(broker):
+    plates = ["京A%05d" % n for n in range(12)]
+    for name, own in (("murmur2", "murmur2"), ("crc32", "consistent"), ("fnv1a", "fnv1a")):
+        kafkaraw.create_topic(broker.address, "hashed-" + name, 8)
+        ways = {"core": [COMMON_OUT + "partitionKeyExpression=headers['plate']",
+                         "rivulet.bindings.output.producer.partitionHash=" + name],
+                "client": [OUT + "messageKeyExpression=headers['plate']", OUT + "configuration.librdkafka.partitioner=" + own]}
+        with service(broker, "hashed-" + name, channels="in") as reader:
+            for way, options in ways.items():
+                with service(broker, "hashed-" + name, *options, channels="out") as probe:
+                    for plate in plates:
+                        sent(probe.send(way + plate, {"plate": plate}))
+            places = {m["body"]: m["partition"] for m in reader.wait_received(2 * len(plates))}
+        expect_equal([places["core" + p] for p in plates], [places["client" + p] for p in plates], "places by " + name)
+        expect(len({places["core" + p] for p in plates}) > 2, "few partitions were used: %s" % places)
+
+
 def stored(broker, topic, number, *options):
     """How `number` messages that were queued at once are stored."""
     with service(broker, topic, OUT + "sync=false", *options, channels="out") as probe:

@@ -44,6 +44,8 @@ JAVA = [
     STREAM + "parts-to-c.destination=parts-to-c",
     STREAM + "parts-to-c.producer.partition-key-expression=headers['plate']",
     STREAM + "parts-to-c.producer.partition-count=4",
+    STREAM + "keys-to-c.destination=keyed",
+    STREAM + "quoted-to-c.destination=to-c", STREAM + "quoted-to-c.producer.use-native-encoding=true",
     STREAM + "embedded-to-c.destination=embedded-to-c",
     STREAM + "embedded-to-c.producer.header-mode=embeddedHeaders",
     "spring.cloud.stream.kafka.binder.headers=plate",
@@ -155,6 +157,16 @@ def content_types_of_java_arrive_without_quotes(scene):
 
 
 @suite.case()
+def a_content_type_that_java_wrote_in_quotes_arrives_without(scene):
+    position = last(scene.broker.address, "to-c")[0]
+    scene.java.send("quoted-to-c", ("bytes", b"quoted by Java".hex()), {"contentType": ("mime", "text/plain")})
+    got = find(scene.probe, lambda m: m["body"] == "quoted by Java")
+    expect(b'contentType\x18"text/plain"' in kafkaraw.fetch(scene.broker.address, "to-c", position),
+           "Java wrote no quotes, so this shows nothing")
+    expect_equal((got["types"]["contentType"], got["headers"]["contentType"]), ("text", "text/plain"), "content type")
+
+
+@suite.case()
 def keys_go_both_ways(scene):
     sent(scene.probe.send("keyed by C", {KEY: "京A12345"}))
     got = scene.java.find("tell", with_body("keyed by C"))["headers"]
@@ -211,6 +223,25 @@ def one_key_has_one_partition_whoever_sends_it(scene):
         by_java = {p: find(probe, lambda m: m["body"] == p)["partition"] for p in PLATES}  # noqa: B023
     expect_equal(by_c, by_java, "partitions that C chose beside those that Java chose")
     expect_equal(len(set(by_java.values())), 4, "partitions that were used")
+
+
+@suite.case(deadline=60)
+def one_key_has_one_partition_where_the_clients_choose_it(scene):
+    with scene.c("keyed") as reader:
+        for plate in PLATES:
+            scene.java.send("keys-to-c", "java " + plate, {"kafka_messageKey": ("bytes", plate.encode().hex())})
+        with scene.c("keyed", "out") as probe:
+            for plate in PLATES:
+                sent(probe.send("key " + plate, {KEY: plate}))
+        with scene.c("keyed", "out", options=[STREAM + "output.producer.partition-key-expression=headers['plate']",
+                                              "rivulet.bindings.output.producer.partition-hash=murmur2"]) as probe:
+            for plate in PLATES:
+                sent(probe.send("hash " + plate, {"plate": plate}))
+        chosen = {who: {p: find(reader, lambda m: m["body"] == who + " " + p)["partition"] for p in PLATES}  # noqa: B023
+                  for who in ("java", "key", "hash")}
+    expect_equal(chosen["key"], chosen["java"], "partitions of the key in C beside those in Java")
+    expect_equal(chosen["hash"], chosen["java"], "partitions by partition-hash=murmur2 beside those in Java")
+    expect_equal(len(set(chosen["java"].values())), 4, "partitions that were used")
 
 
 def share_of(scene, probe, bodies):
@@ -289,7 +320,7 @@ def dead_letters_of_java_are_read_by_c(scene):
     expect("no tariff for this plate" in bytes.fromhex(headers["x-exception-message"]).decode(), "x-exception-message")
 
 
-TOPICS = {"from-c": 1, "to-c": 1, "parts-from-c": 4, "parts-to-c": 4, "shared": 6, "fails-in-c": 1, "fails-in-java": 1,
+TOPICS = {"from-c": 1, "to-c": 1, "parts-from-c": 4, "parts-to-c": 4, "keyed": 4, "shared": 6, "fails-in-c": 1, "fails-in-java": 1,
           "error.fails-in-c.c-group": 1, "json-from-c": 1, "text-from-c": 1, "embedded-from-c": 1, "embedded-to-c": 1}
 
 
