@@ -299,12 +299,21 @@ static void stop_intake(struct rv__binding *binding, bool starts)
 	rv__input_halt(input);
 }
 
+/* A property of the binder may make an output's end shorter. Locks: binding->lock held. */
+static int64_t own_deadline(const struct rv__binding *binding, int64_t deadline_ns)
+{
+	int64_t own_ms = binding->is_input || !binding->bound ? 0 : binding->output.info.close_timeout_ms;
+	int64_t own_ns = rv__monotonic_ns() + own_ms * 1000000;
+
+	return own_ms > 0 && own_ns < deadline_ns ? own_ns : deadline_ns;
+}
+
 static void begin_drain(struct rv__binding *binding, int64_t deadline_ns)
 {
 	bool starts;
 
 	pthread_mutex_lock(&binding->lock);
-	binding->deadline_ns = deadline_ns;
+	binding->deadline_ns = own_deadline(binding, deadline_ns);
 	starts = binding->desired_running;
 	if (binding->state != RV__BINDING_STOPPED)
 		set_state(binding, binding->bound ? RV__BINDING_DRAINING : RV__BINDING_STOPPED);

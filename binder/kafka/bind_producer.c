@@ -286,6 +286,7 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 		return no_memory(err);
 	info->queued_is_sent = settings->sync == RV__KAFKA_FALSE;
 	info->send_timeout_ms = own_timeout_ms;
+	info->close_timeout_ms = settings->close_timeout_ms;
 	/* A message ends with the sender's patience, or takes Java's time where nobody waits for it. */
 	producer->message_timeout_ms = info->queued_is_sent ? DELIVERY_MS
 	    : own_timeout_ms > 0                            ? own_timeout_ms

@@ -9,20 +9,22 @@
 
 enum { ANSWER_MS = 30000 };
 
-/* The position that may be stored and is not yet; -1: none. */
-static int64_t due_position(struct rv__kafka_partition *partition)
+/* The position that may be stored and is not yet; -1: none, or fewer than `count` were settled since the last. */
+static int64_t due_position(struct rv__kafka_partition *partition, int64_t count)
 {
-	int64_t position;
+	int64_t position = -1;
 
 	pthread_mutex_lock(&partition->lock);
-	position = partition->stage == RV__KAFKA_GONE ? -1 : partition->window.position;
-	partition->settled = 0;
+	if (partition->settled >= count) {
+		position = partition->stage == RV__KAFKA_GONE ? -1 : partition->window.position;
+		partition->settled = 0;
+	}
 	pthread_mutex_unlock(&partition->lock);
 	return position > partition->committed ? position : -1;
 }
 
 static rd_kafka_topic_partition_list_t *collect(
-    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only)
+    struct rv__kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *only, int64_t count)
 {
 	rd_kafka_topic_partition_list_t *list = NULL;
 
@@ -31,7 +33,7 @@ static rd_kafka_topic_partition_list_t *collect(
 
 		if (only && !rd_kafka_topic_partition_list_find(only, partition->topic, partition->number))
 			continue;
-		position = due_position(partition);
+		position = due_position(partition, count);
 		if (position < 0)
 			continue;
 		if (!list)
@@ -108,25 +110,42 @@ bool rv__kafka_commit_now(
 	rd_kafka_topic_partition_list_t *list;
 	bool stored;
 
-	if (consumer->anonymous || !(list = collect(consumer, only)))
+	if (consumer->anonymous || !(list = collect(consumer, only, 0)))
 		return true;
 	stored = rv__kafka_commit_list(consumer, list, timeout_ms);
 	rd_kafka_topic_partition_list_destroy(list);
 	return stored;
 }
 
+/* How many settlements of a partition make its position due now; -1: none of them does. */
+static int64_t due_count(const struct rv__kafka_consumer *consumer, bool time_is_up)
+{
+	switch (consumer->ack_mode) {
+	case RV__KAFKA_ACK_RECORD:
+	case RV__KAFKA_ACK_MANUAL_IMMEDIATE:
+		return 0;
+	case RV__KAFKA_ACK_COUNT:
+		return consumer->commit_count;
+	case RV__KAFKA_ACK_COUNT_TIME:
+		return time_is_up ? 0 : consumer->commit_count;
+	default:
+		return time_is_up ? 0 : -1;
+	}
+}
+
 int64_t rv__kafka_tend_commits(struct rv__kafka_consumer *consumer, int64_t now_ms)
 {
 	rd_kafka_topic_partition_list_t *list;
-	bool at_once = consumer->ack_mode == RV__KAFKA_ACK_RECORD ||
-	    consumer->ack_mode == RV__KAFKA_ACK_MANUAL_IMMEDIATE || consumer->ack_mode == RV__KAFKA_ACK_COUNT;
+	bool time_is_up = now_ms >= consumer->commit_due_ms;
+	int64_t count = due_count(consumer, time_is_up);
 
 	if (consumer->committing && now_ms - consumer->commit_since_ms < ANSWER_MS)
 		return consumer->commit_since_ms + ANSWER_MS;
-	if (consumer->anonymous || consumer->revoking || (!at_once && now_ms < consumer->commit_due_ms))
+	if (consumer->anonymous || consumer->revoking || count < 0)
 		return consumer->commit_due_ms;
-	consumer->commit_due_ms = now_ms + consumer->commit_interval_ms;
-	list = collect(consumer, NULL);
+	if (time_is_up || count == 0)
+		consumer->commit_due_ms = now_ms + consumer->commit_interval_ms;
+	list = collect(consumer, NULL, count);
 	if (!list)
 		return consumer->commit_due_ms;
 	if (rd_kafka_commit_queue(consumer->session->rk, list, consumer->queue, NULL, NULL) ==

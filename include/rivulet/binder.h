@@ -130,6 +130,7 @@ struct rv_producer_info {
 	/* Headers that go into the payload with header-mode=embeddedHeaders, by a property of the binder; NULL:
 	 * none. Valid until unbind. */
 	const struct rv_strings *embedded_headers;
+	int64_t close_timeout_ms; /* the binder's own property: how long an end waits for answers; 0: the core's */
 };
 
 struct rv_outbound {
