@@ -143,8 +143,9 @@ static void drop(struct rv__rmq_connection *connection, const char *reason)
 
 	if (connection->link == RV__RMQ_DOWN)
 		return;
-	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_RMQ_LOST, RV__RMQ_TOPIC, "connection to %s: %s",
-	    connection->address, reason);
+	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_RMQ_LOST, RV__RMQ_TOPIC, "connection to %s: %s%s",
+	    connection->address, reason,
+	    connection->link == RV__RMQ_CONNECTING ? "; start it, or correct the address" : "");
 	lose(connection, &why);
 }
 
