@@ -44,10 +44,11 @@ void rv__problems_log(const struct rv__problems *problems);
 
 /* Where an application's configuration comes from. All members may be NULL or 0. */
 struct rv__config_sources {
-	int argc;              /* --key=value; other words are mistakes */
-	char **argv;           /* argv[0] is skipped */
-	char **environment;    /* NULL-terminated "NAME=value"; NULL: none */
-	const char *directory; /* searched for application.properties, .yml, and config/ below; NULL: "." */
+	int argc;                    /* --key=value; other words are mistakes */
+	char **argv;                 /* argv[0] is skipped */
+	char **environment;          /* NULL-terminated "NAME=value"; NULL: none */
+	const char *directory;       /* searched for application.properties, .yml, and config/ below, unless
+	                        * spring.config.location says where to look; NULL: "." */
 	const char *const *defaults; /* "key=value", NULL-terminated: the built-in layer */
 	bool every_document; /* documents of one file count whatever their profile; for judging a file */
 	bool no_files;       /* nothing is read unless spring.config.location names it */

@@ -40,6 +40,8 @@ struct loader {
 	const char *profile_names[PROFILES_MAX];
 	struct rv_strings names; /* spring.config.name */
 	bool final;              /* the last pass: warnings count */
+	const char
+	    *below; /* where the default group is looked for; NULL: not there, or in the working directory */
 };
 
 static void place_location(struct loader *loader, const char *location, const char *from, const char *profile,
@@ -246,11 +248,14 @@ static bool is_file_location(struct loader *loader, const char **location, bool 
 	return false;
 }
 
-/* A relative path is below the application's directory; one of an import without "file:" beside its file. */
+/*
+ * A relative path is below the working directory, whoever names it; those of the default group are where the application
+ * has its files, and an import without "file:" stands beside its file.
+ */
 static bool full_path(struct loader *loader, const char *path, const char *from, char *out, size_t size)
 {
 	const char *slash = from ? strrchr(from, '/') : NULL;
-	const char *directory = loader->sources->directory;
+	const char *directory = loader->below;
 	int length;
 
 	while (strncmp(path, "./", 2) == 0)
@@ -334,8 +339,11 @@ static void place_all(struct loader *loader, const char *location, const char *a
 	loader->order_count = 0;
 	if (location)
 		place_groups(loader, location, true);
-	else if (!loader->sources->no_files)
+	else if (!loader->sources->no_files) {
+		loader->below = loader->sources->directory;
 		place_groups(loader, "./;./config/", false);
+		loader->below = NULL;
+	}
 	if (additional)
 		place_groups(loader, additional, true);
 }

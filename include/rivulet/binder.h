@@ -130,7 +130,8 @@ struct rv_producer_info {
 	/* Headers that go into the payload with header-mode=embeddedHeaders, by a property of the binder; NULL:
 	 * none. Valid until unbind. */
 	const struct rv_strings *embedded_headers;
-	int64_t close_timeout_ms; /* the binder's own property: how long an end waits for answers; 0: the core's */
+	/* How long an end waits for answers, by a property of the binder; 0: the core's. */
+	int64_t close_timeout_ms;
 };
 
 struct rv_outbound {

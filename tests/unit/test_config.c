@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 static char directory[64];
+static const char *home; /* where the application has its files; NULL: the working directory */
 static struct rv__problems problems;
 static rv_config *config;
 
@@ -28,6 +29,7 @@ static void teardown(void)
 {
 	char command[128];
 
+	home = NULL;
 	rv__config_unref(config);
 	config = NULL;
 	rv__problems_finish(&problems);
@@ -57,7 +59,7 @@ static char *no_variables[] = {NULL};
 static void load(char **environment, ...)
 {
 	static char *argv[16];
-	struct rv__config_sources sources = {.argv = argv, .environment = environment};
+	struct rv__config_sources sources = {.argv = argv, .environment = environment, .directory = home};
 	va_list args;
 
 	argv[0] = (char *)"service";
@@ -233,6 +235,24 @@ START_TEST(an_additional_location_wins_over_the_usual_places)
 	load(no_variables, "--spring.config.additional-location=x/", NULL);
 	expect("a", "x");
 	expect("b", "usual");
+}
+END_TEST
+
+/* As of an installed service that is told to take the files of a source tree. */
+START_TEST(a_location_is_below_the_working_directory_wherever_the_application_has_its_files)
+{
+	write_file("installed/application.properties", "server.port=1\nserver.address=installed");
+	write_file("x/application.properties", "server.port=2");
+	home = "installed";
+	load(no_variables, NULL);
+	expect("server.port", "1");
+	load(no_variables, "--spring.config.location=x/", NULL);
+	expect("server.port", "2");
+	expect("server.address", NULL);
+	load(no_variables, "--spring.config.additional-location=x/", NULL);
+	expect("server.port", "2");
+	expect("server.address", "installed");
+	ck_assert_uint_eq(problems.count, 0);
 }
 END_TEST
 
@@ -603,6 +623,7 @@ int main(void)
 		a_key_set_twice_in_a_file_warns_and_the_last_one_wins,
 		a_location_replaces_the_usual_places,
 		an_additional_location_wins_over_the_usual_places,
+		a_location_is_below_the_working_directory_wherever_the_application_has_its_files,
 		of_several_locations_the_last_one_wins,
 		commas_put_one_group_wholly_above_the_other_and_semicolons_do_not,
 		a_missing_location_is_a_mistake_unless_optional,
