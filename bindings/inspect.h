@@ -92,11 +92,11 @@ rv_err rv__app_visit_binding(
 
 /**
  * Changes the desired state of a binding: "STOPPED", "STARTED", "PAUSED" or "RESUMED" (without case).
- * Asking for what already is succeeds. The change goes on after the return; PAUSED and RESUMED are at once.
+ * Asking for what already is succeeds. The change goes on after the return; PAUSED and RESUMED are at once. An
+ * anonymous input that is started again has a new group, and so reads from then on.
  *
  * @return RV_OK; RV_E_NOTFOUND for an unknown binding; RV_E_INVALID for an unknown state; RV_E_UNSUPPORTED
- *         for pausing an output or starting an anonymous input again; RV_E_CLOSED while the
- *         application stops
+ *         for pausing an output; RV_E_CLOSED while the application stops
  */
 rv_err rv__app_change_binding(
     struct rv__host *host, const char *channel, const char *state, struct rv_error *err);

@@ -179,7 +179,8 @@ void kit_print_capabilities(const struct rv_binder_ops *const *binders, size_t c
 	printf("\n## What holds on every binder\n\n");
 	print_cases(0);
 	printf("\n## What holds where it is claimed\n\n"
-	       "A case that needs several capabilities stands with the first of them.\n");
+	       "A case that needs several capabilities stands with the first of them. That what is confirmed "
+	       "survives a broker that\nis killed is judged by `tests/crash`.\n");
 	for (size_t i = 0; i < WORDS; i++) {
 		if (!has_cases(words[i].cap))
 			continue;

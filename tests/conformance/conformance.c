@@ -2,13 +2,14 @@
 /*
  * Every binder does the same:
  *
- *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID,…] [--with=CAPABILITY] TYPE [--key=value …]   runs the suite, as TAP
+ *     rivulet-conformance [--case=PATTERN] [--broker-pid=PID,…] [--with=CAPABILITY] [--without=CAPABILITY] TYPE [--key=value …]
+ *                                                                 runs the suite, as TAP
  *     rivulet-conformance --list                                  names the cases
  *     rivulet-conformance --capabilities TYPE… [--key=value …]    writes what the binders claim, as Markdown
  *
  * The properties go to every service of every case: where the broker is, where the binder's module lies
  * (rivulet.binder.path), and the like. Cases that a binder cannot do, by its capabilities, are skipped; --with names one that it
- * has only under these properties, such as order.
+ * has only under these properties, such as order, and --without one that it has not under them; both may be given again.
  */
 #include "tests/conformance/suite.h"
 
@@ -31,7 +32,9 @@ int kit_argument_count;
 
 static struct command {
 	bool lists, tells;
-	const char *pattern, *also;
+	const char *pattern;
+	uint32_t also, lacks;
+	const char *unknown; /* no capability's name */
 	const char *types[TYPES_MAX];
 	size_t type_count;
 } command;
@@ -58,6 +61,15 @@ static bool read_pids(char *text)
 	return true;
 }
 
+static uint32_t read_cap(const char *name)
+{
+	uint32_t cap = kit_cap(name);
+
+	if (!cap)
+		command.unknown = name;
+	return cap;
+}
+
 /* Our own options go; properties stay, in argv's place. */
 static bool read_arguments(int argc, char **argv)
 {
@@ -70,7 +82,9 @@ static bool read_arguments(int argc, char **argv)
 		else if (value_of(argv[i], "--case"))
 			command.pattern = value_of(argv[i], "--case");
 		else if (value_of(argv[i], "--with"))
-			command.also = value_of(argv[i], "--with");
+			command.also |= read_cap(value_of(argv[i], "--with"));
+		else if (value_of(argv[i], "--without"))
+			command.lacks |= read_cap(value_of(argv[i], "--without"));
 		else if (value_of(argv[i], "--broker-pid")) {
 			if (!read_pids(value_of(argv[i], "--broker-pid")))
 				return false;
@@ -134,9 +148,7 @@ int main(int argc, char **argv)
 	if (!read_arguments(argc, argv)) {
 		fprintf(stderr,
 		    "usage: rivulet-conformance [--case=PATTERN] [--broker-pid=PID,…] [--with=CAPABILITY] "
-		    "TYPE "
-		    "[--key=value "
-		    "...]\n"
+		    "[--without=CAPABILITY] TYPE [--key=value ...]\n"
 		    "       rivulet-conformance --list\n"
 		    "       rivulet-conformance --capabilities TYPE... [--key=value ...]\n");
 		return 2;
@@ -151,12 +163,11 @@ int main(int argc, char **argv)
 	if (!kit_ops)
 		return 2;
 	kit_caps = kit_ops->caps | (kit_broker_count > 0 ? KIT_NEEDS_PID : 0);
-	if (command.also && !kit_cap(command.also)) {
-		fprintf(stderr,
-		    "rivulet-conformance: --with=%s is no name of a capability in docs/binders.md\n",
-		    command.also);
+	if (command.unknown) {
+		fprintf(stderr, "rivulet-conformance: '%s' is no name of a capability in docs/binders.md\n",
+		    command.unknown);
 		return 2;
 	}
-	kit_caps |= command.also ? kit_cap(command.also) : 0;
+	kit_caps = (kit_caps | command.also) & ~command.lacks;
 	return kit_run(command.pattern);
 }

@@ -141,6 +141,31 @@ START_TEST(a_slow_listener_stops_the_fetching)
 }
 END_TEST
 
+START_TEST(a_slow_listener_stops_the_fetching_of_bytes)
+{
+	enum { MANY = 200, BYTES = 16 << 10 };
+	static const char *const small[] = {"rivulet.bindings.input.consumer.queue-bytes=65536", NULL};
+	static char text[BYTES];
+
+	kit_line_start(&line, small, NULL);
+	atomic_store(&line.recorder.blocked, true);
+	for (int i = 0; i < MANY; i++) {
+		rv_message *message;
+
+		memset(text, '.', sizeof text);
+		text[snprintf(text, sizeof text, "m%d", i)] = '.';
+		message = rv_message_create(text, sizeof text);
+		kit_line_send(&line, message);
+		rv_message_unref(message);
+	}
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) >= 1);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_counters(&line.consumer, "input").received > 4 * 16));
+	atomic_store(&line.recorder.blocked, false);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == MANY);
+	kit_line_stop(&line);
+}
+END_TEST
+
 /* -- deferred ------------------------------------------------------------------------------------------ */
 
 START_TEST(a_deferred_delivery_is_settled_from_another_thread)
@@ -206,6 +231,7 @@ void kit_add_delivery(void)
 	KIT_ADD(RV_CAP_DEAD_LETTER, a_rejected_message_becomes_a_dead_letter_at_once);
 	KIT_ADD(RV_CAP_GROUP_RESUME, what_was_not_settled_comes_again_to_the_next_owner);
 	KIT_ADD(0, a_slow_listener_stops_the_fetching);
+	KIT_ADD(0, a_slow_listener_stops_the_fetching_of_bytes);
 	KIT_ADD(0, a_deferred_delivery_is_settled_from_another_thread);
 	KIT_ADD(0, a_deferred_delivery_may_ask_for_another_attempt);
 	KIT_ADD(0, a_settlement_after_the_stop_is_stale);

@@ -67,7 +67,7 @@ START_TEST(redelivery_ends_at_the_limit)
 	    KIT_CONSUMER "max-attempts=1", "rivulet.bindings.input.consumer.max-deliveries=2", NULL};
 	struct rv__binding_counters counters;
 
-	kit_line_start(&line, kit_letters(true, limited), NULL);
+	kit_line_start(&line, kit_letters(true, kit_redelivery(limited)), NULL);
 	atomic_store(&line.recorder.fail_first, 1000);
 	kit_send(line.output, "m", 0, 1);
 	WAIT_UNTIL(KIT_SOON_MS,
@@ -85,7 +85,7 @@ START_TEST(what_ended_its_owner_too_often_reaches_no_listener)
 	    "rivulet.stop-deadline=100ms", "rivulet.bindings.input.consumer.max-deliveries=1", NULL};
 	struct rv__binding_counters counters;
 
-	kit_line_start(&line, kit_letters(true, hasty), NULL);
+	kit_line_start(&line, kit_letters(true, kit_short_lease(hasty)), NULL);
 	line.recorder.defer = true;
 	kit_send(line.output, "m", 0, 1);
 	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
@@ -93,7 +93,7 @@ START_TEST(what_ended_its_owner_too_often_reaches_no_listener)
 	ck_assert_int_eq(kit_service_stop(&line.consumer), 1);
 	ck_assert_int_eq(rv_delivery_settle(kit_taken(&line.recorder), RV_ACK, NULL), RV_E_STALE);
 	line.recorder.defer = false;
-	kit_line_join(&line, kit_letters(true, hasty));
+	kit_line_join(&line, kit_letters(true, kit_short_lease(hasty)));
 	WAIT_UNTIL(2 * KIT_SOON_MS,
 	    (counters = kit_counters(&line.consumer, "input"),
 	        counters.dead_lettered + counters.dropped == 1));

@@ -30,9 +30,9 @@ START_TEST(every_group_gets_every_message)
 }
 END_TEST
 
-START_TEST(members_of_a_group_share_the_messages)
+/* Two members of a group; *ret_same (may be NULL): whether both had messages of one partition first. */
+static void share_among_two(const char *const *wide, bool *ret_same)
 {
-	static const char *const wide[] = {KIT_PRODUCER "partition-count=4", NULL};
 	const char *destination = kit_destination();
 	struct kit_service a, b, producer;
 	struct kit_recorder ra, rb;
@@ -56,8 +56,73 @@ START_TEST(members_of_a_group_share_the_messages)
 	ck_assert_int_eq(kit_service_stop(&a), 0);
 	ck_assert_int_eq(kit_service_stop(&b), 0);
 	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	if (ret_same)
+		*ret_same = ra.records[0].partition == rb.records[0].partition;
 	kit_recorder_finish(&ra);
 	kit_recorder_finish(&rb);
+}
+
+START_TEST(members_of_a_group_share_the_messages)
+{
+	static const char *const wide[] = {KIT_PRODUCER "partition-count=4", NULL};
+
+	share_among_two(wide, NULL);
+}
+END_TEST
+
+START_TEST(members_of_a_group_share_one_partition)
+{
+	bool same;
+
+	share_among_two(NULL, &same);
+	ck_assert(same);
+}
+END_TEST
+
+START_TEST(three_instances_share_what_is_partitioned)
+{
+	static const char *const three[] = {
+	    KIT_PRODUCER "partition-count=3", KIT_PRODUCER "partition-key-expression=payload", NULL};
+	const char *destination = kit_destination();
+	struct kit_service instances[3], producer;
+	struct kit_recorder recorders[3];
+	rv_channel *output = kit_producer(&producer, destination, three);
+	char index[64];
+	const char *const more[] = {"spring.cloud.stream.instance-count=3", index,
+	    KIT_CONSUMER "partitioned=true", KIT_CONSUMER "concurrency=2", NULL};
+	int sent = 0;
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(index, sizeof index, "spring.cloud.stream.instance-index=%d", i);
+		kit_recorder_init(&recorders[i]);
+		kit_consumer(&instances[i], destination, "g", &recorders[i], more);
+	}
+	/* Until the partitions are shared out, some may get all. */
+	while (
+	    kit_count(&recorders[0]) == 0 || kit_count(&recorders[1]) == 0 || kit_count(&recorders[2]) == 0) {
+		ck_assert_int_lt(sent, 100 * MANY);
+		kit_send(output, "m", sent, sent + 6);
+		sent += 6;
+		(void)wait_until(50,
+		    kit_count(&recorders[0]) > 0 && kit_count(&recorders[1]) > 0 &&
+		        kit_count(&recorders[2]) > 0);
+	}
+	kit_send(output, "m", sent, sent + 30);
+	sent += 30;
+	for (int i = 0; i < sent; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "m%d", i);
+		ck_assert_msg(wait_until(KIT_SOON_MS,
+		                  kit_has(&recorders[0], text) || kit_has(&recorders[1], text) ||
+		                      kit_has(&recorders[2], text)),
+		    "%s is missing", text);
+	}
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(kit_service_stop(&instances[i]), 0);
+		kit_recorder_finish(&recorders[i]);
+	}
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
 }
 END_TEST
 
@@ -260,6 +325,8 @@ void kit_add_groups(void)
 {
 	KIT_ADD(0, every_group_gets_every_message);
 	KIT_ADD(RV_CAP_PARTITIONS, members_of_a_group_share_the_messages);
+	KIT_ADD(RV_CAP_SHARED_PARTITIONS, members_of_a_group_share_one_partition);
+	KIT_ADD(RV_CAP_PARTITIONS, three_instances_share_what_is_partitioned);
 	KIT_ADD(RV_CAP_PARTITIONS, a_member_that_leaves_hands_its_messages_over);
 	KIT_ADD(0, anonymous_inputs_each_get_a_copy_from_now_on);
 	KIT_ADD(0, two_bindings_on_one_destination_both_receive);

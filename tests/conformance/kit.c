@@ -357,38 +357,109 @@ struct rv__binding_counters kit_counters(struct kit_service *service, const char
 	return glance_at(service, channel).counters;
 }
 
-/* -- dead letters --------------------------------------------------------------------------------------- */
+struct asked {
+	const char *channel, *name;
+	double value;
+	enum rv_health_status health;
+};
 
-/* The key that switches them, by what binders call it; NULL: the binder has none. */
-static const char *letters_key(void)
+static void take_stat(void *arg, const char *name, const char *binding, double value)
 {
-	static const char *const names[] = {"enable-dlq", "dead-letter", NULL};
+	struct asked *asked = arg;
 
+	if (binding && strcmp(binding, asked->channel) == 0 && strcmp(name, asked->name) == 0)
+		asked->value = value;
+}
+
+static void ask_binder(void *arg, const struct rv__binder_view *view)
+{
+	struct asked *asked = arg;
+
+	asked->health = view->status;
+	if (asked->name && view->ops->stats)
+		view->ops->stats(view->binder, take_stat, asked);
+}
+
+double kit_stat(struct kit_service *service, const char *channel, const char *name)
+{
+	struct asked asked = {.channel = channel, .name = name, .value = -1};
+
+	rv__app_visit_binders((struct rv__host *)service->app, ask_binder, &asked);
+	return asked.value;
+}
+
+enum rv_health_status kit_health(struct kit_service *service)
+{
+	struct asked asked = {0};
+
+	rv__app_visit_binders((struct rv__host *)service->app, ask_binder, &asked);
+	return asked.health;
+}
+
+/* -- properties of binders -------------------------------------------------------------------------------- */
+
+/* Properties of a case and those that it adds; all are good until the next call for the same purpose. */
+struct wishes {
+	const char *properties[20];
+	char texts[4][160];
+};
+
+static bool has_row(const char *name)
+{
 	for (const struct rv_prop_desc *row = kit_ops->consumer_props.rows; row && row->name; row++)
-		for (size_t i = 0; names[i]; i++)
-			if (strcmp(row->name, names[i]) == 0)
-				return names[i];
-	return NULL;
+		if (strcmp(row->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* `more`, then those of the pairs name, value that the binder has: binders call the same things by other names. */
+static const char *const *wish(
+    struct wishes *wishes, const char *const *more, const char *const (*pairs)[2], size_t pair_count)
+{
+	size_t count = 0, own = 0;
+
+	while (more && more[count] && count < 15) {
+		wishes->properties[count] = more[count];
+		count++;
+	}
+	for (size_t i = 0; i < pair_count; i++) {
+		if (!has_row(pairs[i][0]))
+			continue;
+		snprintf(wishes->texts[own], sizeof wishes->texts[own],
+		    "spring.cloud.stream.%s.bindings.input.consumer.%s=%s", kit_type, pairs[i][0],
+		    pairs[i][1]);
+		wishes->properties[count++] = wishes->texts[own++];
+	}
+	wishes->properties[count] = NULL;
+	return wishes->properties;
 }
 
 const char *const *kit_letters(bool on, const char *const *more)
 {
-	static const char *properties[16];
-	static char text[160];
-	const char *key = letters_key();
-	size_t count = 0;
+	static struct wishes wishes;
+	const char *const pairs[][2] = {
+	    {"enable-dlq", on ? "true" : "false"}, {"dead-letter", on ? "true" : "false"}};
 
-	while (more && more[count] && count < 14) {
-		properties[count] = more[count];
-		count++;
-	}
-	if (key) {
-		snprintf(text, sizeof text, "spring.cloud.stream.%s.bindings.input.consumer.%s=%s", kit_type,
-		    key, on ? "true" : "false");
-		properties[count++] = text;
-	}
-	properties[count] = NULL;
-	return properties;
+	return wish(&wishes, more, pairs, 2);
+}
+
+const char *const *kit_redelivery(const char *const *more)
+{
+	static struct wishes wishes;
+	static const char *const pairs[][2] = {{"redeliver", "true"}, {"redelivery-delay", "500ms"},
+	    {"push.delay-level-when-next-consume", "1"}};
+
+	return wish(&wishes, more, pairs, 3);
+}
+
+const char *const *kit_short_lease(const char *const *more)
+{
+	static struct wishes wishes;
+	static char lease[16];
+	const char *const pairs[][2] = {{"claim-min-idle", lease}};
+
+	snprintf(lease, sizeof lease, "%dms", KIT_LEASE_MS);
+	return wish(&wishes, more, pairs, 1);
 }
 
 bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size)

@@ -23,7 +23,8 @@
 
 enum {
 	KIT_SOON_MS = 30000, /* a broker may take its time to share out partitions */
-	KIT_QUIET_MS = 300   /* nothing more comes for so long */
+	KIT_QUIET_MS = 300,  /* nothing more comes for so long */
+	KIT_LEASE_MS = 1500  /* see kit_short_lease() */
 };
 
 /* Set by main(): the binder under test, what it can do, and the arguments for every service. */
@@ -146,13 +147,22 @@ void kit_line_send(struct kit_line *line, rv_message *message);
 /** Both services stop and say that all was well; the recorder ends with them. */
 void kit_line_stop(struct kit_line *line);
 
-/* -- dead letters ------------------------------------------------------------------------------------- */
+/** A number of its binder about a binding, "lag" for one; -1: it has none. */
+double kit_stat(struct kit_service *service, const char *channel, const char *name);
+/** Of the only binder of a service. */
+enum rv_health_status kit_health(struct kit_service *service);
+
+/* -- properties of binders ------------------------------------------------------------------------------ */
 
 /**
  * The properties `more` (may be NULL) and what switches dead letters of `input` on or off on this binder, where
  * it has such a key; static memory of the case, until the next call.
  */
 const char *const *kit_letters(bool on, const char *const *more);
+/** Likewise: what is given back after its last attempt comes again, and soon. */
+const char *const *kit_redelivery(const char *const *more);
+/** Likewise: a delivery is lent for KIT_LEASE_MS. */
+const char *const *kit_short_lease(const char *const *more);
 /** Whether the core makes the dead letters of a running input, and where; "" when nobody knows. */
 bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size);
 
@@ -167,6 +177,8 @@ void kit_add_lifecycle(void);
 void kit_add_dead_letters(void);
 void kit_add_errors(void);
 void kit_add_late(void);
+void kit_add_redelivery(void);
+void kit_add_figures(void);
 void kit_add_polled(void);
 void kit_add_outages(void);
 

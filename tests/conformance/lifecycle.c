@@ -82,6 +82,71 @@ START_TEST(an_input_without_auto_startup_waits_for_the_command)
 }
 END_TEST
 
+START_TEST(an_anonymous_input_that_starts_again_reads_from_then_on)
+{
+	kit_line_begin(&line, NULL);
+	kit_consumer(&line.consumer, line.destination, NULL, &line.recorder, NULL);
+	kit_send(line.output, "before", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+	kit_change(&line.consumer, "input", "STOPPED", "stopped");
+	kit_send(line.output, "gone", 0, 3);
+	kit_change(&line.consumer, "input", "STARTED", "running");
+	kit_send(line.output, "after", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_has(&line.recorder, "after0"));
+	ck_assert_uint_eq(kit_distinct(&line.recorder), 2);
+	kit_line_stop(&line);
+}
+END_TEST
+
+START_TEST(bindings_end_in_any_order_and_leave_the_others_alone)
+{
+	static const char *const outputs[] = {"output1", "output2", "output3"};
+	const char *destinations[] = {kit_destination(), kit_destination(), kit_destination()};
+	struct kit_recorder first, second;
+	struct kit_service service;
+	struct rv_error error = {0};
+	rv_message *message = rv_message_create_text("x");
+
+	kit_recorder_init(&first);
+	kit_recorder_init(&second);
+	kit_service_init(&service);
+	for (int i = 0; i < 3; i++)
+		kit_property(
+		    &service, "spring.cloud.stream.bindings.%s.destination=%s", outputs[i], destinations[i]);
+	for (int i = 0; i < 2; i++) {
+		kit_property(
+		    &service, "spring.cloud.stream.bindings.input%d.destination=%s", i + 1, destinations[i]);
+		kit_property(&service, "spring.cloud.stream.bindings.input%d.group=%s", i + 1,
+		    kit_group("g", destinations[i]));
+	}
+	kit_service_create(&service);
+	rv_app_enable_binding(service.app, RV_OUTPUTS("output1", "output2", "output3"));
+	rv_app_enable_binding(service.app, RV_INPUTS("input1", "input2"));
+	rv_app_listen(service.app, "input1", kit_listen, &first);
+	rv_app_listen(service.app, "input2", kit_listen, &second);
+	kit_service_start(&service);
+	for (int i = 0; i < 3; i++)
+		kit_send(rv_app_channel(service.app, outputs[i]), outputs[i], 0, 3);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&first) == 3 && kit_distinct(&second) == 3);
+	kit_change(&service, "output3", "STOPPED", "stopped");
+	kit_change(&service, "input1", "STOPPED", "stopped");
+	kit_send(rv_app_channel(service.app, "output1"), "output1", 3, 6);
+	kit_send(rv_app_channel(service.app, "output2"), "output2", 3, 6);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&second) == 6);
+	kit_change(&service, "output1", "STOPPED", "stopped");
+	ck_assert_int_eq(
+	    rv_channel_send(rv_app_channel(service.app, "output1"), message, &error), RV_E_CLOSED);
+	kit_change(&service, "input2", "STOPPED", "stopped");
+	kit_send(rv_app_channel(service.app, "output2"), "output2", 6, 9);
+	ck_assert_uint_eq(kit_count(&first), 3);
+	ck_assert_uint_eq(kit_count(&second), 6);
+	ck_assert_int_eq(kit_service_stop(&service), 0);
+	rv_message_unref(message);
+	kit_recorder_finish(&first);
+	kit_recorder_finish(&second);
+}
+END_TEST
+
 /* -- stop under traffic ---------------------------------------------------------------------------- */
 
 struct stream {
@@ -190,6 +255,8 @@ START_TEST(a_stop_completes_every_accepted_send)
 	ck_assert_int_eq(kit_service_stop(&line.producer), 0);
 	for (int i = 0; i < ASYNC; i++)
 		ck_assert_int_eq(atomic_load(&completions.done[i]), 1);
+	/* What was told to be sent is with the broker. */
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) >= (size_t)atomic_load(&completions.ok));
 	ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
 	kit_recorder_finish(&line.recorder);
 }
@@ -206,9 +273,11 @@ static rv_verdict pass_on(const rv_message *message, void *context)
 	return code == RV_OK ? RV_ACK : RV_RETRY;
 }
 
-START_TEST(a_listener_may_send)
+static struct kit_service middle;
+
+/* What comes in is passed on to `second`, which the consumer of the line reads. */
+static void start_with_middle(void)
 {
-	struct kit_service middle;
 	const char *second = kit_destination();
 
 	kit_line_begin(&line, NULL);
@@ -223,8 +292,34 @@ START_TEST(a_listener_may_send)
 	rv_app_listen(
 	    middle.app, RV_PROCESSOR_INPUT, pass_on, rv_app_channel(middle.app, RV_PROCESSOR_OUTPUT));
 	kit_service_start(&middle);
+}
+
+START_TEST(a_listener_may_send)
+{
+	start_with_middle();
 	kit_send(line.output, "m", 0, 50);
 	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 50);
+	ck_assert_int_eq(kit_service_stop(&middle), 0);
+	kit_line_stop(&line);
+}
+END_TEST
+
+START_TEST(what_a_listener_passes_on_keeps_its_headers_and_is_a_new_message)
+{
+	rv_message *message = rv_message_create_text("x");
+
+	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
+	ck_assert_int_eq(rv_message_set_header(message, RV_HEADER_KEY, "粤B12345"), RV_OK);
+	start_with_middle();
+	kit_line_send(&line, message);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, "correlationId"), "c-17");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_KEY), "粤B12345");
+	ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "text/plain");
+	ck_assert_str_ne(rv_message_id(line.recorder.kept), rv_message_id(message));
+	ck_assert_str_ne(rv_message_destination(line.recorder.kept), line.destination);
+	ck_assert_int_eq(rv_message_attempt(line.recorder.kept), 1);
+	rv_message_unref(message);
 	ck_assert_int_eq(kit_service_stop(&middle), 0);
 	kit_line_stop(&line);
 }
@@ -237,8 +332,11 @@ void kit_add_lifecycle(void)
 	KIT_ADD(0, a_stopped_output_refuses_until_it_is_started);
 	KIT_ADD(0, commands_for_what_is_not_there_say_so);
 	KIT_ADD(0, an_input_without_auto_startup_waits_for_the_command);
+	KIT_ADD(0, an_anonymous_input_that_starts_again_reads_from_then_on);
+	KIT_ADD(0, bindings_end_in_any_order_and_leave_the_others_alone);
 	KIT_ADD(RV_CAP_GROUP_RESUME, a_stop_under_traffic_loses_nothing);
 	KIT_ADD(0, asynchronous_sends_complete_exactly_once);
 	KIT_ADD(0, a_stop_completes_every_accepted_send);
 	KIT_ADD(0, a_listener_may_send);
+	KIT_ADD(RV_CAP_HEADERS, what_a_listener_passes_on_keeps_its_headers_and_is_a_new_message);
 }

@@ -141,6 +141,30 @@ START_TEST(a_large_message_arrives_whole)
 }
 END_TEST
 
+START_TEST(what_waited_for_its_group_is_what_was_sent)
+{
+	rv_message *message = rv_message_create("1;2", 3);
+
+	ck_assert_int_eq(rv_message_set_header(message, RV_HEADER_CONTENT_TYPE, "text/csv"), RV_OK);
+	ck_assert_int_eq(rv_message_set_header(message, "correlationId", "c-17"), RV_OK);
+	kit_line_begin(&line, NULL);
+	kit_line_send(&line, message);
+	kit_line_join(&line, NULL);
+	for (size_t i = 1; i <= 2; i++) {
+		WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == i);
+		ck_assert_str_eq(rv_message_text(line.recorder.kept), "1;2");
+		ck_assert_str_eq(rv_message_id(line.recorder.kept), rv_message_id(message));
+		ck_assert_str_eq(rv_message_header(line.recorder.kept, RV_HEADER_CONTENT_TYPE), "text/csv");
+		ck_assert_str_eq(rv_message_header(line.recorder.kept, "correlationId"), "c-17");
+		/* And the second one, who was awaited. */
+		if (i == 1)
+			kit_line_send(&line, message);
+	}
+	rv_message_unref(message);
+	kit_line_stop(&line);
+}
+END_TEST
+
 START_TEST(the_same_message_may_be_sent_again)
 {
 	rv_message *message = rv_message_create_text("twice");
@@ -179,6 +203,7 @@ void kit_add_messages(void)
 	KIT_ADD(0, headers_inside_the_payload_arrive_as_headers);
 	KIT_ADD(0, a_payload_without_headers_inside_stays_as_it_is);
 	KIT_ADD(0, a_large_message_arrives_whole);
+	KIT_ADD(RV_CAP_HEADERS, what_waited_for_its_group_is_what_was_sent);
 	KIT_ADD(0, the_same_message_may_be_sent_again);
 	KIT_ADD(0, a_message_that_could_not_be_made_is_refused);
 }

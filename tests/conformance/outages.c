@@ -8,10 +8,7 @@
 
 enum { BACK_MS = 2 * KIT_SOON_MS };
 
-static struct kit_service consumer, producer;
-static struct kit_recorder recorder;
-static rv_channel *output;
-static const char *destination;
+static struct kit_line line;
 
 static const char *const hasty[] = {"rivulet.bindings.output.producer.send-timeout=1s", NULL};
 
@@ -28,86 +25,109 @@ static void go_on(void)
 static rv_err send_one(const char *text)
 {
 	rv_message *message = rv_message_create_text(text);
-	rv_err code = rv_channel_send(output, message, NULL);
+	rv_err code = rv_channel_send(line.output, message, NULL);
 
 	rv_message_unref(message);
 	return code;
 }
 
-static void stop(void)
-{
-	ck_assert_int_eq(kit_service_stop(&consumer), 0);
-	ck_assert_int_eq(kit_service_stop(&producer), 0);
-	kit_recorder_finish(&recorder);
-}
-
 START_TEST(a_broker_that_hangs_is_told_and_nothing_is_lost)
 {
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, hasty);
-	kit_consumer(&consumer, destination, "g", &recorder, NULL);
-	kit_send(output, "m", 0, 10);
-	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&recorder) == 10);
+	kit_line_start(&line, NULL, hasty);
+	kit_send(line.output, "m", 0, 10);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 10);
 	hang();
 	/* Its last threads may still answer one. What times out may arrive all the same: at least once. */
 	WAIT_UNTIL(KIT_SOON_MS, send_one("hanging") != RV_OK);
 	go_on();
 	WAIT_UNTIL(BACK_MS, send_one("back") == RV_OK);
-	kit_send(output, "n", 0, 10);
+	kit_send(line.output, "n", 0, 10);
 	WAIT_UNTIL(BACK_MS,
-	    kit_has(&recorder, "back") && kit_has(&recorder, "n9") &&
-	        kit_counters(&consumer, "input").acked >= 21);
+	    kit_has(&line.recorder, "back") && kit_has(&line.recorder, "n9") &&
+	        kit_counters(&line.consumer, "input").acked >= 21);
 	for (int i = 0; i < 10; i++) {
 		char text[16];
 
 		snprintf(text, sizeof text, "n%d", i);
-		ck_assert_msg(kit_has(&recorder, text), "%s is missing", text);
+		ck_assert_msg(kit_has(&line.recorder, text), "%s is missing", text);
 	}
-	stop();
+	kit_line_stop(&line);
 }
 END_TEST
 
 START_TEST(dead_letters_wait_for_a_broker_that_hangs)
 {
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	recorder.failure = RV_REJECT;
-	recorder.fail_text = "bad";
-	atomic_store(&recorder.blocked, true);
-	output = kit_producer(&producer, destination, hasty);
-	kit_consumer(&consumer, destination, "g", &recorder, kit_letters(true, NULL));
-	kit_send(output, "bad", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&recorder) == 1);
+	kit_line_begin(&line, hasty);
+	line.recorder.failure = RV_REJECT;
+	line.recorder.fail_text = "bad";
+	atomic_store(&line.recorder.blocked, true);
+	kit_line_join(&line, kit_letters(true, NULL));
+	kit_send(line.output, "bad", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
 	hang();
-	atomic_store(&recorder.blocked, false);
-	ck_assert(!wait_until(KIT_QUIET_MS, kit_counters(&consumer, "input").dropped > 0));
+	atomic_store(&line.recorder.blocked, false);
+	ck_assert(!wait_until(KIT_QUIET_MS, kit_counters(&line.consumer, "input").dropped > 0));
 	go_on();
-	WAIT_UNTIL(BACK_MS, kit_counters(&consumer, "input").dead_lettered >= 1);
-	ck_assert_uint_eq(kit_counters(&consumer, "input").dropped, 0);
-	stop();
+	WAIT_UNTIL(BACK_MS, kit_counters(&line.consumer, "input").dead_lettered >= 1);
+	ck_assert_uint_eq(kit_counters(&line.consumer, "input").dropped, 0);
+	kit_line_stop(&line);
 }
 END_TEST
 
+/* The consumer of the line, created but not running. */
+static void prepare_consumer(void)
+{
+	kit_service_init(&line.consumer);
+	kit_property(&line.consumer, "spring.cloud.stream.bindings.input.destination=%s", line.destination);
+	kit_property(
+	    &line.consumer, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", line.destination));
+	kit_service_create(&line.consumer);
+	rv_app_enable_binding(line.consumer.app, RV_SINK);
+	rv_app_listen(line.consumer.app, RV_SINK_INPUT, kit_listen, &line.recorder);
+}
+
 START_TEST(a_service_that_starts_while_its_broker_hangs_runs_by_itself)
 {
-	destination = kit_destination();
-	kit_recorder_init(&recorder);
-	output = kit_producer(&producer, destination, hasty);
-	kit_service_init(&consumer);
-	kit_property(&consumer, "spring.cloud.stream.bindings.input.destination=%s", destination);
-	kit_property(&consumer, "spring.cloud.stream.bindings.input.group=%s", kit_group("g", destination));
-	kit_service_create(&consumer);
-	rv_app_enable_binding(consumer.app, RV_SINK);
-	rv_app_listen(consumer.app, RV_SINK_INPUT, kit_listen, &recorder);
+	kit_line_begin(&line, hasty);
+	prepare_consumer();
 	hang();
-	kit_service_launch(&consumer);
-	ck_assert(!wait_until(KIT_QUIET_MS, atomic_load(&consumer.over)));
+	kit_service_launch(&line.consumer);
+	ck_assert(!wait_until(KIT_QUIET_MS, atomic_load(&line.consumer.over)));
 	go_on();
-	kit_service_await(&consumer);
+	kit_service_await(&line.consumer);
 	WAIT_UNTIL(BACK_MS, send_one("m") == RV_OK);
-	WAIT_UNTIL(BACK_MS, kit_has(&recorder, "m"));
-	stop();
+	WAIT_UNTIL(BACK_MS, kit_has(&line.recorder, "m"));
+	kit_line_stop(&line);
+}
+END_TEST
+
+START_TEST(an_output_that_was_bound_late_knows_its_partitions)
+{
+	line.destination = kit_destination();
+	kit_recorder_init(&line.recorder);
+	prepare_consumer();
+	kit_service_init(&line.producer);
+	kit_property(&line.producer, "spring.cloud.stream.bindings.output.destination=%s", line.destination);
+	kit_property(&line.producer, KIT_PRODUCER "partition-count=5");
+	kit_property(&line.producer, KIT_PRODUCER "partition-key-expression=payload");
+	kit_property(&line.producer, "%s", hasty[0]);
+	kit_service_create(&line.producer);
+	rv_app_enable_binding(line.producer.app, RV_SOURCE);
+	line.output = rv_app_channel(line.producer.app, RV_SOURCE_OUTPUT);
+	hang();
+	kit_service_launch(&line.producer);
+	kit_service_launch(&line.consumer);
+	ck_assert(
+	    !wait_until(KIT_QUIET_MS, atomic_load(&line.producer.over) || atomic_load(&line.consumer.over)));
+	ck_assert_int_ne(send_one("early"), RV_OK);
+	go_on();
+	kit_service_await(&line.producer);
+	kit_service_await(&line.consumer);
+	WAIT_UNTIL(BACK_MS, send_one("c") == RV_OK);
+	WAIT_UNTIL(BACK_MS, kit_has(&line.recorder, "c"));
+	/* As partitions.c has it. */
+	ck_assert_int_eq(rv_message_partition(line.recorder.kept), 4);
+	kit_line_stop(&line);
 }
 END_TEST
 
@@ -117,4 +137,6 @@ void kit_add_outages(void)
 	KIT_ADD(
 	    KIT_NEEDS_PID | RV_CAP_DURABLE | RV_CAP_DEAD_LETTER, dead_letters_wait_for_a_broker_that_hangs);
 	KIT_ADD(KIT_NEEDS_PID | RV_CAP_DURABLE, a_service_that_starts_while_its_broker_hangs_runs_by_itself);
+	KIT_ADD(KIT_NEEDS_PID | RV_CAP_DURABLE | RV_CAP_PARTITIONS,
+	    an_output_that_was_bound_late_knows_its_partitions);
 }

@@ -197,6 +197,96 @@ START_TEST(a_message_without_its_key_is_refused)
 }
 END_TEST
 
+enum { SENDERS = 8, EACH = 50 };
+
+static void *send_with_own_key(void *arg)
+{
+	int sender = (int)(intptr_t)arg;
+	char text[32], key[32];
+
+	snprintf(key, sizeof key, "粤B%05d", sender * 7919);
+	for (int i = 0; i < EACH; i++) {
+		snprintf(text, sizeof text, "%d:%d", sender, i);
+		send(text, "plate", key);
+	}
+	return NULL;
+}
+
+START_TEST(threads_that_send_at_once_do_not_mix_their_keys)
+{
+	static const char *const more[] = {
+	    KIT_PRODUCER "partition-count=4", KIT_PRODUCER "partition-key-expression=headers['plate']", NULL};
+	pthread_t threads[SENDERS];
+	int partitions[SENDERS];
+
+	start(more);
+	for (int i = 0; i < SENDERS; i++) {
+		partitions[i] = -1;
+		ck_assert_int_eq(
+		    pthread_create(&threads[i], NULL, send_with_own_key, (void *)(intptr_t)i), 0);
+	}
+	for (int i = 0; i < SENDERS; i++)
+		pthread_join(threads[i], NULL);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == SENDERS * EACH);
+	pthread_mutex_lock(&line.recorder.lock);
+	for (size_t i = 0; i < line.recorder.count; i++) {
+		const struct kit_record *record = &line.recorder.records[i];
+		int *partition = &partitions[record->text[0] - '0'];
+
+		if (*partition < 0)
+			*partition = record->partition;
+		ck_assert_int_eq(record->partition, *partition);
+	}
+	pthread_mutex_unlock(&line.recorder.lock);
+	kit_line_stop(&line);
+}
+END_TEST
+
+START_TEST(one_input_reads_several_partitioned_destinations)
+{
+	static const char *const two[] = {
+	    KIT_PRODUCER "partition-count=2", KIT_PRODUCER "partition-key-expression=payload", NULL};
+	static const char *const three[] = {
+	    KIT_PRODUCER "partition-count=3", KIT_PRODUCER "partition-key-expression=payload", NULL};
+	static const char *const concurrent[] = {KIT_CONSUMER "concurrency=2", NULL};
+	const char *second = kit_destination();
+	struct kit_service other;
+	rv_channel *to_second = kit_producer(&other, second, three);
+	char both[160];
+
+	kit_line_begin(&line, two);
+	snprintf(both, sizeof both, "%s,%s", line.destination, second);
+	kit_consumer(&line.consumer, both, "g", &line.recorder, concurrent);
+	kit_send(line.output, "first", 0, 20);
+	kit_send(to_second, "second", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 40);
+	ck_assert_int_eq(kit_service_stop(&other), 0);
+	kit_line_stop(&line);
+}
+END_TEST
+
+START_TEST(a_smaller_count_takes_no_partition_away)
+{
+	static const char *const four[] = {
+	    KIT_PRODUCER "partition-count=4", KIT_PRODUCER "partition-key-expression=payload", NULL};
+	static const char *const two[] = {
+	    KIT_PRODUCER "partition-count=2", KIT_PRODUCER "partition-key-expression=payload", NULL};
+	struct kit_service other;
+	rv_channel *small;
+
+	start(four);
+	send("before", RV_HEADER_PARTITION_OVERRIDE, "3");
+	ck_assert_int_eq(partition_of("before"), 3);
+	small = kit_producer(&other, line.destination, two);
+	kit_send(small, "small", 0, 20);
+	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 21);
+	send("after", RV_HEADER_PARTITION_OVERRIDE, "3");
+	ck_assert_int_eq(partition_of("after"), 3);
+	ck_assert_int_eq(kit_service_stop(&other), 0);
+	kit_line_stop(&line);
+}
+END_TEST
+
 void kit_add_partitions(void)
 {
 	KIT_ADD(RV_CAP_PARTITIONS, a_key_has_the_partition_that_java_gives_it);
@@ -206,4 +296,7 @@ void kit_add_partitions(void)
 	KIT_ADD(RV_CAP_PARTITIONS | RV_CAP_HEADERS, the_choice_travels_in_a_header);
 	KIT_ADD(RV_CAP_PARTITIONS, an_override_names_the_partition);
 	KIT_ADD(RV_CAP_PARTITIONS, a_message_without_its_key_is_refused);
+	KIT_ADD(RV_CAP_PARTITIONS, threads_that_send_at_once_do_not_mix_their_keys);
+	KIT_ADD(RV_CAP_PARTITIONS, one_input_reads_several_partitioned_destinations);
+	KIT_ADD(RV_CAP_PARTITIONS, a_smaller_count_takes_no_partition_away);
 }

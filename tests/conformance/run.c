@@ -35,9 +35,11 @@ void kit_collect(void)
 	kit_add_delivery();
 	kit_add_dead_letters();
 	kit_add_errors();
+	kit_add_redelivery();
 	kit_add_late();
 	kit_add_lifecycle();
 	kit_add_polled();
+	kit_add_figures();
 	kit_add_outages();
 }
 
