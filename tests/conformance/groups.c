@@ -45,7 +45,7 @@ static void share_among_two(const char *const *wide, bool *ret_same)
 	kit_consumer(&b, destination, "g", &rb, NULL);
 	/* Until the partitions are shared out, one member may get all. */
 	while (kit_count(&ra) == 0 || kit_count(&rb) == 0) {
-		ck_assert_int_lt(sent, 100 * MANY);
+		ck_assert_int_lt(sent, 24 * MANY);
 		kit_send(output, "m", sent, sent + 4);
 		sent += 4;
 		(void)wait_until(50, kit_count(&ra) > 0 && kit_count(&rb) > 0);
@@ -100,7 +100,7 @@ START_TEST(three_instances_share_what_is_partitioned)
 	/* Until the partitions are shared out, some may get all. */
 	while (
 	    kit_count(&recorders[0]) == 0 || kit_count(&recorders[1]) == 0 || kit_count(&recorders[2]) == 0) {
-		ck_assert_int_lt(sent, 100 * MANY);
+		ck_assert_int_lt(sent, 24 * MANY);
 		kit_send(output, "m", sent, sent + 6);
 		sent += 6;
 		(void)wait_until(50,
