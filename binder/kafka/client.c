@@ -142,7 +142,7 @@ static void serve_reports(struct rv__kafka_client *client, rd_kafka_event_t *eve
 	struct rv__kafka_returns returns = {NULL, NULL};
 	struct rv__kafka_successes successes;
 	const rd_kafka_message_t *record;
-	bool kept = false;
+	bool kept = false, waits = false;
 
 	successes.producer = NULL;
 	successes.count = 0;
@@ -151,13 +151,18 @@ static void serve_reports(struct rv__kafka_client *client, rd_kafka_event_t *eve
 			rv__kafka_successes_add(client, &successes, record, &returns);
 		else if (rv__kafka_renewal_takes(client, record))
 			kept = true;
+		else if (rv__kafka_again_takes(client, record))
+			waits = true;
 		else
 			rv__kafka_complete(client, record->_private, record, &returns);
 	}
 	rv__kafka_successes_tell(&successes);
 	rv__kafka_pool_give(&client->pool, &returns);
+	/* All of one event fail for one reason, mostly: one that is for both is the renewal's, which ends the waiting. */
 	if (kept)
 		rv__kafka_renewal_keep(client, event);
+	else if (waits)
+		rv__kafka_again_keep(client, event);
 	else
 		leave_spent(client, event);
 }
@@ -208,7 +213,8 @@ static void serve_refused(struct rv__kafka_client *client)
 		struct rv__kafka_place *place = &client->pool.places[reversed - 1];
 
 		reversed = atomic_load(&place->next);
-		rv__kafka_complete(client, place, NULL, &returns);
+		if (!rv__kafka_again_takes_refused(client, place))
+			rv__kafka_complete(client, place, NULL, &returns);
 	}
 	rv__kafka_pool_give(&client->pool, &returns);
 }
@@ -217,6 +223,7 @@ static void serve_purge(struct rv__kafka_client *client)
 {
 	if (!atomic_exchange(&client->purge, false))
 		return;
+	rv__kafka_again_abort(client);
 	rv__kafka_renewal_abort(client);
 	rd_kafka_purge(
 	    client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
@@ -227,8 +234,8 @@ static void *run(void *argument)
 	struct rv__kafka_client *client = argument;
 
 	while (!atomic_load(&client->quit)) {
-		rd_kafka_event_t *event =
-		    rd_kafka_queue_poll(client->queue, client->renewal ? BUSY_MS : IDLE_MS);
+		rd_kafka_event_t *event = rd_kafka_queue_poll(
+		    client->queue, client->renewal || rv__kafka_again_waits(client) ? BUSY_MS : IDLE_MS);
 
 		if (event)
 			serve_event(client, event);
@@ -236,11 +243,13 @@ static void *run(void *argument)
 			rv__kafka_client_tidy_all(client);
 		serve_refused(client);
 		serve_purge(client);
+		rv__kafka_again_step(client);
 		if (client->renewal)
 			rv__kafka_renewal_step(client);
 		tell_room(client);
 		tell_closers(client);
 	}
+	rv__kafka_again_end(client);
 	rv__kafka_renewal_end(client);
 	rv__kafka_client_tidy_all(client);
 	return NULL;

@@ -15,6 +15,7 @@
 #include "binder/kafka/kafka.h"
 #include "binder/kafka/pool.h"
 
+struct rv__kafka_again;
 struct rv__kafka_renewal;
 
 enum { RV__KAFKA_SPENT = 4 };
@@ -28,6 +29,7 @@ struct rv__kafka_client {
 	pthread_t thread;
 	struct rv__kafka_pool pool;
 	struct rv__kafka_renewal *renewal; /* its thread's alone; NULL: none under way */
+	struct rv__kafka_again *again;     /* likewise; NULL: nothing ever waited for its topic */
 
 	/* Senders that took a place look whether it is open; who shuts it waits until the places are back. */
 	atomic_bool open;
@@ -117,6 +119,19 @@ struct rv__kafka_successes {
 void rv__kafka_successes_add(struct rv__kafka_client *client, struct rv__kafka_successes *successes,
     const rd_kafka_message_t *record, struct rv__kafka_returns *returns);
 void rv__kafka_successes_tell(struct rv__kafka_successes *successes);
+
+/** Whether the record waits for its topic or partition to come back; its event is then kept. */
+bool rv__kafka_again_takes(struct rv__kafka_client *client, const rd_kafka_message_t *record);
+/** Likewise of one that never got into librdkafka's queue. */
+bool rv__kafka_again_takes_refused(struct rv__kafka_client *client, struct rv__kafka_place *place);
+void rv__kafka_again_keep(struct rv__kafka_client *client, rd_kafka_event_t *event);
+/** Whether anything waits. */
+bool rv__kafka_again_waits(const struct rv__kafka_client *client);
+/** Sends again what waits, now and then. */
+void rv__kafka_again_step(struct rv__kafka_client *client);
+/** Fails what waits. */
+void rv__kafka_again_abort(struct rv__kafka_client *client);
+void rv__kafka_again_end(struct rv__kafka_client *client);
 
 /** Begins to renew, after RD_KAFKA_RESP_ERR__FATAL; does nothing when that is under way. */
 void rv__kafka_renewal_begin(struct rv__kafka_client *client);

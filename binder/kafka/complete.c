@@ -150,6 +150,8 @@ static void tell(
 	} else {
 		refused_error(producer, place, &error);
 	}
+	if (failed && place->patience_ns) /* it was away, and may be back by then */
+		error.retriable = true;
 	atomic_fetch_add_explicit(failed ? &producer->send_errors : &producer->sent, 1, memory_order_relaxed);
 	if (failed && producer->leaving)
 		atomic_fetch_add_explicit(&producer->failed_leaving, 1, memory_order_relaxed);

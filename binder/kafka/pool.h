@@ -23,7 +23,11 @@ struct rv__kafka_place {
 	rv_message *message; /* a reference; NULL: librdkafka has a copy of the payload */
 	uint64_t number;     /* in the order of acceptance */
 	atomic_uint next;    /* number of the next free or refused place, from 1; 0: none */
-	int32_t refused;     /* rd_kafka_resp_err_t of a send that never reached librdkafka's queue */
+	int64_t patience_ns; /* its time is over then; 0: it never waited for its topic, see again.c */
+	int32_t partition;   /* of a refused one, … */
+	bool bare;
+	bool own_topic;  /* … and whether it went to the binding's topic */
+	int32_t refused; /* rd_kafka_resp_err_t of a send that never reached librdkafka's queue */
 };
 
 struct rv__kafka_pool {

@@ -87,6 +87,20 @@ static rd_kafka_resp_err_t try_message(
 	return code;
 }
 
+rd_kafka_resp_err_t rv__kafka_send_refused(struct rv__kafka_producer *producer, struct rv__kafka_place *place)
+{
+	rv_message *message = place->message;
+	struct rv_outbound outbound = {
+	    .message = message, .partition = place->partition, .bare = place->bare, .arg = place->arg};
+	rd_kafka_resp_err_t code = try_message(producer, &outbound, place);
+
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rv_message_unref(message); /* it has one of its own, where it needs one */
+	else
+		place->message = message;
+	return code;
+}
+
 static void give_back(struct rv__kafka_producer *producer, struct rv__kafka_place *place)
 {
 	struct rv__kafka_returns returns = {NULL, NULL};
@@ -107,6 +121,7 @@ static enum outcome offer(struct rv__kafka_producer *producer, const struct rv_o
 	/* Sequentially consistent with the gate: either it is seen shut, or the renewal sees this count. */
 	atomic_fetch_add(&producer->accepted, 1);
 	place->arg = outbound->arg;
+	place->patience_ns = 0;
 	place->number = atomic_fetch_add_explicit(&client->count, 1, memory_order_relaxed);
 	atomic_store_explicit(&place->owner, producer, memory_order_release);
 	if (atomic_load(&client->open)) {
@@ -121,7 +136,10 @@ static enum outcome offer(struct rv__kafka_producer *producer, const struct rv_o
 		atomic_fetch_sub(&producer->accepted, 1);
 		return FULL;
 	}
-	place->message = rv_message_ref(outbound->message); /* for the sentence */
+	place->message = rv_message_ref(outbound->message); /* for the sentence, or another try */
+	place->partition = outbound->partition;
+	place->bare = outbound->bare;
+	place->own_topic = !outbound->destination && !producer->use_topic_header;
 	place->refused = code;
 	rv__kafka_client_refuse(client, place);
 	return ACCEPTED;

@@ -38,6 +38,10 @@ struct rv__kafka_producer {
 	_Atomic uint64_t sent, send_errors, failed_leaving;
 };
 
+/** Tries a place again that was refused, and keeps its message where that fails. The client's thread. */
+rd_kafka_resp_err_t rv__kafka_send_refused(
+    struct rv__kafka_producer *producer, struct rv__kafka_place *place);
+
 /** Fills *err with what librdkafka's word means for a message of that producer, and how to cure it. */
 void rv__kafka_send_error(const struct rv__kafka_producer *producer, rd_kafka_resp_err_t code,
     const rd_kafka_message_t *record, const rv_message *message, struct rv_error *err);

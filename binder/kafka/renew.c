@@ -54,6 +54,7 @@ void rv__kafka_renewal_begin(struct rv__kafka_client *client)
 		return; /* the next report of a failure comes here again */
 	client->renewal->purge_at_ns = rv__monotonic_ns() + (int64_t)PATIENCE_MS * 1000000;
 	atomic_store(&client->open, false);
+	rv__kafka_again_abort(client); /* their records are the old client's */
 	client->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
 	    "RV%04u the producer failed for good (%s: %s); a new one is made, and what the broker does not "
 	    "have "

@@ -185,6 +185,40 @@ START_TEST(a_topic_made_again_is_read_from_its_start)
 }
 END_TEST
 
+/* A send that comes while the topic is away waits for it, as long as its sender does: none is refused. */
+START_TEST(sends_wait_for_a_topic_that_is_made_again)
+{
+	enum { SENDING_MS = 4000, MANY = 4000 };
+	struct kit_producer *producer = calloc(1, sizeof *producer);
+	rd_kafka_t *rk = stranger();
+	int64_t until_ms;
+	size_t queued = 0;
+
+	make_topic("2");
+	producer->send_timeout_ms = SOON_MS;
+	ck_assert_msg(kit_produce(&kit, producer, topic, NULL), "%s", kit.error.text);
+	send_many(producer, 0, 4, 2);
+	queued = 4;
+	until_ms = rv__monotonic_ms() + SENDING_MS;
+	for (bool made = false; rv__monotonic_ms() < until_ms && queued < MANY; queued++) {
+		RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text("x");
+
+		if (!made && rv__monotonic_ms() > until_ms - SENDING_MS * 3 / 4) {
+			make_again(rk, 2);
+			made = true;
+		}
+		WAIT_UNTIL(SOON_MS, kit_queue(producer, message, (int32_t)(queued % 2)));
+		(void)kit_wait_completed(producer, queued + 1, 2);
+	}
+	ck_assert(kit_wait_completed(producer, queued, SOON_MS));
+	ck_assert_msg(producer->failed == 0, "%zu of %zu failed: %s", producer->failed, queued,
+	    kit_last(producer).text);
+	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
+	end_producer(producer);
+	rd_kafka_destroy(rk);
+}
+END_TEST
+
 /* -- how far behind -------------------------------------------------------------------------------------------- */
 
 static void find_lag(void *lag, const char *name, const char *binding, double value)
@@ -246,6 +280,7 @@ int main(void)
 	tcase_set_timeout(tests, 100);
 	tcase_add_checked_fixture(tests, open_kit, close_kit);
 	tcase_add_test(tests, an_anonymous_pattern_gets_what_is_sent_once_it_runs);
+	tcase_add_loop_test(tests, sends_wait_for_a_topic_that_is_made_again, 0, 3);
 	tcase_add_test(tests, the_lag_is_known_before_the_first_delivery);
 	tcase_add_loop_test(tests, a_topic_made_again_is_read_from_its_start, 0, sizeof ways / sizeof *ways);
 	suite_add_tcase(suite, tests);

@@ -27,6 +27,10 @@ bool rv__kafka_watch_wait(struct rv__kafka_watch *watch, struct rv__kafka_need *
 	return true;
 }
 
+void rv__kafka_watch_hurry(struct rv__kafka_watch *watch)
+{
+}
+
 void rv__kafka_watch_heard(struct rv__kafka_watch *watch, int code, const char *reason)
 {
 }

@@ -382,6 +382,59 @@ START_TEST(a_topic_that_is_not_there_makes_the_binding_wait)
 }
 END_TEST
 
+/* librdkafka hears soon that a topic is away, and believes it at once. */
+static const char *const quick_to_believe[] = {"configuration.librdkafka.topic.metadata.propagation.max.ms=1",
+    "configuration.librdkafka.topic.metadata.refresh.interval.ms=100", NULL};
+
+START_TEST(what_is_sent_while_its_topic_is_away_waits_for_it)
+{
+	struct kit_producer producer;
+	struct reading reading;
+	int number = 0;
+
+	half_bind(&producer, "away", quick_to_believe);
+	half_queue_number(&producer, number++);
+	ck_assert(kit_wait_completed(&producer, 1, 20000));
+	rd_kafka_mock_topic_set_error(half.cluster, "away", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	while (number < 40) { /* for two seconds: some are queued when it goes, others come later */
+		half_queue_number(&producer, number++);
+		(void)kit_wait_completed(&producer, (size_t)number + 100, 50);
+	}
+	ck_assert_uint_lt(producer.completed, 40);
+	rd_kafka_mock_topic_set_error(half.cluster, "away", RD_KAFKA_RESP_ERR_NO_ERROR);
+	ck_assert(kit_wait_completed(&producer, 40, 20000));
+	ck_assert_msg(producer.failed == 0, "%zu failed: %s", producer.failed, producer.last.text);
+	reading = reading_begin("away");
+	reading_expect_numbers(&reading, 40);
+	reading_end(&reading);
+	ck_assert_uint_eq(kit_producer_close(&producer, 5000), 0);
+}
+END_TEST
+
+START_TEST(what_waits_for_its_topic_ends_with_the_sender_s_time_out)
+{
+	enum { PATIENCE_MS = 1500 };
+	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text("x");
+	struct kit_producer producer = {.send_timeout_ms = PATIENCE_MS};
+	int64_t began_ms = rv__monotonic_ms();
+
+	rd_kafka_mock_topic_create(half.cluster, "gone", 1, 1);
+	ck_assert_msg(kit_produce(&half.kit, &producer, "gone", quick_to_believe), "%s", half.kit.error.text);
+	rd_kafka_mock_topic_set_error(half.cluster, "gone", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	/* The first waits in librdkafka until that believes it, the second is refused by it. */
+	for (int i = 0; i < 2; i++) {
+		began_ms = rv__monotonic_ms();
+		ck_assert_int_ne(kit_send(&producer, message, -1), RV_OK);
+		ck_assert(producer.last.retriable);
+		ck_assert_int_ge(rv__monotonic_ms() - began_ms, PATIENCE_MS - 100);
+		ck_assert_int_le(rv__monotonic_ms() - began_ms, 2 * PATIENCE_MS);
+	}
+	/* An end does not wait for what cannot be. */
+	ck_assert(kit_queue(&producer, message, -1));
+	ck_assert_uint_eq(kit_producer_close(&producer, 200), 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {payload_key_headers_and_time_arrive, a_tombstone_is_no_empty_payload,
@@ -393,7 +446,9 @@ int main(void)
 	    an_expression_makes_the_key, what_the_broker_refuses_tells_its_class_and_code,
 	    a_message_nobody_takes_ends_with_the_sender_s_time_out,
 	    what_cannot_be_meant_is_refused_with_a_sentence, sync_and_its_time_out_are_told_to_the_core,
-	    a_topic_that_is_not_there_makes_the_binding_wait, NULL};
+	    a_topic_that_is_not_there_makes_the_binding_wait,
+	    what_is_sent_while_its_topic_is_away_waits_for_it,
+	    what_waits_for_its_topic_ends_with_the_sender_s_time_out, NULL};
 
 	return unit_run("kafka_producer", cases, half_setup, half_teardown);
 }
