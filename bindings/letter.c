@@ -2,7 +2,8 @@
 /*
  * What a dead letter says. Names, order and encodings are those of Spring Cloud Stream's Kafka binder, so that
  * Java tools read our letters: x-original-* and x-exception-* stand behind all headers of the original, also
- * behind those of an earlier move. Where headers carry bytes, numbers are big-endian; else decimal text.
+ * behind those of an earlier move. Numbers are big-endian bytes where that broker's tools expect it
+ * (RV_CAP_BINARY_LETTERS), else decimal text. A binder may add where the original was in its own words.
  */
 #include "bindings/letters.h"
 
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OWN_HEADERS = 10, SAID_SIZE = 2048, TRACE_SIZE = 4096 };
+enum { OWN_HEADERS = 14, OF_BINDER = 4, SAID_SIZE = 2048, TRACE_SIZE = 4096 };
 
 /* The letter being put together; values live here until it is made. */
 struct draft {
@@ -24,6 +25,8 @@ struct draft {
 	struct rv_header_span headers[RV__RECEIVED_HEADERS_MAX];
 	size_t number_count;
 	char numbers[6][24];
+	size_t described;
+	char descriptions[OF_BINDER][600];
 };
 
 static struct rv_span span_of(const char *text)
@@ -97,6 +100,32 @@ static void add_origin(struct draft *draft)
 		add_text(draft, "x-original-timestamp-type", types[message->timestamp_type]);
 }
 
+static void take_description(void *arg, const char *name, const char *value)
+{
+	struct draft *draft = arg;
+	char *at = draft->descriptions[draft->described < OF_BINDER ? draft->described : 0];
+	size_t name_length = strlen(name), length = strlen(value);
+
+	/* Name and value, each with its end; one that is too long is left out. */
+	if (draft->described == OF_BINDER || name_length + length + 2 > sizeof draft->descriptions[0])
+		return;
+	draft->described++;
+	memcpy(at, name, name_length + 1);
+	memcpy(at + name_length + 1, value, length + 1);
+	add_text(draft, at, at + name_length + 1);
+}
+
+static void add_description(struct draft *draft)
+{
+	const struct rv__letter_facts *facts = draft->facts;
+	struct rv__input *input = (struct rv__input *)facts->input; /* counted while we are in the binder */
+
+	if (!input->ops->describe || !rv__input_enter(input))
+		return;
+	facts->input->ops->describe(facts->source->consumer, &facts->item->token, take_description, draft);
+	rv__input_leave(input);
+}
+
 static const char *symbol_of(enum rv__cause cause)
 {
 	static const char *const symbols[] = {
@@ -159,7 +188,7 @@ static rv_message *embed(rv_message *letter)
 rv_message *rv__letter_make(const struct rv__letter_facts *facts)
 {
 	struct draft draft = {.facts = facts,
-	    .binary = (facts->input->ops->caps & RV_CAP_BINARY_HEADERS) && !facts->input->embedded};
+	    .binary = (facts->input->ops->caps & RV_CAP_BINARY_LETTERS) && !facts->input->embedded};
 	const rv_message *message = facts->item->message;
 	char said[SAID_SIZE];
 	char traced[TRACE_SIZE];
@@ -177,6 +206,7 @@ rv_message *rv__letter_make(const struct rv__letter_facts *facts)
 	if (facts->input->letter_headers) {
 		describe(facts, said, sizeof said);
 		add_origin(&draft);
+		add_description(&draft);
 		add_text(&draft, "x-exception-fqcn", symbol_of(facts->cause));
 		add_text(&draft, "x-exception-message", said);
 		if (facts->trace) {

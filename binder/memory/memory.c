@@ -490,9 +490,9 @@ static void stats(void *arg, rv_stat_fn stat, void *stat_arg)
 
 const struct rv_binder_ops rv__memory_binder = {
     .abi = RV_BINDER_ABI,
-    .caps = RV_CAP_PARTITIONS | RV_CAP_HEADERS | RV_CAP_BINARY_HEADERS | RV_CAP_TOMBSTONE | RV_CAP_KEY_ORDER |
-        RV_CAP_REQUEUE | RV_CAP_REQUEUE_DELAY | RV_CAP_DEAD_LETTER | RV_CAP_DELIVERY_COUNT |
-        RV_CAP_COUNT_UNSETTLED | RV_CAP_GROUP_RESUME,
+    .caps = RV_CAP_PARTITIONS | RV_CAP_HEADERS | RV_CAP_BINARY_HEADERS | RV_CAP_BINARY_LETTERS |
+        RV_CAP_TOMBSTONE | RV_CAP_KEY_ORDER | RV_CAP_REQUEUE | RV_CAP_REQUEUE_DELAY | RV_CAP_DEAD_LETTER |
+        RV_CAP_DELIVERY_COUNT | RV_CAP_COUNT_UNSETTLED | RV_CAP_GROUP_RESUME,
     .type = "memory",
     .label = "Memory",
     .binder_props = {.rows = rv__memory_binder_rows, .size = sizeof(struct rv__memory_binder_settings)},

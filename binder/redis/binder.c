@@ -109,7 +109,7 @@ static const struct rv_binder_ops redis_binder = {
     .abi = RV_BINDER_ABI,
     .caps = RV_CAP_PARTITIONS | RV_CAP_SHARED_PARTITIONS | RV_CAP_HEADERS | RV_CAP_REQUEUE |
         RV_CAP_REQUEUE_DELAY | RV_CAP_DELIVERY_COUNT | RV_CAP_DURABLE | RV_CAP_GROUP_RESUME | RV_CAP_LEASE |
-        RV_CAP_LAG | RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE | RV_CAP_COUNT_UNSETTLED,
+        RV_CAP_LAG | RV_CAP_DEAD_LETTER | RV_CAP_TOMBSTONE | RV_CAP_COUNT_UNSETTLED | RV_CAP_BINARY_HEADERS,
     .type = "redis",
     .label = "Redis",
     .binder_props = {rv__redis_binder_rows, sizeof(struct rv__redis_binder_settings)},
@@ -127,6 +127,7 @@ static const struct rv_binder_ops redis_binder = {
     .settle = rv__redis_settle,
     .acknowledge = rv__redis_acknowledge,
     .holds = rv__redis_holds,
+    .describe = rv__redis_describe,
     .boot_prefix = "spring.data.redis",
     .boot_props = {rv__redis_boot_rows, 0},
     .extend = rv__redis_extend,

@@ -104,7 +104,7 @@ static int digit(char c)
 }
 
 /* RFC 4648, with or without padding. */
-static bool read_base64(struct rv__buffer *scratch, struct rv_span text, struct rv_span *ret_bytes)
+bool rv__redis_base64(struct rv__buffer *scratch, struct rv_span text, struct rv_span *ret_bytes)
 {
 	char *at, *start;
 	uint32_t bits = 0;
@@ -142,7 +142,7 @@ static bool unwrap(struct event *event)
 	struct rv__redis_decoded *decoded = event->decoded;
 
 	if (event->base64.bytes) {
-		if (!read_base64(&decoded->scratch, event->base64, &decoded->payload))
+		if (!rv__redis_base64(&decoded->scratch, event->base64, &decoded->payload))
 			return false;
 	} else {
 		if (!event->content_type.bytes)

@@ -182,6 +182,7 @@ size_t rv__redis_unbind_consumer(void *consumer, int64_t deadline_ms);
 rv_err rv__redis_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
 rv_err rv__redis_acknowledge(void *consumer, const struct rv_token *tokens, size_t n);
 bool rv__redis_holds(void *consumer, const struct rv_token *token);
+void rv__redis_describe(void *consumer, const struct rv_token *token, rv_detail_fn header, void *arg);
 void rv__redis_extend(void *consumer, const struct rv_token *tokens, size_t n);
 void rv__redis_credit(void *consumer, uint32_t slot, uint32_t room);
 void rv__redis_released(void *consumer, uint32_t slot, uint32_t epoch);

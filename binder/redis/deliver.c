@@ -90,15 +90,45 @@ static void say_odd(struct rv__redis_slot *slot, struct rv__redis_id id)
 	    RV__N_REDIS_FORMAT, text, slot->key);
 }
 
+static struct rv_header_span header_of(
+    const char *name, const char *value, size_t length, enum rv_header_type type)
+{
+	return (struct rv_header_span){.name = {name, strlen(name)}, .value = {value, length}, .type = type};
+}
+
+/* Where it came from, behind the headers that it has. `room`: of three numbers. */
+static size_t add_own_headers(const struct rv__redis_slot *slot, struct rv_header_span *headers,
+    struct rv__redis_id id, int32_t deliveries, char (*room)[RV__REDIS_ID_ROOM])
+{
+	const struct rv__redis_consumer *consumer = slot->consumer;
+	size_t n = 0;
+
+	headers[n++] = header_of("redis_stream", slot->key, slot->route.length, RV_HEADER_TEXT);
+	headers[n++] = header_of("redis_messageId", room[0], rv__redis_id_print(id, room[0]), RV_HEADER_TEXT);
+	headers[n++] =
+	    header_of("redis_receivedTimestamp", room[1], rv__resp_digits(room[1], id.ms), RV_HEADER_LONG);
+	if (!consumer->group)
+		return n;
+	headers[n++] = header_of("redis_group", consumer->group, strlen(consumer->group), RV_HEADER_TEXT);
+	headers[n++] = header_of("redis_consumer", consumer->name, strlen(consumer->name), RV_HEADER_TEXT);
+	headers[n++] = header_of("redis_deliveryCount", room[2],
+	    rv__resp_digits(room[2], (uint64_t)deliveries + 1), RV_HEADER_INT);
+	return n;
+}
+
 static rv_message *make_message(
     struct rv__redis_slot *slot, struct rv__redis_id id, struct rv__resp_cursor *fields, int32_t deliveries)
 {
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_decoded *decoded = &consumer->decoded;
+	char room[3][RV__REDIS_ID_ROOM];
 	struct rv_received received;
 
 	if (!rv__redis_decode(fields, decoded))
 		say_odd(slot, id);
+	if (consumer->settings->receive_headers)
+		decoded->header_count +=
+		    add_own_headers(slot, decoded->headers + decoded->header_count, id, deliveries, room);
 	received = (struct rv_received){.payload = decoded->payload.bytes,
 	    .length = decoded->payload.length,
 	    .headers = decoded->headers,

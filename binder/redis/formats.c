@@ -44,11 +44,17 @@ static void finish_part(struct rv__buffer *part, bool *failed)
 	rv__buffer_finish(part);
 }
 
+static bool is_content_type(const struct rv_header *header)
+{
+	return strcmp(header->name, RV_HEADER_CONTENT_TYPE) == 0;
+}
+
 /* The n-th header that travels by its name: all but the id, which every format has a place for. */
 static bool next_header(const rv_message *message, size_t *at, struct rv_header *header)
 {
 	while (rv_message_header_entry(message, (*at)++, header))
-		if (strcmp(header->name, RV_HEADER_MESSAGE_ID) != 0)
+		if (is_content_type(header) || strcmp(header->name, RV_HEADER_KEY) == 0 ||
+		    !rv__redis_stands_apart(header->name))
 			return true;
 	return false;
 }
@@ -61,11 +67,6 @@ static size_t count_headers(const rv_message *message, bool bare)
 	while (!bare && next_header(message, &at, &header))
 		count++;
 	return count;
-}
-
-static bool is_content_type(const struct rv_header *header)
-{
-	return strcmp(header->name, RV_HEADER_CONTENT_TYPE) == 0;
 }
 
 static void add_header_fields(struct rv__buffer *out, const rv_message *message)

@@ -11,6 +11,7 @@
 #define FIELD_NULL "$4\r\nnull\r\n$1\r\n1\r\n"
 #define FIELD_CONTENT_TYPE "$11\r\ncontentType\r\n"
 #define FIELD_HEADERS "$7\r\nheaders\r\n"
+#define FIELD_TYPES "$5\r\ntypes\r\n"
 #define FIELD_KEY "$3\r\nkey\r\n"
 
 enum { FIXED_ROOM = 256 };
@@ -24,7 +25,8 @@ static char *put(char *at, const void *bytes, size_t length)
 #define PUT(at, literal) put(at, literal, sizeof literal - 1)
 
 /* The object is as long as it turns out to be, and its length stands before it: it is written with a gap. */
-static void add_headers(struct rv__buffer *out, const rv_message *message)
+static void add_object(struct rv__buffer *out, const rv_message *message,
+    void (*encode)(struct rv__buffer *, const rv_message *))
 {
 	size_t start = out->length + RV__RESP_HEAD_ROOM, length, head;
 	char *at;
@@ -32,7 +34,7 @@ static void add_headers(struct rv__buffer *out, const rv_message *message)
 	if (!rv__buffer_reserve(out, 2 * RV__RESP_HEAD_ROOM))
 		return;
 	out->length = start;
-	rv__redis_headers_encode(out, message);
+	encode(out, message);
 	if (!rv__buffer_reserve(out, 2))
 		return;
 	length = out->length - start;
@@ -51,7 +53,8 @@ bool rv__redis_encode(
 	const char *type = bare ? NULL : rv_message_header(message, RV_HEADER_CONTENT_TYPE);
 	const char *key = rv_message_header(message, RV_HEADER_KEY);
 	size_t type_length = type ? strlen(type) : 0, key_length = key ? strlen(key) : 0;
-	size_t fields = 1u + (type != NULL) + !bare + (key != NULL);
+	bool types = !bare && rv__redis_types_needed(message);
+	size_t fields = 1u + (type != NULL) + !bare + types + (key != NULL);
 	char *start, *at;
 
 	start = at = (char *)rv__buffer_reserve(
@@ -70,7 +73,11 @@ bool rv__redis_encode(
 		at = PUT(at, FIELD_HEADERS);
 	out->length += (size_t)(at - start);
 	if (!bare)
-		add_headers(out, message);
+		add_object(out, message, rv__redis_headers_encode);
+	if (types) {
+		rv__buffer_add(out, FIELD_TYPES, sizeof FIELD_TYPES - 1);
+		add_object(out, message, rv__redis_types_encode);
+	}
 	if (key && (at = start = (char *)rv__buffer_reserve(out, key_length + FIXED_ROOM))) {
 		at = rv__resp_put_bulk(PUT(at, FIELD_KEY), key, key_length);
 		out->length += (size_t)(at - start);
@@ -110,6 +117,7 @@ bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *
 	struct rv__resp_cursor start = *fields;
 	int64_t count = rv__resp_get_array(fields);
 	bool known = false, headed = false, strange = false;
+	struct rv_span types = {NULL, 0};
 
 	forget(decoded);
 	for (int64_t i = 0; i + 1 < count && !fields->failed; i += 2) {
@@ -124,6 +132,9 @@ bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *
 		} else if (IS(name, "headers")) {
 			headed = true;
 			decoded->odd |= !rv__redis_headers_decode(value, decoded);
+		} else if (IS(name, "types")) {
+			types = value;
+			strange = true; /* it is ours with headers alone */
 		} else if (IS(name, "key")) {
 			add_span(decoded, RV_HEADER_KEY, value);
 		} else if (IS(name, "null")) {
@@ -137,6 +148,8 @@ bool rv__redis_decode(struct rv__resp_cursor *fields, struct rv__redis_decoded *
 		decoded->odd = !rv__redis_decode_foreign(start, decoded);
 	} else {
 		decoded->odd |= fields->failed || count < 0 || !known;
+		if (types.bytes && headed)
+			rv__redis_types_decode(types, decoded);
 	}
 	return !decoded->odd;
 }

@@ -115,6 +115,9 @@ const struct rv_prop_desc rv__redis_consumer_rows[] = {
         "Whether each stream has one owner at a time, by a lease, so that its messages come in order."),
     MILLIS("lease", lease_ms, "15000", 500, 600000,
         "With orderly: how long a stream stays owned without renewal."),
+    SWITCH("receive-headers", receive_headers, "false",
+        "Whether a received message has redis_stream, redis_messageId, redis_group, redis_consumer, "
+        "redis_deliveryCount and redis_receivedTimestamp as headers. They are never sent."),
     {.name = NULL}};
 #undef OWNER
 

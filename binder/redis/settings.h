@@ -72,6 +72,7 @@ struct rv__redis_consumer_settings {
 	int64_t cleanup_interval_ms, cleanup_idle_ms;
 	bool orderly;
 	int64_t lease_ms;
+	bool receive_headers;
 };
 
 struct rv__redis_producer_settings {

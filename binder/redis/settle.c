@@ -35,6 +35,35 @@ bool rv__redis_holds(void *arg, const struct rv_token *token)
 	return slot && rv__redis_lease_is_valid(slot);
 }
 
+void rv__redis_describe(void *arg, const struct rv_token *token, rv_detail_fn header, void *header_arg)
+{
+	const struct rv__redis_consumer *consumer = arg;
+	struct rv__redis_slot *slot = slot_at(arg, token->slot);
+	const struct rv__redis_held *found;
+	struct rv__redis_held held = {0};
+	char text[RV__REDIS_ID_ROOM];
+
+	if (!slot || !consumer->group)
+		return;
+	pthread_mutex_lock(&slot->lock);
+	found = rv__redis_held_find(slot, token);
+	if (found)
+		held = *found;
+	pthread_mutex_unlock(&slot->lock);
+	header(header_arg, "x-original-stream", slot->key);
+	if (found) {
+		(void)rv__redis_id_print(held.id, text);
+		header(header_arg, "x-original-id", text);
+	}
+	header(header_arg, "x-original-group", consumer->group);
+	/* The one that brought it here saw no listener. */
+	held.deliveries -= consumer->max_deliveries > 0 && held.deliveries > consumer->max_deliveries;
+	if (held.deliveries > 0) {
+		text[rv__resp_digits(text, (uint64_t)held.deliveries)] = '\0';
+		header(header_arg, "x-delivery-count", text);
+	}
+}
+
 rv_err rv__redis_settle(void *arg, const struct rv_settle *settle, int64_t *ret_hold_ms)
 {
 	struct rv__redis_consumer *consumer = arg;

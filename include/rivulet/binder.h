@@ -57,7 +57,9 @@ enum rv_cap {
 	RV_CAP_TOMBSTONE =
 	    1u << 15, /* a message without a payload arrives as one; else the core refuses it */
 	RV_CAP_COUNT_UNSETTLED =
-	    1u << 16 /* delivery_count knows of deliveries whose owner ended without a word */
+	    1u << 16, /* delivery_count knows of deliveries whose owner ended without a word */
+	RV_CAP_BINARY_LETTERS =
+	    1u << 17 /* numbers in a dead letter's headers are big-endian bytes; else decimal text */
 };
 
 /* -- injected services ---------------------------------------------------------------- */
@@ -330,6 +332,9 @@ struct rv_binder_ops {
 	/* Optional; called where rv_consumer_info.fenced says so. Whether the delivery is still ours at this moment; if
 	 * not, no listener sees it, and it counts as settled too late. From any thread, must not block. */
 	bool (*holds)(void *consumer, const struct rv_token *token);
+	/* Optional. Headers of the binder's own, beside x-original-topic and the like, in a dead letter that the core makes
+	 * of this delivery: calls `header` for each, with text. From any thread, must not block. */
+	void (*describe)(void *consumer, const struct rv_token *token, rv_detail_fn header, void *arg);
 };
 
 /**

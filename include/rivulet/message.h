@@ -36,7 +36,7 @@ extern "C" {
 
 typedef struct rv_message rv_message;
 
-/* What the value of a header is, where the broker carries types (Kafka); elsewhere all travel as text. */
+/* What the value of a header is, where the broker carries types (Kafka, Redis); elsewhere all travel as text. */
 enum rv_header_type {
 	RV_HEADER_TEXT,    /* UTF-8; Java's String */
 	RV_HEADER_BOOLEAN, /* "true" or "false" */
@@ -122,7 +122,7 @@ RV_API rv_err rv_message_set_header(rv_message *message, const char *name, const
 
 /**
  * Likewise, with the type that travels along where the broker carries types (RV_CAP_BINARY_HEADERS: Kafka,
- * memory); elsewhere the value travels as text.
+ * Redis, memory); elsewhere the value travels as text.
  *
  * @param value   `length` bytes, copied: what stands at the type in enum rv_header_type; NULL only with 0
  * @return as rv_message_set_header(); RV_E_INVALID too when the value is not of that type: a number that does

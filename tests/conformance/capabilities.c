@@ -39,6 +39,10 @@ static const struct word {
         "A named group can have a dead-letter destination; a message leaves its partition only once its dead "
         "letter "
         "is stored."},
+    {RV_CAP_BINARY_LETTERS, "binary numbers in dead letters",
+        "Partition, offset and time of a dead letter's original are big-endian bytes, as that broker's Java "
+        "tools "
+        "write them; elsewhere decimal text."},
     {RV_CAP_DELAYED_SEND, "delayed sending", "A message may be sent now to arrive later."},
     {RV_CAP_TRANSACTIONS, "transactions",
         "What a listener sends and what it settles can become visible together."},

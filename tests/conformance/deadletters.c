@@ -54,7 +54,7 @@ static long long number(const rv_message *letter, const char *name)
 	unsigned long long value = 0;
 
 	ck_assert_msg(rv_message_header_find(letter, name, &header), "%s is missing", name);
-	if (!(kit_caps & RV_CAP_BINARY_HEADERS))
+	if (!(kit_caps & RV_CAP_BINARY_LETTERS))
 		return strtoll(header.value, NULL, 10);
 	ck_assert(header.length == 4 || header.length == 8);
 	for (size_t i = 0; i < header.length; i++)

@@ -5,6 +5,7 @@
 import contextlib
 import functools
 import itertools
+import json
 import os
 import signal
 import sys
@@ -167,6 +168,12 @@ def kill_by_message(server, most, deadly, options=()):
               CONSUMER + "max-deliveries=%d" % most]
     shared_faults.deadly_message(server, destination, [*limits, *options], most,
                                  lambda: payloads(server, "error.%s.g" % destination), deadly=deadly, exact=True)
+    ids = {fields["payload"].decode(): entry for entry, fields in server.entries(destination)}
+    for _, fields in server.entries("error.%s.g" % destination):
+        headers = json.loads(fields["headers"])
+        expect_equal([headers["x-original-" + name] for name in ("stream", "id", "group")],
+                     [destination, ids[fields["payload"].decode()], "g"], "where it says that it was")
+        expect_equal(headers["x-delivery-count"], str(most), "how often it says that it was delivered")
 
 
 @suite.case(deadline=120)

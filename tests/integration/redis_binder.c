@@ -505,6 +505,32 @@ START_TEST(the_lag_counts_what_was_not_read_and_what_was_not_settled)
 }
 END_TEST
 
+START_TEST(a_message_says_where_it_came_from_if_asked_to)
+{
+	static const char *const told[] = {"receive-headers=true", NULL};
+	const rv_message *message;
+	struct rv_header header;
+
+	start_server("");
+	open_kit(NULL);
+	consumer.settle_at_once = true;
+	produce(NULL);
+	consume(told);
+	send_texts(0, 1);
+	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
+	message = consumer.messages[0];
+	ck_assert_str_eq(rv_message_header(message, "redis_stream"), "d");
+	ck_assert_str_eq(rv_message_header(message, "redis_group"), "g");
+	ck_assert_str_eq(rv_message_header(message, "redis_deliveryCount"), "1");
+	ck_assert_str_eq(rv_message_header(message, "redis_messageId"), producer.broker_id);
+	ck_assert_ptr_nonnull(rv_message_header(message, "redis_consumer"));
+	ck_assert(rv_message_header_find(message, "redis_receivedTimestamp", &header));
+	ck_assert_int_eq(header.type, RV_HEADER_LONG);
+	ck_assert_int_eq(strncmp(header.value, producer.broker_id, header.length), 0);
+	close_all();
+}
+END_TEST
+
 START_TEST(what_is_written_in_a_format_of_others_comes_back)
 {
 	static const char *const formats[] = {"dapr", "watermill", "faststream", "spring", "flat", "native"};
@@ -806,7 +832,7 @@ int main(int argc, char **argv)
 	    trimming_leaves_what_a_group_needs,
 	    a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing,
 	    the_lag_counts_what_was_not_read_and_what_was_not_settled,
-	    what_is_written_in_a_format_of_others_comes_back,
+	    a_message_says_where_it_came_from_if_asked_to, what_is_written_in_a_format_of_others_comes_back,
 	    a_key_of_another_type_is_a_mistake_of_the_configuration,
 	    without_auto_create_a_missing_stream_is_an_error_of_the_send,
 	    an_orderly_consumer_waits_for_the_lease_of_a_dead_one_and_begins_with_what_it_left,

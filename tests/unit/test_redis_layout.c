@@ -167,12 +167,80 @@ START_TEST(more_headers_than_there_is_room_for_are_left_out)
 }
 END_TEST
 
+static void expect_typed(const char *name, enum rv_header_type type, const char *value, size_t length)
+{
+	for (size_t i = 0; i < decoded.header_count; i++) {
+		const struct rv_header_span *header = &decoded.headers[i];
+
+		if (header->name.length != strlen(name) ||
+		    memcmp(header->name.bytes, name, strlen(name)) != 0)
+			continue;
+		ck_assert_msg(header->type == type, "%s has type %d", name, (int)header->type);
+		ck_assert_uint_eq(header->value.length, length);
+		ck_assert_mem_eq(header->value.bytes, value, length);
+		return;
+	}
+	ck_abort_msg("%s is missing", name);
+}
+
+START_TEST(types_of_headers_come_back)
+{
+	static const struct {
+		const char *name;
+		enum rv_header_type type;
+		const char *value;
+		size_t length;
+	} of[] = {{"text", RV_HEADER_TEXT, "5", 1}, {"quoted", RV_HEADER_TEXT, "\"q\\", 3},
+	    {"int", RV_HEADER_INT, "-2147483648", 11}, {"zero", RV_HEADER_INT, "0", 1},
+	    {"small long", RV_HEADER_LONG, "7", 1}, {"long", RV_HEADER_LONG, "-9223372036854775808", 20},
+	    {"bool", RV_HEADER_BOOLEAN, "false", 5}, {"double", RV_HEADER_DOUBLE, "0.25", 4},
+	    {"whole \"double", RV_HEADER_DOUBLE, "15", 2}, {"large", RV_HEADER_DOUBLE, "1e100", 5},
+	    {"object", RV_HEADER_JSON, "{\"a\":[1]}", 9}, {"array", RV_HEADER_JSON, "[]", 2},
+	    {"string", RV_HEADER_JSON, "\"a\\nb\"", 6}, {"number", RV_HEADER_JSON, "5", 1},
+	    {"null", RV_HEADER_JSON, "null", 4}, {"like bytes", RV_HEADER_JSON, "{\"$b64\":\"AA==\"}", 15},
+	    {"like json", RV_HEADER_JSON, "{\"$json\":1}", 11}, {"bytes", RV_HEADER_BYTES, "\0\xff\1", 3},
+	    {"none", RV_HEADER_BYTES, "", 0}, {"redis_stream", RV_HEADER_TEXT, "never sent", 10}};
+	enum { COUNT = sizeof of / sizeof *of };
+	rv_message *message = rv_message_create_text("x");
+
+	for (size_t i = 0; i < COUNT; i++)
+		ck_assert_int_eq(
+		    rv_message_set_header_typed(message, of[i].name, of[i].type, of[i].value, of[i].length),
+		    RV_OK);
+	pass(message, false);
+	for (size_t i = 0; i + 1 < COUNT; i++)
+		expect_typed(of[i].name, of[i].type, of[i].value, of[i].length);
+	ck_assert_uint_eq(decoded.header_count, COUNT); /* the content type in place of the one not sent */
+	rv_message_unref(message);
+}
+END_TEST
+
+START_TEST(numbers_of_others_have_the_type_they_look_like)
+{
+	ck_assert(decode_headers(
+	    "{\"a\":15,\"b\":2147483648,\"c\":1.5,\"d\":-0,\"e\":1E5,\"f\":99999999999999999999,"
+	    "\"g\":1e999,\"h\":01,\"i\":null,\"j\":{\"$b64\":\"?\"},\"k\":{\"$b64\":\"AA==\",\"l\":1}}"));
+	expect_typed("a", RV_HEADER_INT, "15", 2);
+	expect_typed("b", RV_HEADER_LONG, "2147483648", 10);
+	expect_typed("c", RV_HEADER_DOUBLE, "1.5", 3);
+	expect_typed("d", RV_HEADER_DOUBLE, "-0", 2);
+	expect_typed("e", RV_HEADER_DOUBLE, "1E5", 3);
+	expect_typed("f", RV_HEADER_TEXT, "99999999999999999999", 20);
+	expect_typed("g", RV_HEADER_TEXT, "1e999", 5);
+	expect_typed("h", RV_HEADER_TEXT, "01", 2);
+	expect_typed("i", RV_HEADER_TEXT, "null", 4);
+	expect_typed("j", RV_HEADER_JSON, "{\"$b64\":\"?\"}", 12);
+	expect_typed("k", RV_HEADER_JSON, "{\"$b64\":\"AA==\",\"l\":1}", 21);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_message_comes_back_as_it_went,
 	    a_tombstone_has_no_payload_and_an_empty_one_has, a_bare_message_is_payload_and_key_alone,
 	    headers_of_others_are_read_whatever_their_type, damaged_headers_are_refused_whole,
-	    more_headers_than_there_is_room_for_are_left_out, NULL};
+	    more_headers_than_there_is_room_for_are_left_out, types_of_headers_come_back,
+	    numbers_of_others_have_the_type_they_look_like, NULL};
 
 	return unit_run("redis_layout", cases, setup, teardown);
 }
