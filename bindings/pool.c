@@ -14,7 +14,7 @@
 #endif
 
 /* An envelope; a small message with a few headers; a larger one. Above: from the allocator. */
-static const size_t class_sizes[] = {192, 768, 1536};
+static const size_t class_sizes[] = {192, 704, 1536};
 enum { CLASSES = sizeof class_sizes / sizeof *class_sizes, ALONE = CLASSES };
 
 #ifdef EVERY_BLOCK_ALONE
@@ -33,19 +33,32 @@ void rv__pool_give(void *block, uint8_t size_class)
 
 #else
 
-enum { MAGAZINE = 62, KEPT_MAX = 4 << 20, LINE = 64, AHEAD = 2, WARMED_MAX = 512 };
+enum {
+	LINE = 64, /* of a processor's cache */
+	MAGAZINE = 62,
+	SLABS_MAX = 64 << 20, /* bytes of one class; above it each block is an allocation of its own */
+	AHEAD = 2,
+	WARMED_MAX = 512
+};
 
 struct magazine {
 	struct magazine *next; /* in the depot */
-	size_t count;
+	size_t count;          /* in the full list: at least one */
 	void *blocks[MAGAZINE];
+};
+
+/* Memory for as many blocks as a magazine has. The C library's arenas of threads grow by a system call a page otherwise. */
+struct slab {
+	struct slab *next;
+	_Alignas(LINE) char blocks[];
 };
 
 /* Full and empty magazines of one class, for all threads. Lives as long as the process. */
 static struct depot {
 	pthread_mutex_t lock;
 	struct magazine *full, *empty;
-	size_t full_count;
+	struct slab *slabs;
+	size_t slab_count;
 } depots[CLASSES] = {{.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
     {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
@@ -60,21 +73,38 @@ static __thread enum { NEW, KNOWN, LEFT } thread_state;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
 
-static void free_magazine(struct magazine *magazine)
+static struct magazine *pop(struct magazine **list)
 {
-	for (size_t i = 0; magazine && i < magazine->count; i++)
-		free(magazine->blocks[i]);
-	free(magazine);
+	struct magazine *first = *list;
+
+	if (first)
+		*list = first->next;
+	return first;
 }
 
-/* Blocks that this thread gives from now on, in destructors of others, go to the allocator. */
+static void push(struct magazine **list, struct magazine *magazine)
+{
+	magazine->next = *list;
+	*list = magazine;
+}
+
+/* To the depot, with what is in it. */
+static void hand_back(struct depot *depot, struct magazine *magazine)
+{
+	if (!magazine)
+		return;
+	pthread_mutex_lock(&depot->lock);
+	push(magazine->count > 0 ? &depot->full : &depot->empty, magazine);
+	pthread_mutex_unlock(&depot->lock);
+}
+
 static void leave_thread(void *unused)
 {
 	(void)unused;
 	thread_state = LEFT;
 	for (size_t i = 0; i < CLASSES; i++) {
-		free_magazine(own[i].loaded);
-		free_magazine(own[i].other);
+		hand_back(&depots[i], own[i].loaded);
+		hand_back(&depots[i], own[i].other);
 		own[i] = (struct own){0};
 	}
 }
@@ -96,21 +126,6 @@ static bool keeps(void)
 	return thread_state == KNOWN;
 }
 
-static struct magazine *pop(struct magazine **list)
-{
-	struct magazine *first = *list;
-
-	if (first)
-		*list = first->next;
-	return first;
-}
-
-static void push(struct magazine **list, struct magazine *magazine)
-{
-	magazine->next = *list;
-	*list = magazine;
-}
-
 static void swap(struct own *mine)
 {
 	struct magazine *loaded = mine->loaded;
@@ -119,9 +134,29 @@ static void swap(struct own *mine)
 	mine->other = loaded;
 }
 
-/* A full magazine in `loaded`; false: there is none. */
-static bool load_full(struct own *mine, struct depot *depot)
+/* Cuts a slab into an empty magazine. False: no memory, or there are enough slabs. */
+static bool fill(struct depot *depot, struct magazine *magazine, size_t size)
 {
+	size_t bytes = MAGAZINE * size;
+	struct slab *slab = NULL;
+
+	pthread_mutex_lock(&depot->lock);
+	if ((depot->slab_count + 1) * bytes <= SLABS_MAX &&
+	    (slab = aligned_alloc(LINE, sizeof *slab + bytes))) {
+		slab->next = depot->slabs;
+		depot->slabs = slab;
+		depot->slab_count++;
+	}
+	pthread_mutex_unlock(&depot->lock);
+	for (; slab && magazine->count < MAGAZINE; magazine->count++) /* the first is taken first */
+		magazine->blocks[magazine->count] = slab->blocks + (MAGAZINE - 1 - magazine->count) * size;
+	return slab != NULL;
+}
+
+/* A magazine with blocks in `loaded`; false: there is none. */
+static bool load_full(struct own *mine, uint8_t which)
+{
+	struct depot *depot = &depots[which];
 	struct magazine *full;
 
 	if (mine->other && mine->other->count > 0) {
@@ -130,17 +165,17 @@ static bool load_full(struct own *mine, struct depot *depot)
 	}
 	pthread_mutex_lock(&depot->lock);
 	full = pop(&depot->full);
-	if (full) {
-		depot->full_count--;
-		if (mine->other)
-			push(&depot->empty, mine->other);
-	}
+	if (full && mine->other)
+		push(&depot->empty, mine->other);
 	pthread_mutex_unlock(&depot->lock);
-	if (!full)
-		return false;
-	mine->other = mine->loaded;
-	mine->loaded = full;
-	return true;
+	if (full) {
+		mine->other = mine->loaded;
+		mine->loaded = full;
+		return true;
+	}
+	if (!mine->loaded && (mine->loaded = malloc(sizeof *mine->loaded)))
+		mine->loaded->count = 0;
+	return mine->loaded && fill(depot, mine->loaded, class_sizes[which]);
 }
 
 /* Blocks come back from the processor that freed them: the one after the next is fetched meanwhile, since its start is
@@ -163,12 +198,13 @@ void *rv__pool_take(size_t size, uint8_t *ret_class)
 	while (which < CLASSES && size > class_sizes[which])
 		which++;
 	*ret_class = which;
-	if (which == ALONE)
-		return malloc(size);
-	mine = &own[which];
-	if ((mine->loaded && mine->loaded->count > 0) || (keeps() && load_full(mine, &depots[which])))
-		return take_loaded(mine->loaded, class_sizes[which]);
-	return aligned_alloc(LINE, class_sizes[which]);
+	if (which < CLASSES) {
+		mine = &own[which];
+		if ((mine->loaded && mine->loaded->count > 0) || (keeps() && load_full(mine, which)))
+			return take_loaded(mine->loaded, class_sizes[which]);
+		*ret_class = ALONE;
+	}
+	return malloc(size);
 }
 
 /* A magazine with room in `loaded`; false: no memory. */
@@ -176,7 +212,6 @@ static bool load_empty(struct own *mine, uint8_t which)
 {
 	struct depot *depot = &depots[which];
 	struct magazine *empty;
-	struct magazine *surplus = NULL;
 
 	if (mine->other && mine->other->count < MAGAZINE) {
 		swap(mine);
@@ -184,19 +219,31 @@ static bool load_empty(struct own *mine, uint8_t which)
 	}
 	pthread_mutex_lock(&depot->lock);
 	empty = pop(&depot->empty);
-	if (mine->other && (depot->full_count + 1) * MAGAZINE * class_sizes[which] > KEPT_MAX) {
-		surplus = mine->other;
-	} else if (mine->other) {
+	if (mine->other)
 		push(&depot->full, mine->other);
-		depot->full_count++;
-	}
 	pthread_mutex_unlock(&depot->lock);
 	mine->other = mine->loaded;
-	free_magazine(surplus);
 	mine->loaded = empty ? empty : malloc(sizeof *empty);
 	if (mine->loaded)
 		mine->loaded->count = 0;
 	return mine->loaded != NULL;
+}
+
+/* By a thread that ends, or without memory for a magazine. */
+static void give_to_depot(struct depot *depot, void *block)
+{
+	struct magazine *magazine;
+
+	pthread_mutex_lock(&depot->lock);
+	magazine = depot->full && depot->full->count < MAGAZINE ? depot->full : pop(&depot->empty);
+	if (!magazine && (magazine = malloc(sizeof *magazine)))
+		magazine->count = 0;
+	if (magazine) { /* else it is lost until the end of the process */
+		magazine->blocks[magazine->count++] = block;
+		if (magazine != depot->full)
+			push(&depot->full, magazine);
+	}
+	pthread_mutex_unlock(&depot->lock);
 }
 
 void rv__pool_give(void *block, uint8_t size_class)
@@ -211,20 +258,39 @@ void rv__pool_give(void *block, uint8_t size_class)
 	if ((mine->loaded && mine->loaded->count < MAGAZINE) || (keeps() && load_empty(mine, size_class)))
 		mine->loaded->blocks[mine->loaded->count++] = block;
 	else
-		free(block);
+		give_to_depot(&depots[size_class], block);
 }
 
-/* For leak checkers, and for a library that is unloaded. */
+/* Locks: depot->lock held. Returns how many blocks were in them. */
+static size_t free_magazines(struct magazine **list)
+{
+	struct magazine *magazine;
+	size_t blocks = 0;
+
+	while ((magazine = pop(list))) {
+		blocks += magazine->count;
+		free(magazine);
+	}
+	return blocks;
+}
+
+/* For leak checkers, and for a library that is unloaded. Slabs of which something is still in use stay. */
 __attribute__((destructor)) static void finish_depots(void)
 {
+	leave_thread(NULL);
 	for (size_t i = 0; i < CLASSES; i++) {
 		struct depot *depot = &depots[i];
-		struct magazine *magazine;
+		bool unused;
 
 		pthread_mutex_lock(&depot->lock);
-		while ((magazine = pop(&depot->full)) || (magazine = pop(&depot->empty)))
-			free_magazine(magazine);
-		depot->full_count = 0;
+		(void)free_magazines(&depot->empty);
+		unused = free_magazines(&depot->full) == depot->slab_count * MAGAZINE;
+		while (unused && depot->slabs) {
+			struct slab *next = depot->slabs->next;
+
+			free(depot->slabs);
+			depot->slabs = next;
+		}
 		pthread_mutex_unlock(&depot->lock);
 	}
 }

@@ -5,7 +5,8 @@
  *
  * Under a sanitizer every block is an allocation of its own, so that use after free shows.
  *
- * Threads: any. What is kept is bounded: some hundred blocks a thread and size class, KEPT_MAX bytes a class for all.
+ * Threads: any. What is kept is as much as was in use at once, and at most SLABS_MAX bytes a class; what is above
+ * that is allocated and freed one by one.
  */
 #ifndef BINDINGS_POOL_H
 #define BINDINGS_POOL_H

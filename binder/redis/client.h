@@ -90,6 +90,7 @@ struct rv__redis_client {
 	struct rv__redis_producer *producers;
 	struct rv__redis_consumer *consumers;
 	struct rv__redis_completing completing;
+	struct rv__redis_lane *left; /* lanes whose inbox is to be looked at once replies are told */
 
 	/* Read by any thread under view_lock: the lists of producers and consumers, `view`, and what a resolver caches. */
 	pthread_mutex_t view_lock;

@@ -10,7 +10,12 @@
 enum {
 	ENCODED_MAX = 1 << 30,
 	KEPT_BYTES = 1 << 20, /* of an encoding buffer between bursts */
-	FULL_PAUSE_MS = 100   /* after OOM */
+	FULL_PAUSE_MS = 100,  /* after OOM */
+	/* While so many replies are due, senders leave less than a burst for the thread that will see them: fewer and longer
+	 * writes, which the server reads with fewer calls. */
+	AWAITED_LEAST = 32,
+	BURST_MESSAGES = 256,
+	BURST_BYTES = 64 << 10
 };
 
 static struct rv__redis_send *at(struct rv__redis_lane *lane, size_t index)
@@ -67,6 +72,18 @@ bool rv__redis_lane_put(struct rv__redis_lane *lane, const struct rv_outbound *o
 	return true;
 }
 
+bool rv__redis_lane_rings(struct rv__redis_lane *lane)
+{
+	bool leaves = atomic_load_explicit(&lane->awaits, memory_order_relaxed) &&
+	    lane->inbox.count < BURST_MESSAGES && lane->encoded.length < BURST_BYTES;
+
+	if (lane->posted)
+		return false;
+	lane->posted = !leaves;
+	atomic_store_explicit(&lane->left, leaves, memory_order_relaxed);
+	return !leaves;
+}
+
 /* -- writing, on the I/O thread ------------------------------------------------------------------------ */
 
 static void on_added(struct rv__redis_request *request, const struct rv__redis_answer *answer);
@@ -77,6 +94,8 @@ static bool expect(struct rv__redis_lane *lane, struct rv__redis_link *link, siz
 {
 	struct rv__redis_burst *burst = lane->bursts;
 
+	if (replies >= AWAITED_LEAST)
+		atomic_store_explicit(&lane->awaits, true, memory_order_relaxed);
 	if (burst && link->last == &burst->request.next) {
 		burst->request.replies += replies;
 		return true;
@@ -110,6 +129,20 @@ static void ask_replicas(struct rv__redis_lane *lane, struct rv__redis_link *lin
 	rv__redis_link_ask(link, &lane->bursts->wait);
 }
 
+/* No reply is due that would bring us back to the inbox. */
+static void end_awaiting(struct rv__redis_lane *lane)
+{
+	bool ring;
+
+	pthread_mutex_lock(&lane->lock);
+	atomic_store_explicit(&lane->awaits, false, memory_order_relaxed);
+	ring = atomic_load_explicit(&lane->left, memory_order_relaxed) && !lane->listed && !lane->posted;
+	lane->posted |= ring;
+	pthread_mutex_unlock(&lane->lock);
+	if (ring)
+		rv__inbox_post(&lane->producer->client->inbox, &lane->op);
+}
+
 static void drop_burst(struct rv__redis_lane *lane, struct rv__redis_burst *burst)
 {
 	struct rv__redis_burst **link = &lane->bursts;
@@ -119,6 +152,8 @@ static void drop_burst(struct rv__redis_lane *lane, struct rv__redis_burst *burs
 	*link = burst->next;
 	burst->next = lane->spare_bursts;
 	lane->spare_bursts = burst;
+	if (!lane->bursts && atomic_load_explicit(&lane->awaits, memory_order_relaxed))
+		end_awaiting(lane);
 }
 
 static bool is_held(const struct rv__redis_lane *lane, const struct rv__redis_node *node)
@@ -225,10 +260,9 @@ static void enqueue(struct rv__redis_lane *lane, struct rv__redis_sends *sends)
 	sends->count = 0;
 }
 
-/* The operation: what senders left in the inbox goes out. */
-static void run_lane(struct rv__op *op)
+/* What senders put into the inbox goes out. `posted`: by its operation, which alone does so while that is posted. */
+static void take_inbox(struct rv__redis_lane *lane, bool posted)
 {
-	struct rv__redis_lane *lane = (struct rv__redis_lane *)op;
 	struct rv__redis_link *link;
 	struct rv__redis_sends sends;
 	struct rv__buffer encoded;
@@ -236,12 +270,18 @@ static void run_lane(struct rv__op *op)
 	bool skipped;
 
 	pthread_mutex_lock(&lane->lock);
+	if (lane->posted != posted || lane->inbox.count == 0) {
+		lane->posted &= !posted;
+		pthread_mutex_unlock(&lane->lock);
+		return;
+	}
 	sends = lane->inbox;
 	encoded = lane->encoded;
 	skipped = lane->skipped;
 	lane->inbox = lane->spare;
 	lane->encoded = lane->spare_encoded;
 	lane->skipped = lane->posted = false;
+	atomic_store_explicit(&lane->left, false, memory_order_relaxed);
 	pthread_mutex_unlock(&lane->lock);
 
 	count = sends.count;
@@ -263,6 +303,33 @@ static void run_lane(struct rv__op *op)
 	rv__buffer_clear(&encoded);
 	encoded.limit = ENCODED_MAX;
 	lane->spare_encoded = encoded;
+}
+
+static void run_lane(struct rv__op *op)
+{
+	take_inbox((struct rv__redis_lane *)op, true);
+}
+
+void rv__redis_lanes_take_left(struct rv__redis_client *client)
+{
+	while (client->left) {
+		struct rv__redis_lane *lane = client->left;
+
+		client->left = lane->next_left;
+		lane->listed = false;
+		take_inbox(lane, false);
+	}
+}
+
+static void list_left(struct rv__redis_lane *lane)
+{
+	struct rv__redis_client *client = lane->producer->client;
+
+	if (lane->listed || !atomic_load_explicit(&lane->left, memory_order_relaxed))
+		return;
+	lane->listed = true;
+	lane->next_left = client->left;
+	client->left = lane;
 }
 
 /* -- replies -------------------------------------------------------------------------------------------- */
@@ -386,6 +453,7 @@ static void on_added(struct rv__redis_request *request, const struct rv__redis_a
 		on_lost(lane, burst, answer->why);
 		return;
 	}
+	list_left(lane);
 	send = at(lane, lane->answered++);
 	if (answer->trouble == RV__REDIS_FINE)
 		complete_one(lane, send, answer->cursor);

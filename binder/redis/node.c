@@ -150,6 +150,7 @@ static void on_lost(struct rv__redis_link *link, const struct rv_error *why)
 static void on_answered(struct rv__redis_link *link)
 {
 	rv__redis_complete_flush(link->client);
+	rv__redis_lanes_take_left(link->client);
 }
 
 static const struct rv__redis_link_events node_events = {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/numbers.h"
 
 enum { MESSAGE_OVERHEAD = 256 };
@@ -118,8 +119,8 @@ static size_t put_run(
 		}
 		taken++;
 	} while (taken < n && choose(producer, &batch[taken]) == lane);
-	if (taken > 0 && !lane->posted)
-		ring = lane->posted = true;
+	if (taken > 0)
+		ring = rv__redis_lane_rings(lane);
 	pthread_mutex_unlock(&lane->lock);
 	if (ring)
 		rv__inbox_post(&producer->client->inbox, &lane->op);
@@ -129,7 +130,7 @@ static size_t put_run(
 size_t rv__redis_producer_send(void *arg, const struct rv_outbound *batch, size_t n)
 {
 	struct rv__redis_producer *producer = arg;
-	int64_t deadline_ms = producer->client->env->monotonic_ns() / 1000000 + producer->send_timeout_ms;
+	int64_t deadline_ms = rv__coarse_ns() / 1000000 + producer->send_timeout_ms;
 	size_t accepted = 0;
 
 	if (atomic_load_explicit(&producer->closed, memory_order_relaxed))

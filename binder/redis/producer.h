@@ -49,12 +49,15 @@ struct rv__redis_lane {
 	struct rv__redis_route route;
 
 	/* Senders and the I/O thread. */
-	pthread_mutex_t lock; /* protects inbox, encoded, posted */
+	pthread_mutex_t lock; /* protects inbox, encoded, skipped, posted */
 	struct rv__redis_sends inbox;
 	struct rv__buffer encoded; /* the XADD of all in the inbox, unless `skipped` */
 	bool skipped;
 	bool posted;
 	atomic_bool flows; /* written at once: it pays to encode on the sender's thread */
+	atomic_bool
+	    awaits;       /* a good number of replies: the I/O thread will look at the inbox when they come */
+	atomic_bool left; /* something in the inbox waits for that look; written under `lock` */
 
 	/* The I/O thread. */
 	struct rv__redis_sends spare; /* change places with the inbox */
@@ -63,8 +66,10 @@ struct rv__redis_lane {
 	size_t head_at, count, room; /* room: a power of two */
 	size_t written;              /* of these, under way or answered */
 	size_t answered;             /* of these, answered while an earlier one is still here */
-	bool again;                  /* some of the answered want to be written again */
-	int64_t held_until_ms;       /* nothing is written before */
+	bool listed;                 /* in client->left: its inbox is looked at when these replies are told */
+	struct rv__redis_lane *next_left;
+	bool again;            /* some of the answered want to be written again */
+	int64_t held_until_ms; /* nothing is written before */
 	struct rv__redis_burst *bursts, *spare_bursts;
 };
 
@@ -137,6 +142,10 @@ struct rv__redis_lane *rv__redis_lane_create(
 void rv__redis_lane_destroy(struct rv__redis_lane *lane);
 /** Locks: lane->lock held; any thread. Takes a reference; false: no memory. */
 bool rv__redis_lane_put(struct rv__redis_lane *lane, const struct rv_outbound *outbound, int64_t deadline_ms);
+/** Locks: lane->lock held; any thread. Whether the I/O thread is to be told of the inbox now. */
+bool rv__redis_lane_rings(struct rv__redis_lane *lane);
+/** I/O thread: takes what senders left for it while it awaited replies. */
+void rv__redis_lanes_take_left(struct rv__redis_client *client);
 /** I/O thread: writes what can be written now. */
 void rv__redis_lane_dispatch(struct rv__redis_lane *lane);
 /** Fails what is past its deadline, or all when `why` is given; when to look again. */
