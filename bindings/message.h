@@ -20,8 +20,8 @@
 #include <rivulet/message.h>
 
 enum {
-	RV__MESSAGE_FIRST_HEADERS = 6,   /* room for headers in the first block */
-	RV__MESSAGE_FIRST_STRINGS = 192, /* … and for their bytes */
+	RV__MESSAGE_FIRST_HEADERS = 4,   /* room for headers in the first block */
+	RV__MESSAGE_FIRST_STRINGS = 128, /* … and for their bytes */
 	RV__PAYLOAD_MAX = 64 << 20,
 	RV__HEADERS_MAX = 128,
 	RV__RECEIVED_HEADERS_MAX = 160, /* with those of dead letters behind them */
@@ -72,7 +72,7 @@ struct rv_message {
 	atomic_uint refs;
 	atomic_bool sent;              /* no more headers */
 	atomic_bool laden;             /* of a body: something beside its block is to be freed with it */
-	uint8_t size_class : 2;        /* of its block; see pool.h */
+	uint8_t size_class : 3;        /* of its block; see pool.h */
 	uint8_t timestamp_type : 2;    /* enum rv_timestamp_type */
 	bool content_type_assumed : 1; /* by the binding that received it; no sender said so */
 	bool has_content_type : 1;     /* one of the headers is contentType */

@@ -550,6 +550,15 @@ static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, con
 	release(output, 1, bytes);
 }
 
+/* The sender's processor wrote both, or they were not looked at for long. */
+static void fetch_ahead(const struct rv_sent *sent, size_t n)
+{
+	if (n > 6)
+		__builtin_prefetch(sent[6].arg, 1);
+	if (n > 3)
+		__builtin_prefetch(((const struct rv__ticket *)sent[3].arg)->message, 1);
+}
+
 static void on_sent_batch(void *sink, const struct rv_sent *sent, size_t n)
 {
 	enum { AT_ONCE = 64 }; /* room is told after so many: senders shall not run dry meanwhile */
@@ -563,8 +572,7 @@ static void on_sent_batch(void *sink, const struct rv_sent *sent, size_t n)
 		for (size_t i = 0; i < count; i++) {
 			struct rv__ticket *ticket = sent[i].arg;
 
-			if (i + 1 < n) /* the sender's processor wrote it */
-				__builtin_prefetch(sent[i + 1].arg, 1);
+			fetch_ahead(sent + i, n - i);
 			bytes += complete(output, ticket, sent[i].error);
 			failed += sent[i].error != NULL;
 			ticket->next = i + 1 < count ? sent[i + 1].arg : NULL;

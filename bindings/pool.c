@@ -13,8 +13,8 @@
 #endif
 #endif
 
-/* An envelope; a small message with a few headers; a larger one. Above: from the allocator. */
-static const size_t class_sizes[] = {192, 704, 1536};
+/* An envelope; small messages with a few headers; larger ones. Above: from the allocator. */
+static const size_t class_sizes[] = {192, 576, 832, 1536};
 enum { CLASSES = sizeof class_sizes / sizeof *class_sizes, ALONE = CLASSES };
 
 #ifdef EVERY_BLOCK_ALONE
@@ -60,7 +60,7 @@ static struct depot {
 	struct slab *slabs;
 	size_t slab_count;
 } depots[CLASSES] = {{.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
-    {.lock = PTHREAD_MUTEX_INITIALIZER}};
+    {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
 /* Two of each, so that a thread that takes and gives in turn does not go to the depot each time. */
 struct own {

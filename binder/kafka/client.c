@@ -141,22 +141,28 @@ static void serve_reports(struct rv__kafka_client *client, rd_kafka_event_t *eve
 {
 	struct rv__kafka_returns returns = {NULL, NULL};
 	struct rv__kafka_successes successes;
-	const rd_kafka_message_t *record;
+	const rd_kafka_message_t *records[RV__KAFKA_SUCCESSES];
 	bool kept = false, waits = false;
+	size_t n;
 
 	successes.producer = NULL;
 	successes.count = 0;
-	while ((record = rd_kafka_event_message_next(event))) {
-		if (!record->err)
-			rv__kafka_successes_add(client, &successes, record, &returns);
-		else if (rv__kafka_renewal_takes(client, record))
-			kept = true;
-		else if (rv__kafka_again_takes(client, record))
-			waits = true;
-		else
-			rv__kafka_complete(client, record->_private, record, &returns);
-	}
-	rv__kafka_successes_tell(&successes);
+	do {
+		for (n = 0; n < RV__KAFKA_SUCCESSES && (records[n] = rd_kafka_event_message_next(event)); n++)
+			__builtin_prefetch(
+			    records[n]->_private, 1); /* nobody looked at it since it was sent */
+		for (size_t i = 0; i < n; i++) {
+			if (!records[i]->err)
+				rv__kafka_successes_add(client, &successes, records[i], &returns);
+			else if (rv__kafka_renewal_takes(client, records[i]))
+				kept = true;
+			else if (rv__kafka_again_takes(client, records[i]))
+				waits = true;
+			else
+				rv__kafka_complete(client, records[i]->_private, records[i], &returns);
+		}
+		rv__kafka_successes_tell(&successes);
+	} while (n == RV__KAFKA_SUCCESSES);
 	rv__kafka_pool_give(&client->pool, &returns);
 	/* All of one event fail for one reason, mostly: one that is for both is the renewal's, which ends the waiting. */
 	if (kept)
