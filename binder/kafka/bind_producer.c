@@ -172,7 +172,7 @@ static rv_err read_expression(struct rv__kafka_producer *producer,
 	struct rv_error why;
 	rv_err failed;
 
-	if (!settings->message_key_expression || !*settings->message_key_expression)
+	if (producer->dead_letters || !settings->message_key_expression || !*settings->message_key_expression)
 		return RV_OK;
 	failed = rv__expression_create(
 	    settings->message_key_expression, RV__ROOT_MESSAGE, &producer->key_expression, &why);
@@ -207,9 +207,27 @@ static void destroy(struct rv__kafka_producer *producer)
 	free(producer);
 }
 
+/* As in Java, a dead letter keeps headers and key of its original, and goes where the consumer says. */
+static void tell_dead_letters(
+    const struct rv__kafka *kafka, const char *binding, const struct rv__kafka_producer_settings *settings)
+{
+	const char *key = settings->header_patterns.count > 0 ? "header-patterns"
+	    : settings->message_key_expression                ? "message-key-expression"
+	    : settings->use_topic_header                      ? "use-topic-header"
+	                                                      : NULL;
+
+	if (key)
+		kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+		    "RV%04u binding '%s': %s has no effect on dead letters, which keep headers and key of "
+		    "their "
+		    "original and go to dlq-name; leave it out of dlq-producer-properties",
+		    (unsigned)RV__N_KAFKA_BAD_VALUE, binding, key);
+}
+
 static struct rv__kafka_producer *create(
     const struct rv_producer_spec *spec, const struct rv__kafka_producer_settings *settings)
 {
+	static const struct rv_strings no_patterns;
 	struct rv__kafka_producer *producer = aligned_alloc(64, (sizeof *producer + 63) & ~(size_t)63);
 
 	if (!producer)
@@ -218,11 +236,13 @@ static struct rv__kafka_producer *create(
 	pthread_mutex_init(&producer->lock, NULL);
 	producer->sink_ops = spec->sink_ops;
 	producer->sink = spec->sink;
-	producer->use_topic_header = settings->use_topic_header;
+	producer->dead_letters = spec->dead_letters;
+	producer->use_topic_header = !spec->dead_letters && settings->use_topic_header;
 	producer->close_timeout_ms = settings->close_timeout_ms;
 	producer->binding = strdup(spec->binding);
 	producer->topic = strdup(spec->destination);
-	if (producer->binding && producer->topic && copy_patterns(producer, &settings->header_patterns))
+	if (producer->binding && producer->topic &&
+	    copy_patterns(producer, spec->dead_letters ? &no_patterns : &settings->header_patterns))
 		return producer;
 	destroy(producer);
 	return NULL;
@@ -284,6 +304,8 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 	producer = create(spec, settings);
 	if (!producer)
 		return no_memory(err);
+	if (spec->dead_letters)
+		tell_dead_letters(kafka, spec->binding, settings);
 	info->queued_is_sent = settings->sync == RV__KAFKA_FALSE;
 	info->send_timeout_ms = own_timeout_ms;
 	info->close_timeout_ms = settings->close_timeout_ms;

@@ -19,6 +19,7 @@ struct rv__kafka_producer {
 	enum rv__kafka_format key_format;
 	struct rv__expression *key_expression; /* owned; NULL: the key is a header */
 	bool use_topic_header;
+	bool dead_letters;        /* its messages are those of a consumer, and keep headers and key */
 	int64_t close_timeout_ms; /* 0: the caller's */
 	int64_t message_timeout_ms;
 	int64_t max_message_bytes; /* the client's own limit, headers included */
