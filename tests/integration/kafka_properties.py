@@ -208,6 +208,17 @@ def brokers_without_a_port_have_the_default_one(broker):
 
 # -- dead letters --------------------------------------------------------------------------------------------------
 
+def dead_letter(broker, topic):
+    """Waits for one message of a topic that is just being made: its partitions may have no leader yet."""
+    def look():
+        try:
+            return kafkaraw.count(broker.address, topic) == 1
+        except kafkaraw.Error:
+            return False
+
+    processes.wait_for(look, 15, "one message of " + topic, every=0.05)
+
+
 FAILING = [COMMON_IN + "maxAttempts=1", IN + "enableDlq=true"]
 
 
@@ -218,7 +229,7 @@ def dead_letters_go_where_their_properties_say(broker):
     with service(broker, "wide", *FAILING, IN + "dlqName=lost", IN + "dlqPartitions=1", own + "compressionType=gzip",
                  own + "topic.properties.retention.ms=80000", own + "headerPatterns=plate", fail="bad") as probe:
         sent(probe.send("bad" * 500, {"kafka_partitionId": ("int", "2"), "plate": "京A1", "other": "x"}))
-        processes.wait_for(lambda: kafkaraw.count(broker.address, "lost") == 1, 15, "the dead letter", every=0.05)
+        dead_letter(broker, "lost")
         said = probe.process.output()
     expect_equal(kafkaraw.offset(broker.address, "wide", 2), 1, "where the original is")
     expect_equal(kafkaraw.partitions(broker.address, "lost"), 1, "partitions of the dead letters")
@@ -231,7 +242,7 @@ def dead_letters_go_where_their_properties_say(broker):
     # Without the two keys: error.<topic>.<group>, as wide as the source, each in its own partition.
     with service(broker, "wide", *FAILING, fail="worse", group="h") as probe:
         sent(probe.send("worse", {"kafka_partitionId": ("int", "2")}))
-        processes.wait_for(lambda: kafkaraw.count(broker.address, "error.wide.h") == 1, 15, "the dead letter", every=0.05)
+        dead_letter(broker, "error.wide.h")
     expect_equal([kafkaraw.offset(broker.address, "error.wide.h", p) for p in range(3)], [0, 0, 1], "dead letters")
 
 
