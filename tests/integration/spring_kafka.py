@@ -45,7 +45,6 @@ JAVA = [
     STREAM + "parts-to-c.producer.partition-key-expression=headers['plate']",
     STREAM + "parts-to-c.producer.partition-count=4",
     STREAM + "keys-to-c.destination=keyed",
-    STREAM + "quoted-to-c.destination=to-c", STREAM + "quoted-to-c.producer.use-native-encoding=true",
     STREAM + "embedded-to-c.destination=embedded-to-c",
     STREAM + "embedded-to-c.producer.header-mode=embeddedHeaders",
     "spring.cloud.stream.kafka.binder.headers=plate",
@@ -154,16 +153,6 @@ def content_types_of_java_arrive_without_quotes(scene):
     scene.java.send("text-to-c", "plain by Java")
     got = find(scene.probe, lambda m: m["body"] == "plain by Java")
     expect_equal(got["headers"].get("contentType"), "text/plain", "content type of a text")
-
-
-@suite.case()
-def a_content_type_that_java_wrote_in_quotes_arrives_without(scene):
-    position = last(scene.broker.address, "to-c")[0]
-    scene.java.send("quoted-to-c", ("bytes", b"quoted by Java".hex()), {"contentType": ("mime", "text/plain")})
-    got = find(scene.probe, lambda m: m["body"] == "quoted by Java")
-    expect(b'contentType\x18"text/plain"' in kafkaraw.fetch(scene.broker.address, "to-c", position),
-           "Java wrote no quotes, so this shows nothing")
-    expect_equal((got["types"]["contentType"], got["headers"]["contentType"]), ("text", "text/plain"), "content type")
 
 
 @suite.case()
