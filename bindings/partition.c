@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bindings/partition.h"
 
+#include "base/decimal.h"
 #include "base/expression.h"
 #include "base/hash.h"
 #include "base/numbers.h"
@@ -106,17 +107,12 @@ static uint32_t hash_java(const struct rv__value *key)
 /* A whole decimal number of 32 bits. */
 static bool read_int(const char *text, size_t length, int32_t *ret)
 {
-	char copy[16];
-	char *end;
-	long long number;
+	int64_t number;
 
-	if (length == 0 || length >= sizeof copy || !(text[0] == '-' || (text[0] >= '0' && text[0] <= '9')))
+	if (length == 0 || text[0] == '+' || !rv__decimal_within(text, length, INT32_MIN, INT32_MAX, &number))
 		return false;
-	memcpy(copy, text, length);
-	copy[length] = '\0';
-	number = strtoll(copy, &end, 10);
 	*ret = (int32_t)number;
-	return !*end && end != copy && number >= INT32_MIN && number <= INT32_MAX;
+	return true;
 }
 
 /* What Spring's conversion to Integer takes: numbers in range, cut to whole ones, and their text. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/app_args.h"
 
-#include <errno.h>
+#include "base/decimal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,10 +82,7 @@ const char *rv__option_value(char **argv, const char *brief, const char *full, i
 
 long rv__positive_number(const char *text, long max)
 {
-	char *end;
-	long value;
+	int64_t value;
 
-	errno = 0;
-	value = strtol(text, &end, 10);
-	return end == text || *end || errno || value < 1 || value > max ? 0 : value;
+	return rv__decimal_within(text, strlen(text), 1, max, &value) ? (long)value : 0;
 }

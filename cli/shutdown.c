@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "broker/broker.h"
 #include "broker/store/store.h"
+#include "cli/app_args.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,22 +31,13 @@ const struct rv__command rv__command_shutdown = {
     .run = run_shutdown,
 };
 
-enum { LOOK_EVERY_MS = 10, DEFAULT_TIMEOUT_S = 30 };
+enum { LOOK_EVERY_MS = 10, DEFAULT_TIMEOUT_S = 30, DAY_S = 86400 };
 
 struct wish {
 	const char *what;
 	const char *store;
 	long timeout_s;
 };
-
-static bool parse_seconds(const char *text, long *ret_seconds)
-{
-	char *end;
-
-	errno = 0;
-	*ret_seconds = strtol(text, &end, 10);
-	return errno == 0 && *text && !*end && *ret_seconds > 0 && *ret_seconds <= 86400;
-}
 
 static int read_arguments(int argc, char **argv, struct wish *wish)
 {
@@ -55,7 +47,8 @@ static int read_arguments(int argc, char **argv, struct wish *wish)
 		if (strcmp(argv[i], "--store") == 0 && value) {
 			wish->store = argv[++i];
 		} else if (strcmp(argv[i], "--timeout") == 0 && value) {
-			if (!parse_seconds(argv[++i], &wish->timeout_s))
+			wish->timeout_s = rv__positive_number(argv[++i], DAY_S);
+			if (!wish->timeout_s)
 				return rv__usage_error(
 				    &rv__command_shutdown, "'%s' is not a number of seconds", argv[i]);
 		} else if (!wish->what && argv[i][0] != '-') {

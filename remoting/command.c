@@ -113,26 +113,6 @@ bool rv__span_is(struct rv_span span, const char *text)
 	return span.bytes && strlen(text) == span.length && memcmp(span.bytes, text, span.length) == 0;
 }
 
-bool rv__span_i64(struct rv_span span, int64_t *ret_value)
-{
-	bool negative = span.length > 0 && span.bytes[0] == '-';
-	uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
-	size_t at = negative || (span.length > 0 && span.bytes[0] == '+') ? 1 : 0;
-	uint64_t value = 0;
-
-	if (at >= span.length)
-		return false;
-	for (; at < span.length; at++) {
-		unsigned digit = (unsigned)(unsigned char)span.bytes[at] - '0';
-
-		if (digit > 9 || value > limit / 10 || value * 10 > limit - digit)
-			return false;
-		value = value * 10 + digit;
-	}
-	*ret_value = negative ? (int64_t)(0 - value) : (int64_t)value;
-	return true;
-}
-
 struct rv_span rv__command_field(const struct rv__command *command, const char *name)
 {
 	size_t length = strlen(name);

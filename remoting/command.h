@@ -22,6 +22,7 @@
 #include <rivulet/binder.h> /* struct rv_span */
 
 #include "base/buffer.h"
+#include "base/decimal.h"
 #include "remoting/frame.h"
 
 enum { RV__SERIALIZE_JSON = 0, RV__SERIALIZE_ROCKETMQ = 1 };
@@ -86,7 +87,10 @@ bool rv__command_bool(const struct rv__command *command, const char *name, bool 
 bool rv__command_text(const struct rv__command *command, const char *name, char *text, size_t size);
 
 /* The same for a span that is at hand. */
-bool rv__span_i64(struct rv_span span, int64_t *ret_value);
+static inline bool rv__span_i64(struct rv_span span, int64_t *ret_value)
+{
+	return rv__decimal_read(span.bytes, span.length, ret_value);
+}
 bool rv__span_is(struct rv_span span, const char *text);
 
 /** "JAVA"; "OTHER" for a number outside the list. */

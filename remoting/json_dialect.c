@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/numbers.h"
 
 enum { DEPTH_MAX = 64, TEXT_MAX = 32 << 20 };
@@ -223,15 +224,11 @@ int64_t rv__json_i64(const json_t *object, const char *name, int64_t fallback)
 {
 	const json_t *value = json_object_get(object, name);
 	const char *text = json_string_value(value);
-	char *end;
-	long long number;
+	int64_t number;
 
 	if (json_is_integer(value))
 		return json_integer_value(value);
-	if (!text || !*text)
-		return fallback;
-	number = strtoll(text, &end, 10);
-	return *end ? fallback : number;
+	return text && rv__decimal_read(text, strlen(text), &number) ? number : fallback;
 }
 
 bool rv__json_bool(const json_t *object, const char *name, bool fallback)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/decimal.h"
 #include "binder/kafka/header_names.h"
 
 #define JAVA_STRING "java.lang.String"
@@ -300,12 +301,9 @@ static void add_header(struct writing *writing, const struct rv_header *header)
 
 static int64_t number_of(const struct rv_header *header, int64_t otherwise, int64_t max)
 {
-	char *end;
-	long long value;
+	int64_t value;
 
-	errno = 0;
-	value = strtoll(header->value, &end, 10);
-	return *header->value && *end == '\0' && errno == 0 && value >= 0 && value <= max ? value : otherwise;
+	return rv__decimal_within(header->value, header->length, 0, max, &value) ? value : otherwise;
 }
 
 /* Takes note of a header that steers the send; true also for others that never go out. */

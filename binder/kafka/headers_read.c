@@ -2,12 +2,12 @@
 /* The way in. Source: spring-cloud/spring-cloud-stream, binders/kafka-binder/…/BinderHeaderMapper.java, toHeaders. */
 #include "binder/kafka/headers.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "binder/kafka/header_names.h"
@@ -237,18 +237,10 @@ static bool decode_text(struct rv__kafka_header_reader *reader, struct rv_span *
 
 static bool is_integer(const struct rv_span *value, int64_t min, int64_t max)
 {
-	char text[24];
-	char *end;
-	long long number;
+	int64_t number;
 
-	if (value->length == 0 || value->length >= sizeof text ||
-	    !(value->bytes[0] == '-' || (value->bytes[0] >= '0' && value->bytes[0] <= '9')))
-		return false;
-	memcpy(text, value->bytes, value->length);
-	text[value->length] = '\0';
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	return *end == '\0' && errno == 0 && number >= min && number <= max;
+	return value->length > 0 && value->bytes[0] != '+' &&
+	    rv__decimal_within(value->bytes, value->length, min, max, &number);
 }
 
 static bool is_json(const struct rv_span *value, bool number)

@@ -3,13 +3,13 @@
  * ShortSerializer, UUIDSerializer, StringSerializer, ByteArraySerializer). */
 #include "binder/kafka/key.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/decimal.h"
 #include "base/numbers.h"
 #include "base/utf8.h"
 
@@ -51,16 +51,8 @@ static size_t width(enum rv__kafka_format format)
 static bool parse(const struct rv_header *header, size_t bytes, int64_t *ret_value)
 {
 	int64_t limit = bytes == 8 ? INT64_MAX : ((int64_t)1 << (bytes * 8 - 1)) - 1;
-	char text[24]; /* what an expression made has no end of its own */
-	char *end;
 
-	if (header->length == 0 || header->length >= sizeof text)
-		return false;
-	memcpy(text, header->value, header->length);
-	text[header->length] = '\0';
-	errno = 0;
-	*ret_value = strtoll(text, &end, 10);
-	return end == text + header->length && errno == 0 && *ret_value <= limit && *ret_value >= -limit - 1;
+	return rv__decimal_within(header->value, header->length, -limit - 1, limit, ret_value);
 }
 
 rv_err rv__kafka_key_write(enum rv__kafka_format format, const struct rv_header *header,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/hex.h"
 #include "base/numbers.h"
 #include "binder/redis/client.h"
@@ -65,19 +66,12 @@ static void unescape(char *text)
 /* Cuts the last ":<number>" off; false when what stands there is no number up to `most`. */
 static bool cut_number(char *text, char mark, int64_t most, int64_t *ret_number)
 {
-	char *at = strrchr(text, mark), *end;
-	long long number;
+	char *at = strrchr(text, mark);
 
 	if (!at || (mark == ':' && strchr(at, ']')))
 		return true;
 	*at = '\0';
-	if (!at[1])
-		return true;
-	number = strtoll(at + 1, &end, 10);
-	if (*end || number < 0 || number > most)
-		return false;
-	*ret_number = number;
-	return true;
+	return !at[1] || rv__decimal_within(at + 1, strlen(at + 1), 0, most, ret_number);
 }
 
 static void take_user(struct rv__redis_boot *boot, char *user)

@@ -236,8 +236,9 @@ static bool serves(const struct rv__redis_reader *reader, const struct rv__redis
 		const struct rv__redis_slot *other = slot->consumer->slots[i];
 
 		if (other->reader == reader && other != slot)
-			return client->resolver->may_share(client->resolver_state, slot->key,
-			    slot->route.length, other->key, other->route.length);
+			return !client->resolver->may_share ||
+			    client->resolver->may_share(client->resolver_state, slot->key, slot->route.length,
+			        other->key, other->route.length);
 	}
 	return true; /* nobody's */
 }

@@ -32,7 +32,7 @@ struct rv__redis_resolver {
 	/* Where the key lives, as far as is known; `key` NULL: any node that answers commands without a key. False: not
 	 * known yet, the resolver is finding out and then calls rv__redis_client_rerouted(). */
 	bool (*locate)(void *state, const char *key, size_t length, struct rv__redis_endpoint *ret_endpoint);
-	/* Whether one XREADGROUP may name both keys; a Cluster takes one slot a command. */
+	/* Optional. Whether one XREADGROUP may name both keys; a Cluster takes one slot a command. NULL: any two. */
 	bool (*may_share)(void *state, const char *a, size_t a_length, const char *b, size_t b_length);
 	/* Optional. A node answered MOVED: the key lives at `to` from now on. Or ASK, with to->asks. */
 	void (*moved)(void *state, const char *key, size_t length, const struct rv__redis_endpoint *to);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/numbers.h"
 #include "binder/redis/client.h"
 
@@ -160,17 +161,12 @@ static struct sentinel *sentinel_of(struct rv__redis_request *request, size_t of
 
 static bool read_port(const char *text, size_t length, uint16_t *ret_port)
 {
-	char digits[8];
-	char *end;
-	long port;
+	int64_t port;
 
-	if (length == 0 || length >= sizeof digits)
+	if (!rv__decimal_within(text, length, 1, 65535, &port))
 		return false;
-	memcpy(digits, text, length);
-	digits[length] = '\0';
-	port = strtol(digits, &end, 10);
 	*ret_port = (uint16_t)port;
-	return *end == '\0' && port > 0 && port <= 65535;
+	return true;
 }
 
 static bool read_address(const redisReply *reply, struct rv__redis_endpoint *ret_master)
@@ -339,17 +335,6 @@ static bool locate(void *state_, const char *key, size_t length, struct rv__redi
 	return state->known;
 }
 
-/* Everything hangs on one server here. */
-static bool may_share(void *state, const char *a, size_t a_length, const char *b, size_t b_length)
-{
-	(void)state;
-	(void)a;
-	(void)a_length;
-	(void)b;
-	(void)b_length;
-	return true;
-}
-
 static void doubt(void *state_, const struct rv__redis_endpoint *endpoint)
 {
 	struct sentinel_state *state = state_;
@@ -419,7 +404,6 @@ const struct rv__redis_resolver rv__redis_sentinel = {
     .open = open_sentinel,
     .close = free, /* links end with the loop */
     .locate = locate,
-    .may_share = may_share,
     .doubt = doubt,
     .explain = explain,
     .tend = tend,

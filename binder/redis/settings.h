@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spring.cloud.stream.redis.binder.*, .bindings.<name>.consumer.* and .producer.*; the tables are in properties.c. */
+/* spring.cloud.stream.redis.binder.*, .bindings.<name>.consumer.* and .producer.*; the tables are in settings.c. */
 #ifndef BINDER_REDIS_SETTINGS_H
 #define BINDER_REDIS_SETTINGS_H
 

@@ -41,20 +41,9 @@ static bool locate(void *state, const char *key, size_t length, struct rv__redis
 	return true;
 }
 
-static bool may_share(void *state, const char *a, size_t a_length, const char *b, size_t b_length)
-{
-	(void)state;
-	(void)a;
-	(void)a_length;
-	(void)b;
-	(void)b_length;
-	return true;
-}
-
 const struct rv__redis_resolver rv__redis_single = {
     .name = "single",
     .open = open_single,
     .close = free,
     .locate = locate,
-    .may_share = may_share,
 };
