@@ -382,10 +382,13 @@ static void note_alone(struct rv__redis_slot *slot)
 	if (claim->manner < ALONE)
 		return;
 	claim->alone_ms = slot->consumer->client->now_ms;
+	/* It was delivered already: a worker may be settling it. */
+	pthread_mutex_lock(&slot->lock);
 	for (uint32_t i = 0; i < slot->held_room; i++)
-		if (rv__redis_id_compare(slot->held[i].id, claim->ids[0]) == 0 &&
-		    slot->held[i].state != RV__REDIS_FREE)
+		if (slot->held[i].state != RV__REDIS_FREE &&
+		    rv__redis_id_compare(slot->held[i].id, claim->ids[0]) == 0)
 			claim->alone_cookie = (uint64_t)slot->held[i].generation << 32 | i;
+	pthread_mutex_unlock(&slot->lock);
 }
 
 /* Whether what was claimed alone is not acknowledged yet; one that takes its time ends the patience with others. */
