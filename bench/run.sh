@@ -213,7 +213,7 @@ part_memory() { # the binder inside this process
 	printf '  '
 	"$build"/bench/bench-memory growth 10000000
 	printf '  instructions a message, send and receive: '
-	say "$((($(count_instructions "$build"/bench/bench-memory count 25000) - $(count_instructions "$build"/bench/bench-memory count 5000)) / 20000))"
+	say "$((($(count_instructions "$build"/bench/bench-memory count 80000) - $(count_instructions "$build"/bench/bench-memory count 40000)) / 40000))"
 }
 
 part_kafka() { # Apache Kafka, one node
