@@ -30,6 +30,7 @@ static __thread struct handling {
 	struct rv__slot *slot;
 	struct rv__item *item;
 	rv_delivery *taken;
+	struct rv__joints joints;
 } current;
 
 static int64_t back_off_ms(const struct rv__input *input, int attempts)
@@ -185,7 +186,8 @@ rv_err rv__delivery_settle_moved(rv_delivery *delivery)
 	struct rv_settle request = {
 	    .token = item->token, .settlement = RV_SETTLE_ACK, .message = item->message};
 	int64_t hold_ms;
-	rv_err code = call_settle(delivery->input, delivery->slot, &request, &hold_ms);
+	rv_err code =
+	    delivery->settled ? RV_OK : call_settle(delivery->input, delivery->slot, &request, &hold_ms);
 
 	if (code == RV_OK)
 		count_and_log(delivery->input, delivery->slot, item, RV_SETTLE_DEAD_LETTER,
@@ -194,6 +196,15 @@ rv_err rv__delivery_settle_moved(rv_delivery *delivery)
 	else if (code == RV_E_STALE)
 		note_stale(delivery->input, delivery->slot, item);
 	return code;
+}
+
+void rv__delivery_committed(rv_delivery *delivery, bool stale)
+{
+	if (stale)
+		note_stale(delivery->input, delivery->slot, &delivery->line.item);
+	else
+		count_and_log(delivery->input, delivery->slot, &delivery->line.item, RV_SETTLE_ACK, NULL);
+	rv__delivery_end(delivery);
 }
 
 /* What follows a verdict. The message of a finished item is given back. */
@@ -301,6 +312,24 @@ void rv__delivery_end(rv_delivery *delivery)
 	rv__delivery_free(delivery);
 }
 
+/* Commits what the listener of a worker sent. */
+static enum rv__outcome commit_running(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
+    struct rv__joints *joints, int64_t *ret_delay_ms)
+{
+	rv_delivery *delivery = list_taken(input, slot, item);
+
+	if (!delivery) {
+		rv__joints_discard(joints);
+		*ret_delay_ms = SETTLE_AGAIN_MS;
+		return RV__AGAIN;
+	}
+	delivery->joints = *joints;
+	item->message = NULL;
+	item->bytes = 0;
+	rv__delivery_commit(delivery);
+	return RV__DEFERRED;
+}
+
 static enum rv__cause cause_of(const struct rv__slot *slot, const struct rv__item *item, rv_verdict verdict)
 {
 	if (is_over_delivered(slot, item))
@@ -392,9 +421,10 @@ static bool is_still_ours(struct rv__input *input, const struct rv__slot *slot, 
 
 /* One more attempt: what the listeners say. `*ret_taken`: one of them took it. */
 static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
-    const struct rv__listener *poller, rv_delivery **ret_taken)
+    const struct rv__listener *poller, rv_delivery **ret_taken, struct rv__joints *ret_joints)
 {
 	struct handling outer = current; /* a listener may poll another channel */
+	struct rv__joints *outer_joints = rv__joints_open;
 	rv_verdict verdict;
 
 	if (item->attempts > 0)
@@ -404,10 +434,14 @@ static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct
 	    rv__message_set_attempt(&item->message, item->before + item->attempts) != RV_OK)
 		log_settled(input, slot, item, RV_LOG_WARN, "no memory to tell the attempt number", NULL);
 	tell_attempt(input, slot, item, true);
-	current = (struct handling){.input = input, .slot = slot, .item = item};
+	current = (struct handling){
+	    .input = input, .slot = slot, .item = item, .joints = {.binder = input->binder_used}};
+	rv__joints_open = slot->source->info.transactional ? &current.joints : NULL;
 	verdict = call_listeners(input, poller, item->message);
 	*ret_taken = current.taken;
+	*ret_joints = current.joints;
 	current = outer;
+	rv__joints_open = outer_joints;
 	if (!*ret_taken)
 		tell_attempt(input, slot, item, false);
 	return verdict;
@@ -416,6 +450,7 @@ static rv_verdict attempt(struct rv__input *input, struct rv__slot *slot, struct
 enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot, struct rv__item *item,
     const struct rv__listener *poller, bool gathers, int64_t *ret_delay_ms)
 {
+	struct rv__joints joints = {0};
 	rv_delivery *taken = NULL;
 	const char *reason = NULL;
 	enum rv__outcome outcome;
@@ -436,15 +471,18 @@ enum rv__outcome rv__delivery_run(struct rv__input *input, struct rv__slot *slot
 		verdict = RV_REJECT;
 		reason = "the broker delivered it too often";
 	} else {
-		verdict = attempt(input, slot, item, poller, &taken);
+		verdict = attempt(input, slot, item, poller, &taken, &joints);
 		if (taken) {
 			rv_message_unref(item->message); /* that of rv_delivery_take() for the listener */
 			item->message = NULL;
 			item->bytes = 0;
 			return RV__DEFERRED;
 		}
+		if (verdict == RV_ACK && joints.first)
+			return commit_running(input, slot, item, &joints, ret_delay_ms);
 		if (verdict == RV_ACK && gathers)
 			return RV__ACKED;
+		rv__joints_discard(&joints);
 		verdict = judge(input, slot, item, verdict);
 	}
 	outcome = conclude(input, slot, item, verdict, reason, ret_delay_ms, &code);
@@ -458,6 +496,11 @@ rv_delivery *rv_delivery_take(const rv_message *message)
 	if (!current.item || current.taken || current.item->message != message)
 		return NULL;
 	current.taken = list_taken(current.input, current.slot, current.item);
+	if (current.taken) {
+		current.taken->joints = current.joints;
+		current.joints = (struct rv__joints){0};
+		rv__joints_open = NULL;
+	}
 	/* The listener's message is borrowed until it returns, even when another thread settles before. */
 	if (current.taken)
 		rv_message_ref(message);
@@ -531,6 +574,11 @@ rv_err rv_delivery_settle(rv_delivery *delivery, rv_verdict verdict, const char 
 	if (!delivery || (verdict != RV_ACK && verdict != RV_RETRY && verdict != RV_REJECT))
 		return RV_E_INVALID;
 	item = &delivery->line.item;
+	if (verdict == RV_ACK && delivery->joints.first) {
+		rv__delivery_commit(delivery);
+		return RV_OK;
+	}
+	rv__delivery_discard_joints(delivery);
 	outcome = conclude(delivery->input, delivery->slot, item, verdict, reason, &delay_ms, &code);
 	if (outcome == RV__AGAIN)
 		return settle_again(delivery, delay_ms);

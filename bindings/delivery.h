@@ -7,6 +7,7 @@
 #define BINDINGS_DELIVERY_H
 
 #include "bindings/input.h"
+#include "bindings/joints.h"
 #include "bindings/letters.h"
 
 enum rv__burial {
@@ -20,6 +21,9 @@ struct rv_delivery {
 	struct rv_delivery *next; /* in the input's list, under its lock */
 	struct rv__input *input;  /* a reference */
 	struct rv__slot *slot;
+	struct rv__joints joints; /* what its listener sent; see joints.h */
+	atomic_bool committing;   /* … is with the binder, which answers */
+	bool settled;             /* … with the dead letter, and the original too */
 
 	/* On its way to the dead letters. */
 	_Atomic(enum rv__burial) burial; /* changes to and from WAITING under the input's lock */
@@ -35,6 +39,13 @@ struct rv_delivery {
 /** Acknowledges the original of a moved letter, counts and logs it. RV_E_STALE is a normal result; another failure
  * may pass. */
 rv_err rv__delivery_settle_moved(rv_delivery *delivery);
+
+/** What its listener sent is not sent. Locks: none held. */
+void rv__delivery_discard_joints(rv_delivery *delivery);
+/** Commits what its listener sent, and acknowledges it; it is listed as taken, and not the caller's any more. */
+void rv__delivery_commit(rv_delivery *delivery);
+/** That came to its end: counts, and forgets the delivery. */
+void rv__delivery_committed(rv_delivery *delivery, bool stale);
 
 /** Takes it out of the list and the books of its slot. Locks: input->lock held. */
 void rv__delivery_forget(rv_delivery *delivery);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/wait.h"
 #include "bindings/app.h"
+#include "bindings/delivery.h"
 #include "bindings/letters.h"
 #include "bindings/message.h"
 #include "bindings/slots.h"
@@ -81,6 +82,7 @@ struct rv__input *rv__input_create(
 	input->binding = binding;
 	input->observer = binding->app->observer;
 	input->ops = binding->binder->ops;
+	input->binder_used = binding->binder;
 	input->content_type = binding->content_type;
 	input->max_attempts =
 	    binding->consumer.default_retryable ? (int32_t)binding->consumer.max_attempts : 1;
@@ -164,6 +166,27 @@ void rv__input_leave(struct rv__input *input)
 	}
 }
 
+/* Deliveries in the hands of a service may outlive the outputs that their messages are for. */
+static void discard_joints(struct rv__input *input)
+{
+	bool any;
+
+	do {
+		struct rv__joints joints = {0};
+
+		pthread_mutex_lock(&input->lock);
+		for (rv_delivery *at = input->taken; at && !joints.first; at = at->next) {
+			if (atomic_load(&at->committing) || !at->joints.first)
+				continue;
+			joints = at->joints;
+			at->joints = (struct rv__joints){0};
+		}
+		pthread_mutex_unlock(&input->lock);
+		any = joints.first != NULL;
+		rv__joints_discard(&joints);
+	} while (any);
+}
+
 void rv__input_detach(struct rv__input *input)
 {
 	atomic_store(&input->detached, true);
@@ -171,6 +194,7 @@ void rv__input_detach(struct rv__input *input)
 	while (atomic_load(&input->calling) > 0)
 		pthread_cond_wait(&input->idle, &input->lock);
 	pthread_mutex_unlock(&input->lock);
+	discard_joints(input);
 }
 
 /* -- halting and draining ----------------------------------------------------------------------- */

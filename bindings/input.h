@@ -27,6 +27,7 @@
 
 #include "bindings/acks.h"
 
+struct rv__binder;
 struct rv__binding;
 struct rv__input;
 struct rv__letters;
@@ -113,7 +114,8 @@ struct rv__input {
 	atomic_uint refs;
 	struct rv__binding *binding; /* for upcalls, which end with unbind; not for workers */
 	const struct rv_binder_ops *ops;
-	struct rv__listener *listeners; /* owned copy */
+	const struct rv__binder *binder_used; /* for comparison alone */
+	struct rv__listener *listeners;       /* owned copy */
 	size_t listener_count;
 	const struct rv__observer *observer; /* NULL: none */
 	const char *channel;                 /* owned copies, for logs */

@@ -92,6 +92,8 @@ static void wait_again(rv_delivery *delivery, const struct rv_error *why)
 
 /* -- moving ------------------------------------------------------------------------------------------ */
 
+static void letter_failed(rv_delivery *delivery, const struct rv_error *error);
+
 /* The dead letter is with the broker: now the original may go. */
 static void finish(rv_delivery *delivery)
 {
@@ -105,6 +107,40 @@ static void finish(rv_delivery *delivery)
 	rv_error_set(&why, code, RV__N_LETTER_HELD, "letters",
 	    "the letter is there, but the original could not be settled: %s", rv_err_text(code));
 	wait_again(delivery, &why);
+}
+
+/* Letter and original went as one. */
+static void on_committed(void *arg, const struct rv_error *error)
+{
+	rv_delivery *delivery = arg;
+
+	if (!error) {
+		delivery->settled = true;
+		delivery->confirmed = true;
+		finish(delivery);
+	} else if (error->code == RV_E_STALE) {
+		atomic_fetch_add_explicit(&delivery->input->stale, 1, memory_order_relaxed);
+		rv__delivery_end(delivery);
+	} else {
+		letter_failed(delivery, error);
+	}
+}
+
+/* RV_OK: it is on its way, and the delivery may be gone. RV_E_STALE: there is no point in another try. */
+static rv_err hand_over(rv_delivery *delivery, const struct rv_outbound *outbound)
+{
+	struct rv__source *source = delivery->slot->source;
+	const struct rv_binder_ops *ops = delivery->input->ops;
+	struct rv_joint joint = {source->letters->producer, *outbound};
+	struct rv_commit commit = {.token = delivery->line.item.token,
+	    .joints = &joint,
+	    .count = 1,
+	    .done = on_committed,
+	    .arg = delivery};
+
+	if (source->info.transactional && !source->info.letters_apart)
+		return ops->commit(source->consumer, &commit);
+	return ops->send(source->letters->producer, outbound, 1) == 1 ? RV_OK : RV_E_FULL;
 }
 
 static bool make_letter(rv_delivery *delivery)
@@ -146,7 +182,7 @@ static void move(rv_delivery *delivery)
 	struct rv__input *input = delivery->input;
 	struct rv__letters *letters = delivery->slot->source->letters;
 	struct rv_outbound outbound = {.partition = -1, .arg = delivery};
-	bool accepted;
+	rv_err code;
 
 	if (delivery->confirmed) {
 		finish(delivery);
@@ -164,10 +200,14 @@ static void move(rv_delivery *delivery)
 	outbound.message = delivery->letter;
 	outbound.bare = input->embedded;
 	outbound.partition = choose_partition(letters, delivery->line.item.message);
-	accepted = input->ops->send(letters->producer, &outbound, 1) == 1;
+	code = hand_over(delivery, &outbound);
 	rv__input_leave(input);
-	if (!accepted)
+	if (code == RV_E_STALE) {
+		atomic_fetch_add_explicit(&input->stale, 1, memory_order_relaxed);
+		rv__delivery_end(delivery);
+	} else if (code != RV_OK) {
 		wait_again(delivery, NULL);
+	}
 }
 
 void rv__delivery_bury(rv_delivery *delivery, enum rv__cause cause, const char *reason)
@@ -238,16 +278,9 @@ void rv__letters_drop_waiting(struct rv__input *input, const struct rv__slot *sl
 
 /* -- upcalls ------------------------------------------------------------------------------------------- */
 
-static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
+static void letter_failed(rv_delivery *delivery, const struct rv_error *error)
 {
-	rv_delivery *delivery = arg;
-
-	(void)sink;
-	(void)receipt;
-	if (!error) {
-		delivery->confirmed = true;
-		finish(delivery);
-	} else if (error->code == RV_E_TOOBIG && !delivery->without_trace) {
+	if (error->code == RV_E_TOOBIG && !delivery->without_trace) {
 		struct rv__input *input = delivery->input;
 
 		delivery->without_trace = true;
@@ -259,6 +292,20 @@ static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, con
 	} else {
 		wait_again(delivery, error);
 	}
+}
+
+static void on_sent(void *sink, void *arg, const struct rv_receipt *receipt, const struct rv_error *error)
+{
+	rv_delivery *delivery = arg;
+
+	(void)sink;
+	(void)receipt;
+	if (error) {
+		letter_failed(delivery, error);
+		return;
+	}
+	delivery->confirmed = true;
+	finish(delivery);
 }
 
 /* Another try may succeed now. */

@@ -6,6 +6,7 @@
 #include "base/wait.h"
 #include "bindings/binding.h"
 #include "bindings/embedded.h"
+#include "bindings/joints.h"
 #include "bindings/message.h"
 #include "bindings/ticket.h"
 
@@ -170,6 +171,20 @@ static rv_err embed(struct rv__output *output, struct rv__ticket *ticket, struct
 	    : RV_OK;
 }
 
+/* It waits for the verdict of the delivery. Nothing else makes room for it: its bound is one of a delivery. */
+static rv_err join(struct rv__output *output, struct rv__joints *joints, const struct rv_outbound *outbound)
+{
+	struct rv__ticket *ticket = outbound->arg;
+
+	if (joints->count >= (size_t)output->max_in_flight)
+		return RV_E_TIMEOUT;
+	if (!rv__joints_add(joints, output, outbound))
+		return RV_E_NOMEM;
+	atomic_fetch_add(&output->in_flight, 1);
+	atomic_fetch_add(&output->in_flight_bytes, ticket->bytes);
+	return RV_OK;
+}
+
 /* One try of who is inside the open gate. RV_E_FULL: no room. */
 static rv_err hand_over(struct rv__output *output, struct rv__ticket *ticket)
 {
@@ -177,6 +192,7 @@ static rv_err hand_over(struct rv__output *output, struct rv__ticket *ticket)
 	    .partition = -1,
 	    .arg = ticket,
 	    .bare = output->header_mode != RV__HEADERS_NATIVE};
+	struct rv__joints *joints;
 	long long bytes;
 	rv_err code;
 
@@ -184,6 +200,9 @@ static rv_err hand_over(struct rv__output *output, struct rv__ticket *ticket)
 		return code;
 	if (output->header_mode == RV__HEADERS_EMBEDDED && (code = embed(output, ticket, &outbound)) != RV_OK)
 		return code;
+	joints = rv__joints_here(output->binding->binder);
+	if (joints)
+		return join(output, joints, &outbound);
 	bytes = ticket->bytes; /* an accepted ticket may be gone at once */
 	if (!reserve(output, bytes))
 		return RV_E_FULL;
@@ -431,6 +450,7 @@ static rv_err send_and_wait(struct rv__output *output, rv_message *message, stru
 	code = make_ticket(output, message, &ticket, err);
 	if (!ticket)
 		return code;
+	waits &= !rv__joints_here(output->binding->binder); /* the answer comes after the verdict */
 	if (waits && !(waiter = rv__waiter_take())) {
 		drop_ticket(ticket);
 		return refuse(output, RV_E_NOMEM, err);
@@ -584,6 +604,41 @@ static void on_sent_batch(void *sink, const struct rv_sent *sent, size_t n)
 		n -= count;
 	}
 }
+
+/* -- what joined a delivery ------------------------------------------------------------------- */
+
+rv_err rv__output_enter_joined(struct rv__output *output, void **ret_producer)
+{
+	rv_err code;
+
+	if (enter(output)) {
+		*ret_producer = output->producer;
+		return RV_OK;
+	}
+	code = gate_error(output);
+	leave(output);
+	return code;
+}
+
+void rv__output_leave_joined(struct rv__output *output)
+{
+	leave(output);
+}
+
+/* A failure is told of the delivery, and not once more of each message. */
+void rv__output_complete_joined(
+    struct rv__output *output, struct rv__ticket *ticket, const struct rv_error *error)
+{
+	long long bytes = ticket->bytes;
+
+	if (ticket->done)
+		call(ticket->done, ticket, error, ticket->context);
+	drop_ticket(ticket);
+	count_sent(output, 1, error != NULL);
+	release(output, 1, bytes);
+}
+
+/* -- the sink ---------------------------------------------------------------------------------- */
 
 static void on_writable(void *sink)
 {

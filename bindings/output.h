@@ -20,6 +20,7 @@
 #include "bindings/properties.h"
 
 struct rv__binding;
+struct rv__ticket;
 
 enum rv__gate {
 	RV__GATE_WAITING, /* not bound yet, or the broker is away: senders wait */
@@ -87,6 +88,15 @@ void rv__output_leave_all(struct rv__output *output);
 rv_err rv__output_send(struct rv__output *output, rv_message *message, struct rv_error *err);
 rv_err rv__output_send_async(
     struct rv__output *output, rv_message *message, rv_sent_fn done, void *context, struct rv_error *err);
+
+/* -- for joints.c: messages that joined a delivery ----------------------------------------------------- */
+
+/** Holds the producer until rv__output_leave_joined(). Another code: the gate is not open, and nothing is held. */
+rv_err rv__output_enter_joined(struct rv__output *output, void **ret_producer);
+void rv__output_leave_joined(struct rv__output *output);
+/** As the binder's completion; `error` NULL: it is committed. */
+void rv__output_complete_joined(
+    struct rv__output *output, struct rv__ticket *ticket, const struct rv_error *error);
 
 /* Upcalls of the binder; `sink` is the output. */
 extern const struct rv_producer_sink rv__output_sink;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "binder/kafka/consumer.h"
+#include "binder/kafka/lane.h"
 
 enum { COMMIT_MS = 5000, COMMITTED_MS = 2000, ENDS_MS = 1000, AGAIN_MS = 1000 };
 
@@ -47,7 +48,8 @@ static struct rv__kafka_partition *get(struct rv__kafka_consumer *consumer, cons
 	partition->number = number;
 	partition->slot = slot;
 	partition->requeued = -1;
-	partition->carried = partition->committed = -1;
+	partition->carried = -1;
+	partition->committed = -1;
 	partition->sure.offset = partition->newest.offset = -1;
 	snprintf(partition->name, sizeof partition->name, "%.50s/%d", topic, (int)number);
 	pthread_mutex_init(&partition->lock, NULL);
@@ -196,7 +198,8 @@ static int64_t place_of(struct rv__kafka_partition *partition, const rd_kafka_to
 	if (is_new || !known || partition->carried < position)
 		partition->carried = -1;
 	partition->committed = is_new ? -1 : position >= 0 ? position : -1;
-	partition->was_stored |= position >= 0;
+	if (position >= 0)
+		partition->was_stored = true;
 	if (is_new)
 		return RD_KAFKA_OFFSET_BEGINNING;
 	return partition->carried >= 0 ? partition->carried : position;
@@ -296,16 +299,20 @@ static int64_t behind(const struct rv__kafka_partition *partition)
 /* From here on settlements are stale. */
 static void end(struct rv__kafka_partition *partition)
 {
+	struct rv__kafka_units stale = {0};
+
 	rv__kafka_drop_held(partition);
 	pthread_mutex_lock(&partition->lock);
 	if (partition->stage != RV__KAFKA_GONE || partition->queue)
 		partition->carried = behind(partition);
 	partition->stage = RV__KAFKA_GONE;
+	rv__kafka_deliveries_disown(partition, &stale);
 	rv__kafka_window_reset(&partition->window);
 	pthread_mutex_unlock(&partition->lock);
 	/* We live: whatever is unsettled did not kill us. */
 	if (partition->consumer->journal)
 		rv__journal_outlive_all(partition->consumer->journal, partition->key);
+	rv__kafka_deliveries_tell_stale(&stale);
 	if (partition->queue) {
 		rd_kafka_queue_destroy(partition->queue);
 		partition->queue = NULL;

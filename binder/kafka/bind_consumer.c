@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/numbers.h"
 #include "base/wait.h"
+#include "binder/kafka/lane.h"
 
 enum { BIND_MS = 3000 };
 
@@ -18,6 +19,7 @@ enum { BIND_MS = 3000 };
 
 static void destroy(struct rv__kafka_consumer *consumer)
 {
+	rv__kafka_lane_close(consumer->lane, 0); /* all its deliveries are stale by now */
 	while (consumer->all) {
 		struct rv__kafka_partition *partition = consumer->all;
 
@@ -118,6 +120,20 @@ static enum rv__kafka_ack_mode ack_mode(const struct rv__kafka_consumer *consume
 	return own;
 }
 
+/* Commits what its listeners send to outputs of this binder. */
+static rv_err get_lane(
+    struct rv__kafka_consumer *consumer, const struct rv_consumer_spec *spec, struct rv_error *err)
+{
+	struct rv__kafka_lane_spec lane = {.binding = spec->binding,
+	    .destination = spec->destination,
+	    .consumer = consumer,
+	    .deliveries = &rv__kafka_deliveries};
+
+	if (!rv__kafka_transactional(consumer->kafka))
+		return RV_OK;
+	return rv__kafka_lane_open(consumer->kafka, &lane, &consumer->lane, err);
+}
+
 static rv_err set_up(
     struct rv__kafka_consumer *consumer, const struct rv_consumer_spec *spec, struct rv_error *err)
 {
@@ -138,6 +154,8 @@ static rv_err set_up(
 	if (settings->attempts_directory && *settings->attempts_directory && !consumer->anonymous)
 		failed =
 		    rv__journal_open(settings->attempts_directory, consumer->group, &consumer->journal, err);
+	if (failed == RV_OK)
+		failed = get_lane(consumer, spec, err);
 	return failed == RV_OK ? rv__kafka_session_create(consumer, err) : failed;
 }
 
@@ -195,7 +213,9 @@ static void fill_info(const struct rv__kafka_consumer *consumer, bool up, struct
 
 	*info = (struct rv_consumer_info){
 	    .waiting = !up,
-	    .redelivers = !consumer->dead_letters && consumer->max_attempts == 1,
+	    .redelivers = !consumer->dead_letters && consumer->max_attempts == 1 && !consumer->lane,
+	    .transactional = consumer->lane != NULL,
+	    .letters_apart = !settings->tx_commit_recovered,
 	    .max_deliveries = consumer->journal ? (int32_t)settings->max_deliveries : 0,
 	    .watches_attempts = consumer->journal != NULL,
 	};

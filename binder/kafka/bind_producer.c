@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/numbers.h"
+#include "binder/kafka/lane.h"
 #include "binder/kafka/producer.h"
 
 enum {
@@ -20,7 +21,7 @@ static void on_judged(void *owner, int32_t partitions, const struct rv_error *wh
 	struct rv__kafka_producer *producer = owner;
 	bool tell, more;
 
-	if (!why)
+	if (!why && producer->client)
 		rv__kafka_client_open_topic(producer->client, producer);
 	pthread_mutex_lock(&producer->lock);
 	more = !why && partitions > 0 && partitions != producer->partitions;
@@ -61,19 +62,16 @@ static void put_number(struct rv__kafka_config *config, const char *name, int64_
 	put_unset(config, name, text);
 }
 
-/* Sends would wait for a transaction that nobody begins. */
-static rv_err check_transactions(
-    const struct rv__kafka *kafka, const struct rv__kafka_config *config, struct rv_error *err)
+/* Each producer needs an id of its own, and sends would wait for a transaction that nobody begins. */
+static rv_err check_transactions(const struct rv__kafka_config *config, struct rv_error *err)
 {
-	const char *prefix = kafka->settings->transaction_id_prefix;
-	bool asked = prefix && *prefix;
-
-	if (!asked && !rv__kafka_config_get(config, "transactional.id"))
+	if (!rv__kafka_config_get(config, "transactional.id"))
 		return RV_OK;
 	return rv_error_set(err, RV_E_UNSUPPORTED, RV__N_KAFKA_TRANSACTIONS, RV__KAFKA_TOPIC,
-	    "binding '%s': %s asks for transactions, which this binder does not offer; leave it out: "
-	    "producers are idempotent without it",
-	    config->binding, asked ? "transaction.transaction-id-prefix" : "transactional.id");
+	    "binding '%s': transactional.id stands among the client's settings; set "
+	    "spring.cloud.stream.kafka.binder.transaction.transaction-id-prefix instead, of which each "
+	    "producer's id is made",
+	    config->binding);
 }
 
 static rv_err read_format(
@@ -91,9 +89,8 @@ static rv_err read_format(
 	    producer->binding, class_name);
 }
 
-/* What the keys of a binding mean in Java's words. */
-static void put_settings(struct rv__kafka_config *config, const struct rv__kafka_producer_settings *settings,
-    int64_t message_timeout_ms)
+void rv__kafka_put_settings(struct rv__kafka_config *config,
+    const struct rv__kafka_producer_settings *settings, int64_t message_timeout_ms)
 {
 	int64_t compression = settings->compression ? settings->compression : settings->compression_old;
 	int64_t linger_ms;
@@ -124,11 +121,11 @@ static rv_err get_client(struct rv__kafka *kafka, struct rv__kafka_producer *pro
 	    &config, kafka->settings, RV__KAFKA_PRODUCER, producer->binding, &settings->configuration, err);
 
 	if (failed == RV_OK)
-		failed = check_transactions(kafka, &config, err);
+		failed = check_transactions(&config, err);
 	if (failed == RV_OK)
 		failed = read_format(&config, producer, err);
 	if (failed == RV_OK) {
-		put_settings(&config, settings, producer->message_timeout_ms);
+		rv__kafka_put_settings(&config, settings, producer->message_timeout_ms);
 		producer->max_message_bytes = rv__kafka_config_number(&config, "max.request.size", 1048576);
 		failed = rv__kafka_config_build(&config, kafka->env, &conf, err);
 	}
@@ -139,6 +136,52 @@ static rv_err get_client(struct rv__kafka *kafka, struct rv__kafka_producer *pro
 	if (failed == RV_OK)
 		rv__kafka_client_join(producer->client, producer);
 	return failed;
+}
+
+/* As Java has it: one set of client settings for all, and those of the binding have no effect. */
+static void warn_of_ignored(const struct rv__kafka *kafka, const struct rv__kafka_producer *producer,
+    const struct rv__kafka_producer_settings *settings)
+{
+	if (settings->configuration.count == 0 && settings->buffer_size == 0 &&
+	    settings->batch_timeout_ms < 0 && settings->compression == 0 && settings->compression_old == 0)
+		return;
+	kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+	    "RV%04u binding '%s': its configuration, buffer-size, batch-timeout and compression-type have no "
+	    "effect "
+	    "with transactions; set them under spring.cloud.stream.kafka.binder.transaction.producer",
+	    (unsigned)RV__N_KAFKA_TRANSACTION_IGNORES, producer->binding);
+}
+
+static rv_err read_lane_settings(
+    const struct rv__kafka *kafka, struct rv__kafka_producer *producer, struct rv_error *err)
+{
+	struct rv__kafka_config config;
+	rv_err failed =
+	    rv__kafka_lane_collect(&config, kafka, producer->binding, producer->message_timeout_ms, err);
+
+	if (failed == RV_OK)
+		failed = read_format(&config, producer, err);
+	if (failed == RV_OK)
+		producer->max_message_bytes = rv__kafka_config_number(&config, "max.request.size", 1048576);
+	rv__kafka_config_finish(&config);
+	return failed;
+}
+
+/* A lane of its own. One for dead letters mostly has nothing to do: they go with the lane of their input. */
+static rv_err get_lane(struct rv__kafka *kafka, struct rv__kafka_producer *producer,
+    const struct rv_producer_spec *spec, struct rv_error *err)
+{
+	struct rv__kafka_lane_spec lane = {.binding = spec->binding,
+	    .destination = spec->destination,
+	    .producer = producer,
+	    .message_timeout_ms = producer->message_timeout_ms,
+	    .on_demand = spec->dead_letters};
+	rv_err failed = read_lane_settings(kafka, producer, err);
+
+	if (failed != RV_OK)
+		return failed;
+	warn_of_ignored(kafka, producer, spec->settings);
+	return rv__kafka_lane_open(kafka, &lane, &producer->lane, err);
 }
 
 /* -- what a binding asks for ------------------------------------------------------------------------ */
@@ -224,6 +267,12 @@ static void tell_dead_letters(
 		    (unsigned)RV__N_KAFKA_BAD_VALUE, binding, key);
 }
 
+void rv__kafka_producer_unref(struct rv__kafka_producer *producer)
+{
+	if (atomic_fetch_sub_explicit(&producer->refs, 1, memory_order_acq_rel) == 1)
+		destroy(producer);
+}
+
 static struct rv__kafka_producer *create(
     const struct rv_producer_spec *spec, const struct rv__kafka_producer_settings *settings)
 {
@@ -233,6 +282,7 @@ static struct rv__kafka_producer *create(
 	if (!producer)
 		return NULL;
 	memset(producer, 0, sizeof *producer);
+	atomic_init(&producer->refs, 1);
 	pthread_mutex_init(&producer->lock, NULL);
 	producer->sink_ops = spec->sink_ops;
 	producer->sink = spec->sink;
@@ -316,7 +366,8 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 	                                                    : DELIVERY_MS;
 	failed = read_expression(producer, settings, err);
 	if (failed == RV_OK)
-		failed = get_client(kafka, producer, settings, err);
+		failed = rv__kafka_transactional(kafka) ? get_lane(kafka, producer, spec, err)
+		                                        : get_client(kafka, producer, settings, err);
 	if (failed != RV_OK) {
 		destroy(producer);
 		return failed;
@@ -339,17 +390,32 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 	return RV_OK;
 }
 
+/* Messages that wait in an input's lane keep the producer, and go out with their delivery. */
+static size_t leave_lane(struct rv__kafka_producer *producer, int64_t deadline_ms)
+{
+	size_t failed;
+
+	atomic_store(&producer->ending, true);
+	rv__kafka_lane_close(producer->lane, deadline_ms);
+	producer->lane = NULL;
+	failed = (size_t)atomic_load(&producer->failed_leaving);
+	rv__kafka_producer_unref(producer);
+	return failed;
+}
+
 size_t rv__kafka_unbind_producer(void *producer_pointer, int64_t deadline_ms)
 {
 	struct rv__kafka_producer *producer = producer_pointer;
 	struct rv__kafka_client *client = producer->client;
-	struct rv__kafka *kafka = client->kafka;
+	struct rv__kafka *kafka = producer->lane ? producer->lane->kafka : client->kafka;
 	int64_t wait_ms = producer->close_timeout_ms > 0 && producer->close_timeout_ms < deadline_ms
 	    ? producer->close_timeout_ms
 	    : deadline_ms;
 	size_t failed;
 
 	rv__kafka_watch_remove(kafka->watch, &producer->need);
+	if (producer->lane)
+		return leave_lane(producer, wait_ms);
 	rv__kafka_client_leave(client, producer, wait_ms);
 	failed = (size_t)atomic_load(&producer->failed_leaving);
 	rv__kafka_client_release(kafka->senders, client);
@@ -378,6 +444,10 @@ void rv__kafka_senders_stop(struct rv__kafka_senders *senders)
 	for (struct rv__kafka_client *client = senders->clients; client; client = client->next) {
 		atomic_store(&client->purge, true);
 		rv__kafka_client_wake(client);
+	}
+	for (struct rv__kafka_lane *lane = senders->lanes; lane; lane = lane->next) {
+		atomic_store(&lane->purge, true);
+		rv__kafka_lane_look(lane, false);
 	}
 	pthread_mutex_unlock(&senders->lock);
 }
@@ -411,6 +481,13 @@ void rv__kafka_senders_stats(struct rv__kafka_senders *senders, rv_stat_fn stat,
 		}
 		pthread_mutex_unlock(&client->lock);
 	}
+	for (struct rv__kafka_lane *lane = senders->lanes; lane; lane = lane->next) {
+		if (lane->producer)
+			tell_numbers(lane->producer, stat, arg);
+		stat(arg, "transactions", lane->binding, (double)atomic_load(&lane->transactions));
+		stat(arg, "aborts", lane->binding, (double)atomic_load(&lane->aborts));
+		stat(arg, "renewals", lane->binding, (double)atomic_load(&lane->renewals));
+	}
 	pthread_mutex_unlock(&senders->lock);
 }
 
@@ -443,6 +520,11 @@ bool rv__kafka_senders_health(struct rv__kafka_senders *senders, rv_detail_fn de
 		     producer = producer->next)
 			well &= is_well(producer, detail, arg);
 		pthread_mutex_unlock(&client->lock);
+	}
+	for (struct rv__kafka_lane *lane = senders->lanes; lane; lane = lane->next) {
+		if (lane->producer)
+			well &= is_well(lane->producer, detail, arg);
+		well &= rv__kafka_lane_health(lane, detail, arg);
 	}
 	pthread_mutex_unlock(&senders->lock);
 	return well;

@@ -94,4 +94,5 @@ const struct rv_binder_ops rv__kafka_binder = {
     .boot_prefix = "spring.kafka",
     .boot_props = {rv__kafka_boot_rows, 0},
     .attempt = rv__kafka_attempt,
+    .commit = rv__kafka_commit,
 };

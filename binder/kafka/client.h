@@ -59,6 +59,7 @@ struct rv__kafka_senders {
 	struct rv__kafka *kafka;
 	pthread_mutex_t lock; /* protects the list and the number of users of each */
 	struct rv__kafka_client *clients;
+	struct rv__kafka_lane *lanes; /* with transactions; likewise */
 	atomic_bool stopping;
 };
 

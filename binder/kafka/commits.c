@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "binder/kafka/consumer.h"
+#include "binder/kafka/lane.h"
 
 enum { ANSWER_MS = 30000 };
 
@@ -112,7 +113,10 @@ bool rv__kafka_commit_now(
 
 	if (consumer->anonymous || !(list = collect(consumer, only, 0)))
 		return true;
-	stored = rv__kafka_commit_list(consumer, list, timeout_ms);
+	if (consumer->lane)
+		stored = rv__kafka_lane_store(consumer->lane, timeout_ms);
+	else
+		stored = rv__kafka_commit_list(consumer, list, timeout_ms);
 	rd_kafka_topic_partition_list_destroy(list);
 	return stored;
 }
@@ -148,7 +152,9 @@ int64_t rv__kafka_tend_commits(struct rv__kafka_consumer *consumer, int64_t now_
 	list = collect(consumer, NULL, count);
 	if (!list)
 		return consumer->commit_due_ms;
-	if (rd_kafka_commit_queue(consumer->session->rk, list, consumer->queue, NULL, NULL) ==
+	if (consumer->lane)
+		rv__kafka_lane_look(consumer->lane, true);
+	else if (rd_kafka_commit_queue(consumer->session->rk, list, consumer->queue, NULL, NULL) ==
 	    RD_KAFKA_RESP_ERR_NO_ERROR) {
 		consumer->committing = true;
 		consumer->commit_since_ms = now_ms;

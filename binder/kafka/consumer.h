@@ -53,17 +53,17 @@ struct rv__kafka_partition {
 	rd_kafka_queue_t *queue; /* NULL unless assigned */
 	struct rv_inbound *held; /* owned, RV__KAFKA_BATCH of them: the core had no room */
 	size_t held_at, held_count;
-	size_t longest;    /* the queue since librdkafka was last told that it became shorter */
-	bool was_assigned; /* reset-offsets counts once */
-	bool fresh;        /* nothing was read yet under this assignment */
-	int64_t committed; /* as the broker confirmed; -1: not known */
+	size_t longest;            /* the queue since librdkafka was last told that it became shorter */
+	bool was_assigned;         /* reset-offsets counts once */
+	bool fresh;                /* nothing was read yet under this assignment */
+	_Atomic int64_t committed; /* as the broker confirmed; -1: not known; the lane's too */
 	int64_t
 	    carried; /* settled under an assignment that was lost before it could be stored; -1: nothing */
-	int64_t last_offset; /* that came under this assignment; -1: none */
-	int64_t youngest_ms; /* of all messages that were read under this assignment */
-	bool was_stored;     /* the group had a position of it, ever */
-	bool from_start;     /* its topic is another: the next assignment reads all of it */
-	uint64_t slow_base;  /* number of the oldest entry when last looked at */
+	int64_t last_offset;    /* that came under this assignment; -1: none */
+	int64_t youngest_ms;    /* of all messages that were read under this assignment */
+	atomic_bool was_stored; /* the group had a position of it, ever */
+	bool from_start;        /* its topic is another: the next assignment reads all of it */
+	uint64_t slow_base;     /* number of the oldest entry when last looked at */
 	int64_t slow_since_ms;
 
 	atomic_bool print_wanted; /* `newest` is to be taken from a message */
@@ -113,6 +113,8 @@ struct rv__kafka_consumer {
 	enum rv__kafka_format key_format;
 	struct rv__kafka_need need;
 	struct rv__kafka_need dead_letter_need;
+	struct rv__kafka_lane
+	    *lane; /* commits what listeners send, and all positions; NULL: no transactions */
 
 	pthread_t thread;
 	int wake_fd;
@@ -154,7 +156,8 @@ struct rv__kafka_consumer {
 
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t changed;
-	int32_t partitions; /* of the topic, as watched; 0: not there */
+	struct rv__kafka_session *shared; /* the session, for the lane, which takes a reference */
+	int32_t partitions;               /* of the topic, as watched; 0: not there */
 	bool judged, missing;
 	struct rv_error why;
 	bool bound, told_up, told;

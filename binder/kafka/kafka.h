@@ -6,6 +6,7 @@
  *     config.*    from Java's names to librdkafka's                  watch.*     topics and the cluster
  *     consumer.*  assign.c deliver.c settle.c window.*  commits.c    receiving
  *     producer.*  headers.*                                          sending, and headers both ways
+ *     lane.*  transaction.c process.c unit.c                         transactions
  */
 #ifndef BINDER_KAFKA_KAFKA_H
 #define BINDER_KAFKA_KAFKA_H
@@ -58,6 +59,7 @@ size_t rv__kafka_unbind_producer(void *producer, int64_t deadline_ms);
 rv_err rv__kafka_bind_consumer(void *binder, const struct rv_consumer_spec *spec, void **ret_consumer,
     struct rv_consumer_info *info, struct rv_error *err);
 rv_err rv__kafka_start_consumer(void *consumer, struct rv_error *err);
+rv_err rv__kafka_commit(void *consumer, const struct rv_commit *commit);
 void rv__kafka_credit(void *consumer, uint32_t slot, uint32_t room);
 rv_err rv__kafka_settle(void *consumer, const struct rv_settle *settle, int64_t *ret_hold_ms);
 rv_err rv__kafka_acknowledge(void *consumer, const struct rv_token *tokens, size_t n);

@@ -8,7 +8,10 @@
 #include "binder/kafka/key.h"
 
 struct rv__kafka_producer {
-	struct rv__kafka_client *client;
+	struct rv__kafka_client *client; /* NULL: it sends in transactions */
+	struct rv__kafka_lane *lane;     /* NULL: without transactions */
+	atomic_uint refs;                /* the binding's, and of messages that wait for a transaction */
+	atomic_bool ending;              /* the binding waits for the lane's last words */
 	struct rv__kafka_producer *next; /* of the client; under its lock */
 	const struct rv_producer_sink *sink_ops;
 	void *sink;
@@ -42,6 +45,20 @@ struct rv__kafka_producer {
 /** Tries a place again that was refused, and keeps its message where that fails. The client's thread. */
 rd_kafka_resp_err_t rv__kafka_send_refused(
     struct rv__kafka_producer *producer, struct rv__kafka_place *place);
+
+/** Frees it with the last reference. */
+void rv__kafka_producer_unref(struct rv__kafka_producer *producer);
+
+/** What the keys of an output mean in Java's words, below what stands among the client's settings. */
+void rv__kafka_put_settings(struct rv__kafka_config *config,
+    const struct rv__kafka_producer_settings *settings, int64_t message_timeout_ms);
+
+/**
+ * Hands a message to a client of the lane. RD_KAFKA_RESP_ERR__QUEUE_FULL: nothing happened; any other code is the
+ * message's own. Its payload is borrowed until the report, which has `opaque`.
+ */
+rd_kafka_resp_err_t rv__kafka_produce(
+    struct rv__kafka_producer *producer, const struct rv_outbound *outbound, rd_kafka_t *rk, void *opaque);
 
 /** Fills *err with what librdkafka's word means for a message of that producer, and how to cure it. */
 void rv__kafka_send_error(const struct rv__kafka_producer *producer, rd_kafka_resp_err_t code,

@@ -15,6 +15,7 @@
 #include "base/wait.h"
 #include "binder/kafka/config_keys.h"
 #include "binder/kafka/consumer.h"
+#include "binder/kafka/lane.h"
 #include "binder/kafka/provision.h"
 
 enum { EVENT_MS = 20, DESTROY_MS = 5000, LEAST_CLOSE_MS = 2000, COMMIT_MS = 5000 };
@@ -109,6 +110,11 @@ static rv_err make_conf(struct rv__kafka_consumer *consumer, rd_kafka_conf_t **r
 	    consumer->binding, &consumer->settings->configuration, err);
 
 	if (failed == RV_OK) {
+		/* Of what another transaction took back nothing may be made. And librdkafka waits for positions on
+		 * their way in one (KIP-447, as Java does always) only at this level. */
+		if (consumer->lane)
+			rv__kafka_config_put(
+			    &config, "isolation.level", "read_committed", RV__KAFKA_BUILT_IN);
 		choose_start(consumer, &config);
 		choose_commits(consumer, &config);
 		choose_key(consumer, &config);
@@ -135,6 +141,13 @@ static rv_err make_conf(struct rv__kafka_consumer *consumer, rd_kafka_conf_t **r
 	return RV_OK;
 }
 
+static void share_session(struct rv__kafka_consumer *consumer, struct rv__kafka_session *session)
+{
+	pthread_mutex_lock(&consumer->lock);
+	consumer->shared = session;
+	pthread_mutex_unlock(&consumer->lock);
+}
+
 rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_error *err)
 {
 	struct rv__kafka_session *session = calloc(1, sizeof *session);
@@ -159,6 +172,7 @@ rv_err rv__kafka_session_create(struct rv__kafka_consumer *consumer, struct rv_e
 	}
 	atomic_init(&session->refs, 1);
 	rd_kafka_poll_set_consumer(session->rk);
+	share_session(consumer, session);
 	consumer->session = session;
 	consumer->queue = rd_kafka_queue_get_consumer(session->rk);
 	rd_kafka_queue_io_event_enable(consumer->queue, consumer->wake_fd, &wake_word, sizeof wake_word);
@@ -318,6 +332,7 @@ void rv__kafka_session_close(struct rv__kafka_consumer *consumer, int64_t deadli
 		deadline_ms = now + LEAST_CLOSE_MS;
 	rv__kafka_tend_revocation(consumer, true);
 	(void)rv__kafka_commit_now(consumer, NULL, COMMIT_MS);
+	share_session(consumer, NULL);
 	if (session->cooperative)
 		give_back(consumer, deadline_ms);
 	closed = leave(consumer, deadline_ms);

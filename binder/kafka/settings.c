@@ -55,8 +55,8 @@ static const char *const start_words[] = {"default", "earliest", "latest", NULL}
 	    JAVA(before "transaction-manager", "Bean that manages transactions.", \
 	        "spring.cloud.stream.kafka.binder.transaction.transaction-id-prefix"), \
 	    IDLE(before "allow-non-transactional", RV_PROP_BOOL, own allow_non_transactional, "false", \
-	        "Whether sends outside a transaction are allowed.", \
-	        "nothing: a send outside a transaction is always allowed"), \
+	        "Whether a send outside of a listener may go without a transaction.", \
+	        "nothing: with transaction-id-prefix it has one of its own"), \
 	    DURATION(before "close-timeout", own close_timeout_ms, "0", 0, 86400, "s", \
 	        "How long a stop waits for what is on its way; 0: the send time-out of the binding."), \
 	    JAVA(before "partitioner", "Bean or class that chooses the partition.", \
@@ -112,9 +112,10 @@ const struct rv_prop_desc rv__kafka_consumer_rows[] = {
         "the time-out of the poll itself"),
     JAVA("transaction-manager", "Bean that manages transactions.",
         "spring.cloud.stream.kafka.binder.transaction.transaction-id-prefix"),
-    IDLE("tx-commit-recovered", RV_PROP_BOOL, unused_switch, "true",
-        "Whether the position of a dead-lettered message is stored.",
-        "nothing: it is, once the dead letter is at the broker"),
+    SWITCH("tx-commit-recovered", tx_commit_recovered, "true",
+        "With transactions: whether a dead letter and the position of its message are committed as one; else "
+        "the "
+        "dead letter has a transaction of its own, and the position follows with the next."),
     JAVA("common-error-handler-bean-name", "Bean that handles errors.", "the listener's verdict"),
     JAVA("rebalance-listener", "Bean that is told of rebalances.", "the debug log of topic 'binding'"),
     REFUSED("reactive-auto-commit", RV_PROP_BOOL, unused_switch, "false",
@@ -164,9 +165,10 @@ const struct rv_prop_desc rv__kafka_binder_rows[] = {
         "Whether a partition without a leader makes the binder's health DOWN."),
     IDLE("health-indicator-consumer-group", RV_PROP_STRING, unused, NULL, "Group that looks at the cluster.",
         "nothing: no group is needed to look"),
-    REFUSED("transaction.transaction-id-prefix", RV_PROP_STRING, transaction_id_prefix, NULL,
-        "Makes every producer of this binder transactional.",
-        "nothing: producers are idempotent, and positions are stored only behind what was handled"),
+    TEXT("transaction.transaction-id-prefix", transaction_id_prefix, NULL,
+        "Makes this binder transactional: what a listener sends to its outputs and what it read are "
+        "committed as one; "
+        "what is sent elsewhere is committed before the send returns. Another one for each instance."),
     PRODUCER_ROWS("transaction.producer.", transaction_producer.),
     JAVA("header-mapper-bean-name", "Bean that maps headers.",
         "nothing: headers travel as Java's default mapper writes them"),

@@ -74,6 +74,7 @@ struct rv__kafka_consumer_settings {
 	int64_t standard_headers; /* enum rv__kafka_standard */
 	int64_t idle_event_interval_ms;
 	bool destination_is_pattern;
+	bool tx_commit_recovered;
 	struct rv_pairs configuration;
 	struct rv__kafka_topic_settings topic;
 	const char *attempts_directory; /* of the journal; NULL: none */

@@ -2,6 +2,7 @@
 /* What the core says from its threads: settlements, room, the end of a drain. None of it waits for anything. */
 #include "base/numbers.h"
 #include "binder/kafka/consumer.h"
+#include "binder/kafka/lane.h"
 
 /* Java's container hands a message out ten times when nobody retries and nothing takes dead letters. */
 enum { DELIVERIES_WITHOUT_RETRY = 10 };
@@ -56,7 +57,7 @@ rv_err rv__kafka_settle(void *consumer_pointer, const struct rv_settle *settle, 
 	struct rv__kafka_consumer *consumer = consumer_pointer;
 	const struct rv_token *token = &settle->token;
 	struct rv__kafka_partition *partition = rv__kafka_slot(consumer, token->slot);
-	bool due = false;
+	bool due = false, unblocks = false;
 	rv_err code = RV_E_STALE;
 
 	if (!partition)
@@ -69,6 +70,7 @@ rv_err rv__kafka_settle(void *consumer_pointer, const struct rv_settle *settle, 
 			code = RV_OK;
 		if (code == RV_OK)
 			due = note_settled(partition, 1);
+		unblocks = rv__kafka_window_head_waits(&partition->window);
 	}
 	pthread_mutex_unlock(&partition->lock);
 	if (consumer->journal && code == RV_OK &&
@@ -80,6 +82,8 @@ rv_err rv__kafka_settle(void *consumer_pointer, const struct rv_settle *settle, 
 		atomic_fetch_add_explicit(&consumer->settled, 1, memory_order_relaxed);
 	if (due)
 		rv__kafka_consumer_wake(consumer);
+	if (unblocks)
+		rv__kafka_lane_look(consumer->lane, false);
 	return code;
 }
 
@@ -87,7 +91,7 @@ rv_err rv__kafka_acknowledge(void *consumer_pointer, const struct rv_token *toke
 {
 	struct rv__kafka_consumer *consumer = consumer_pointer;
 	struct rv__kafka_partition *partition = rv__kafka_slot(consumer, tokens[0].slot);
-	bool due = false;
+	bool due = false, unblocks = false;
 	unsigned done = 0;
 
 	if (!partition)
@@ -103,11 +107,14 @@ rv_err rv__kafka_acknowledge(void *consumer_pointer, const struct rv_token *toke
 				rv__journal_settle(consumer->journal, partition->key, tokens[i].position);
 		}
 		due = done > 0 && note_settled(partition, done);
+		unblocks = rv__kafka_window_head_waits(&partition->window);
 	}
 	pthread_mutex_unlock(&partition->lock);
 	atomic_fetch_add_explicit(&consumer->settled, done, memory_order_relaxed);
 	if (due)
 		rv__kafka_consumer_wake(consumer);
+	if (unblocks)
+		rv__kafka_lane_look(consumer->lane, false);
 	return done == n ? RV_OK : RV_E_STALE;
 }
 

@@ -64,6 +64,15 @@ bool rv__kafka_window_is_open(const struct rv__kafka_window *window, uint64_t nu
 	return mark->offset == offset && !mark->settled;
 }
 
+bool rv__kafka_window_attach(
+    struct rv__kafka_window *window, uint64_t number, int64_t offset, struct rv__kafka_unit *unit)
+{
+	if (!rv__kafka_window_is_open(window, number, offset) || mark_at(window, number)->unit)
+		return false;
+	mark_at(window, number)->unit = unit;
+	return true;
+}
+
 bool rv__kafka_window_settle(struct rv__kafka_window *window, uint64_t number, int64_t offset)
 {
 	if (!rv__kafka_window_is_open(window, number, offset))

@@ -16,9 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct rv__kafka_unit; /* lane.h */
+
 struct rv__kafka_mark {
 	int64_t offset;
 	bool settled;
+	struct rv__kafka_unit *unit; /* waits for its transaction; NULL: none */
 };
 
 struct rv__kafka_window {
@@ -43,12 +46,22 @@ void rv__kafka_window_cut(struct rv__kafka_window *window, uint64_t number);
 /** Settles one entry, and advances the position if it can. False: no such entry is open. */
 bool rv__kafka_window_settle(struct rv__kafka_window *window, uint64_t number, int64_t offset);
 
+/** Gives an open entry the unit that it is committed with. False: no such entry is open, or it has one. */
+bool rv__kafka_window_attach(
+    struct rv__kafka_window *window, uint64_t number, int64_t offset, struct rv__kafka_unit *unit);
+
 /** Whether the entry is open. */
 bool rv__kafka_window_is_open(const struct rv__kafka_window *window, uint64_t number, int64_t offset);
 
 static inline size_t rv__kafka_window_count(const struct rv__kafka_window *window)
 {
 	return (size_t)(window->next - window->base);
+}
+
+/** Whether the oldest entry waits for its transaction. */
+static inline bool rv__kafka_window_head_waits(const struct rv__kafka_window *window)
+{
+	return window->base != window->next && window->ring[window->base & (window->room - 1)].unit;
 }
 
 /** Offset of the oldest open entry; -1: none. */

@@ -10,9 +10,9 @@
  *
  * Lifecycle   open -> { bind_producer, bind_consumer -> start_consumer } -> … unbind … -> stop -> close
  * Threads     bind_*, start, unbind_*, stop, close: one control thread at a time per binder, which may
- *             block until the stated deadline. send, settle, acknowledge, credit, extend, pause, resume, health, stats:
+ *             block until the stated deadline. send, settle, acknowledge, commit, credit, extend, pause, resume, health, stats:
  *             any thread, never blocking. Calls upwards (deliver, assigned, revoked, sent, writable,
- *             state) come from binder threads, with no binder lock held; they only enqueue.
+ *             state, done) come from binder threads, with no binder lock held; they only enqueue.
  *
  * A binder outside this tree is a shared object `rivulet-binder-<type>.so` in a directory of
  * `rivulet.binder.path`, exporting exactly one symbol:
@@ -47,7 +47,7 @@ enum rv_cap {
 	RV_CAP_DEAD_LETTER = 1u << 5, /* a named group can have dead letters (rv_consumer_info.dead_letter) */
 	RV_CAP_DELIVERY_COUNT = 1u << 6, /* rv_inbound.delivery_count survives restarts */
 	RV_CAP_DELAYED_SEND = 1u << 7,
-	RV_CAP_TRANSACTIONS = 1u << 8,
+	RV_CAP_TRANSACTIONS = 1u << 8,  /* consumers are transactional: rv_consumer_info */
 	RV_CAP_DURABLE = 1u << 9,       /* acknowledged messages survive the broker's process */
 	RV_CAP_GROUP_RESUME = 1u << 10, /* a named group goes on where it was */
 	RV_CAP_LEASE = 1u << 11,        /* deliveries expire unless extended */
@@ -216,6 +216,13 @@ struct rv_consumer_info {
 	bool watches_attempts;
 	/* What is delivered is ours for a time only, by a clock: ops->holds() is asked before each attempt. */
 	bool fenced;
+	/*
+	 * What a listener of this consumer sends to outputs of this binder is kept by the core until the verdict, and
+	 * handed over with the acknowledgement by commit(); a verdict other than RV_ACK throws it away. The dead
+	 * letters of the core go that way too, unless letters_apart.
+	 */
+	bool transactional;
+	bool letters_apart; /* dead letters are sent on their own, and the original is settled behind them */
 };
 
 enum rv_settlement {
@@ -234,6 +241,26 @@ struct rv_settle {
 	enum rv_settlement settlement;
 	const char *reason;  /* NULL-able, borrowed */
 	rv_message *message; /* the delivered one; borrowed; for binders that move it themselves */
+};
+
+/* One message that goes out with a settlement. */
+struct rv_joint {
+	void *producer;              /* of the same binder */
+	struct rv_outbound outbound; /* its `arg` has no meaning: sent() is not called */
+};
+
+/* A delivery and what came of it. All but `arg` is borrowed until commit() returns. */
+struct rv_commit {
+	struct rv_token token;
+	const struct rv_joint *joints;
+	size_t count; /* at least 1 */
+	/*
+	 * Once, if commit() returned RV_OK. `error` NULL: the delivery is acknowledged and all its messages can be
+	 * seen. RV_E_STALE: the epoch is gone; none of them can be seen. Any other: likewise, one of them being the cause,
+	 * and the delivery is as unsettled as before. Trouble of the broker is no error: the binder goes on trying.
+	 */
+	void (*done)(void *arg, const struct rv_error *error);
+	void *arg;
 };
 
 /* -- observation ---------------------------------------------------------------------- */
@@ -335,6 +362,12 @@ struct rv_binder_ops {
 	/* Optional. Headers of the binder's own, beside x-original-topic and the like, in a dead letter that the core makes
 	 * of this delivery: calls `header` for each, with text. From any thread, must not block. */
 	void (*describe)(void *consumer, const struct rv_token *token, rv_detail_fn header, void *arg);
+	/*
+	 * Required with rv_consumer_info.transactional, never blocking, from any thread: acknowledges a delivery and
+	 * sends what came of it, all or nothing. Others of the slot that were delivered later wait for it.
+	 * RV_E_STALE: the epoch is gone; RV_E_NOMEM: nothing was begun.
+	 */
+	rv_err (*commit)(void *consumer, const struct rv_commit *commit);
 };
 
 /**

@@ -22,6 +22,10 @@ typedef struct rv_channel rv_channel;
  * Sends one message and returns when the broker answered (or when it is queued, only if a
  * property of the binder says so: producer.sync=false, send-type=Async|OneWay).
  *
+ * Inside a listener whose input is transactional, a send to an output of the same binder joins the delivery: it
+ * returns when the message is kept, and the message goes out together with the acknowledgement, or, with any other
+ * verdict, not at all. What is sent after rv_delivery_take(), or from another thread, does not join.
+ *
  * @param channel  an output channel
  * @param message  borrowed; the binder takes its own reference
  * @param err      filled on failure only; may be NULL
@@ -42,7 +46,8 @@ typedef void (*rv_sent_fn)(const rv_message *message, const struct rv_error *err
 
 /**
  * Queues one message. `done` runs exactly once, on a binder thread (or one of the application's),
- * iff this returns RV_OK; also after stop.
+ * iff this returns RV_OK; also after stop. For a message that joined a delivery (see rv_channel_send()) it tells
+ * what became of that, and may run on the thread of the listener, once it has returned.
  *
  * @param channel  an output channel
  * @param message  borrowed; a reference of it is kept until `done` returned

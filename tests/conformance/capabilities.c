@@ -73,7 +73,10 @@ static const struct note {
         "letter "
         "(`enable-dlq`) or the drop. It counts no deliveries; `attempts-directory` keeps a journal that "
         "does, and "
-        "with it `max-deliveries` holds across restarts on one machine."},
+        "with it `max-deliveries` holds across restarts on one machine. There are transactions with "
+        "`transaction.transaction-id-prefix`: what a listener sends to Kafka and what it settles become "
+        "visible "
+        "together, to readers of `isolation.level=read_committed`."},
     {"redis",
         "Durable is what the server keeps: with `appendfsync always` what was confirmed, with less of it "
         "less, and a "

@@ -177,8 +177,6 @@ void kit_service_init(struct kit_service *service)
 	kit_property(service, "spring.cloud.stream.default-binder=%s", kit_type);
 	kit_property(service, "server.port=-1");
 	kit_property(service, "logging.level.root=warn");
-	/* What a loaded machine does not answer in 3 s is no failure; cases that want one say so themselves. */
-	kit_property(service, "rivulet.default.producer.send-timeout=20s");
 	for (int i = 0; i < kit_argument_count; i++)
 		kit_property(service, "%s", kit_arguments[i] + 2);
 }
@@ -458,10 +456,10 @@ const char *const *kit_short_lease(const char *const *more)
 {
 	static struct wishes wishes;
 	static char lease[16];
-	const char *const pairs[][2] = {{"claim-min-idle", lease}, {"claim-interval", "200ms"}};
+	const char *const pairs[][2] = {{"claim-min-idle", lease}};
 
 	snprintf(lease, sizeof lease, "%dms", KIT_LEASE_MS);
-	return wish(&wishes, more, pairs, 2);
+	return wish(&wishes, more, pairs, 1);
 }
 
 bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size)

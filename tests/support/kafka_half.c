@@ -80,16 +80,26 @@ static const struct rv_binder_ops *half_ops(void)
 	return &ops;
 }
 
-void half_setup(void)
+static void set_up(const char *line)
 {
 	static char brokers[256];
-	const char *lines[] = {brokers, NULL};
+	const char *lines[] = {brokers, line, NULL};
 
 	half.trouble = (struct rv_error){0}; /* of the case before, in the same process */
 	half.owner = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, NULL, 0);
 	half.cluster = rd_kafka_mock_cluster_new(half.owner, 1);
 	snprintf(brokers, sizeof brokers, "brokers=%s", rd_kafka_mock_cluster_bootstraps(half.cluster));
 	ck_assert(kit_open(&half.kit, half_ops(), lines));
+}
+
+void half_setup(void)
+{
+	set_up(NULL);
+}
+
+void half_setup_transactions(void)
+{
+	set_up("transaction.transaction-id-prefix=tx-");
 }
 
 void half_teardown(void)

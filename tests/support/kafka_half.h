@@ -24,6 +24,8 @@ extern struct kafka_half half;
 
 /** Fixtures of a case. */
 void half_setup(void);
+/** As half_setup(), with transactions. */
+void half_setup_transactions(void);
 void half_teardown(void);
 
 /** Makes the topic and binds to it. */

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transactions of the kafka binder through its contract, against the cluster in RV_TEST_ADDRESS. Without it, a skip.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/numbers.h"
+#include "binder/kafka/kafka.h"
+#include "binder/kafka/lane.h"
+#include "tests/support/binder_kit.h"
+#include "tests/support/unit.h"
+#include "tests/support/wait.h"
+
+enum { SOON_MS = 20000, FLOOD = 5000, LARGE = 4000 };
+
+static struct kit kit;
+static char brokers[256], prefix[128];
+static char topic[64], other[64], readers[64];
+
+#define LINES(...) \
+	(const char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
+
+static void open_with(struct kit *which, const char *first, const char *second)
+{
+	const char *const settings[] = {brokers, first, second, NULL};
+
+	ck_assert_msg(kit_open(which, &rv__kafka_binder, settings), "%s", which->error.text);
+}
+
+static void open_kit(void)
+{
+	unsigned long long salt = rv__random();
+
+	snprintf(brokers, sizeof brokers, "brokers=%s", getenv("RV_TEST_ADDRESS"));
+	snprintf(prefix, sizeof prefix, "transaction.transaction-id-prefix=tx-%llx-", salt);
+	snprintf(topic, sizeof topic, "tx-%d-%llx", (int)getpid(), salt);
+	snprintf(other, sizeof other, "tx-%d-%llx-out", (int)getpid(), salt);
+	snprintf(readers, sizeof readers, "readers-%llx", salt);
+	open_with(&kit, prefix, "transaction.producer.buffer-size=2500");
+}
+
+static void close_kit(void)
+{
+	kit_close(&kit);
+}
+
+static struct kit_producer *produce(struct kit *which, const char *to)
+{
+	struct kit_producer *producer = calloc(1, sizeof *producer);
+
+	producer->send_timeout_ms = SOON_MS;
+	ck_assert_msg(kit_produce(which, producer, to, LINES("topic.properties.max.message.bytes=3000")),
+	    "%s", which->error.text);
+	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
+	return producer;
+}
+
+static void end_producer(struct kit_producer *producer)
+{
+	ck_assert_uint_eq(kit_producer_close(producer, 10000), 0);
+	free(producer);
+}
+
+static struct kit_consumer *consume(struct kit *which, const char *from, const char *group, const char *level)
+{
+	struct kit_consumer *consumer = calloc(1, sizeof *consumer);
+	char line[64];
+
+	snprintf(line, sizeof line, "configuration.isolation.level=%s", level);
+	consumer->settle_at_once = true;
+	ck_assert_msg(kit_consume(which, consumer, from, group, LINES(line)), "%s", which->error.text);
+	return consumer;
+}
+
+static void end_consumer(struct kit_consumer *consumer)
+{
+	(void)kit_consumer_close(consumer, 5000);
+	free(consumer);
+}
+
+static rv_message *numbered(int number, size_t length)
+{
+	char text[LARGE + 1];
+
+	memset(text, '.', sizeof text);
+	text[snprintf(text, sizeof text, "%d", number)] = ' ';
+	return rv_message_create(text, length);
+}
+
+/* -- deliveries ------------------------------------------------------------------------------------------ */
+
+/* What became of a commit. */
+struct answer {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool over;
+	rv_err code;
+};
+
+static void on_done(void *arg, const struct rv_error *error)
+{
+	struct answer *answer = arg;
+
+	pthread_mutex_lock(&answer->lock);
+	answer->over = true;
+	answer->code = error ? error->code : RV_OK;
+	pthread_cond_broadcast(&answer->changed);
+	pthread_mutex_unlock(&answer->lock);
+}
+
+static bool is_over(struct answer *answer)
+{
+	bool over;
+
+	pthread_mutex_lock(&answer->lock);
+	over = answer->over;
+	pthread_mutex_unlock(&answer->lock);
+	return over;
+}
+
+static void begin_commit(struct kit_consumer *from, size_t index, struct kit_producer *to,
+    rv_message *const *messages, size_t n, struct answer *answer)
+{
+	struct rv_joint joints[4];
+	struct rv_commit commit = {
+	    .token = from->tokens[index], .joints = joints, .count = n, .done = on_done, .arg = answer};
+
+	*answer = (struct answer){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	for (size_t i = 0; i < n; i++)
+		joints[i] = (struct rv_joint){to->producer, {.message = messages[i], .partition = -1}};
+	ck_assert_int_eq(kit.ops->commit(from->consumer, &commit), RV_OK);
+}
+
+static rv_err end_commit(struct answer *answer)
+{
+	WAIT_UNTIL(SOON_MS, is_over(answer));
+	return answer->code;
+}
+
+static struct kit_consumer *consume_to_commit(size_t count)
+{
+	struct kit_consumer *consumer = calloc(1, sizeof *consumer);
+
+	ck_assert_msg(kit_consume(&kit, consumer, topic, "workers", NULL), "%s", kit.error.text);
+	ck_assert(consumer->info.transactional);
+	ck_assert(kit_wait_count(consumer, count, SOON_MS));
+	return consumer;
+}
+
+static bool has_problem(void)
+{
+	return kit.ops->health(kit.binder, NULL, NULL) == RV_HEALTH_DOWN;
+}
+
+/* -- messages alone ------------------------------------------------------------------------------------ */
+
+START_TEST(what_was_sent_is_seen_once_it_is_committed)
+{
+	struct kit_producer *producer = produce(&kit, topic);
+	struct kit_consumer *reader = consume(&kit, topic, readers, "read_committed");
+
+	ck_assert_msg(kit_send_text(producer, "first") == RV_OK, "%s", producer->last.text);
+	ck_assert_int_ge(producer->receipt.position, 0);
+	ck_assert_int_eq(kit_send_text(producer, "second"), RV_OK);
+	ck_assert(kit_wait_count(reader, 2, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[0]), "first");
+	ck_assert_str_eq(rv_message_text(reader->messages[1]), "second");
+	end_producer(producer);
+	end_consumer(reader);
+}
+END_TEST
+
+START_TEST(one_that_is_refused_fails_and_the_others_arrive_once)
+{
+	struct kit_producer *producer = produce(&kit, topic);
+	struct kit_consumer *reader = consume(&kit, topic, readers, "read_committed");
+	bool seen[FLOOD] = {false};
+
+	for (int i = 0; i < FLOOD; i++) {
+		RV_CLEANUP(rv_message_unrefp) rv_message *message = numbered(i, i == FLOOD / 2 ? LARGE : 20);
+
+		WAIT_UNTIL(SOON_MS, kit_queue(producer, message, -1));
+	}
+	ck_assert(kit_wait_completed(producer, FLOOD, 60000));
+	ck_assert_uint_eq(producer->failed, 1);
+	ck_assert(kit_wait_count(reader, FLOOD - 1, SOON_MS));
+	ck_assert_int_eq(kit_send_text(producer, "99999 last"), RV_OK);
+	ck_assert(kit_wait_count(reader, FLOOD, SOON_MS));
+	for (int i = 0; i < FLOOD - 1; i++) {
+		long number = strtol(rv_message_text(reader->messages[i]), NULL, 10);
+
+		ck_assert_msg(number >= 0 && number < FLOOD && number != FLOOD / 2 && !seen[number],
+		    "%ld came twice, or should not", number);
+		seen[number] = true;
+	}
+	end_producer(producer);
+	end_consumer(reader);
+}
+END_TEST
+
+START_TEST(another_process_with_the_same_id_is_told_and_outlived)
+{
+	struct kit_producer *first = produce(&kit, topic), *second;
+	struct kit same;
+	struct rv_error error;
+
+	ck_assert_int_eq(kit_send_text(first, "first"), RV_OK);
+	open_with(&same, prefix, NULL);
+	second = produce(&same, topic);
+	ck_assert_msg(kit_send_text(second, "second") == RV_OK, "%s", second->last.text);
+	ck_assert_int_eq(kit_send_text(first, "fenced"), RV_E_CLOSED);
+	error = kit_last(first);
+	ck_assert_msg(
+	    strstr(error.text, "give each instance a transaction-id-prefix of its own"), "%s", error.text);
+	ck_assert(has_problem());
+	WAIT_UNTIL(SOON_MS, kit_send_text(first, "again") == RV_OK);
+	WAIT_UNTIL(SOON_MS, !has_problem());
+	end_producer(first);
+	end_producer(second);
+	kit_close(&same);
+}
+END_TEST
+
+START_TEST(an_id_of_kafkas_own_name_says_what_to_set)
+{
+	struct kit_producer producer = {0};
+	struct kit plain;
+
+	open_with(&plain, NULL, NULL);
+	ck_assert(!kit_produce(&plain, &producer, topic, LINES("configuration.transactional.id=mine")));
+	ck_assert_int_eq(plain.error.code, RV_E_UNSUPPORTED);
+	ck_assert_msg(strstr(plain.error.text, "transaction.transaction-id-prefix"), "%s", plain.error.text);
+	kit_close(&plain);
+}
+END_TEST
+
+START_TEST(what_came_of_a_delivery_is_seen_with_its_position)
+{
+	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
+	struct kit_consumer *reader = consume(&kit, other, readers, "read_committed"), *worker;
+	RV_CLEANUP(rv_message_unrefp) rv_message *one = rv_message_create_text("one");
+	RV_CLEANUP(rv_message_unrefp) rv_message *two = rv_message_create_text("two");
+	struct answer answer;
+
+	ck_assert_int_eq(kit_send_text(in, "first"), RV_OK);
+	ck_assert_int_eq(kit_send_text(in, "second"), RV_OK);
+	worker = consume_to_commit(2);
+	begin_commit(worker, 0, out, (rv_message *[]){one, two}, 2, &answer);
+	ck_assert_int_eq(end_commit(&answer), RV_OK);
+	ck_assert(kit_wait_count(reader, 2, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[0]), "one");
+	ck_assert_str_eq(rv_message_text(reader->messages[1]), "two");
+	end_consumer(worker);
+	worker = consume_to_commit(1); /* goes on behind the first */
+	ck_assert_str_eq(rv_message_text(worker->messages[0]), "second");
+	end_consumer(worker);
+	end_consumer(reader);
+	end_producer(in);
+	end_producer(out);
+}
+END_TEST
+
+START_TEST(what_is_refused_leaves_nothing_and_the_delivery_open)
+{
+	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
+	struct kit_consumer *reader = consume(&kit, other, readers, "read_committed"), *worker;
+	RV_CLEANUP(rv_message_unrefp) rv_message *small = rv_message_create_text("small");
+	RV_CLEANUP(rv_message_unrefp) rv_message *large = numbered(0, LARGE);
+	struct answer answer;
+	int64_t hold_ms;
+
+	ck_assert_int_eq(kit_send_text(in, "first"), RV_OK);
+	worker = consume_to_commit(1);
+	begin_commit(worker, 0, out, (rv_message *[]){small, large}, 2, &answer);
+	ck_assert_int_eq(end_commit(&answer), RV_E_TOOBIG);
+	begin_commit(worker, 0, out, (rv_message *[]){small}, 1, &answer); /* the next attempt */
+	ck_assert_int_eq(end_commit(&answer), RV_OK);
+	ck_assert(kit_wait_count(reader, 1, SOON_MS));
+	ck_assert_int_eq(kit_send_text(out, "last"), RV_OK);
+	ck_assert(kit_wait_count(reader, 2, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[0]), "small");
+	ck_assert_str_eq(rv_message_text(reader->messages[1]), "last");
+	ck_assert_int_eq(kit_settle(worker, 0, RV_SETTLE_ACK, &hold_ms), RV_E_STALE); /* it is */
+	end_consumer(worker);
+	end_consumer(reader);
+	end_producer(in);
+	end_producer(out);
+}
+END_TEST
+
+START_TEST(a_delivery_waits_for_those_before_it)
+{
+	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
+	struct kit_consumer *reader = consume(&kit, other, readers, "read_committed"), *worker;
+	RV_CLEANUP(rv_message_unrefp) rv_message *second = rv_message_create_text("second");
+	RV_CLEANUP(rv_message_unrefp) rv_message *third = rv_message_create_text("third");
+	struct answer of_second, of_third;
+	int64_t hold_ms;
+
+	ck_assert_int_eq(kit_send_text(in, "1"), RV_OK);
+	ck_assert_int_eq(kit_send_text(in, "2"), RV_OK);
+	ck_assert_int_eq(kit_send_text(in, "3"), RV_OK);
+	worker = consume_to_commit(3);
+	begin_commit(worker, 2, out, (rv_message *[]){third}, 1, &of_third);
+	begin_commit(worker, 1, out, (rv_message *[]){second}, 1, &of_second);
+	ck_assert_int_eq(kit_send_text(out, "meanwhile"), RV_OK);
+	ck_assert(kit_wait_count(reader, 1, SOON_MS));
+	ck_assert(!is_over(&of_second) && !is_over(&of_third));
+	ck_assert_int_eq(kit_settle(worker, 0, RV_SETTLE_ACK, &hold_ms), RV_OK);
+	ck_assert_int_eq(end_commit(&of_second), RV_OK);
+	ck_assert_int_eq(end_commit(&of_third), RV_OK);
+	ck_assert(kit_wait_count(reader, 3, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[1]), "second");
+	ck_assert_str_eq(rv_message_text(reader->messages[2]), "third");
+	end_consumer(worker);
+	end_consumer(reader);
+	end_producer(in);
+	end_producer(out);
+}
+END_TEST
+
+START_TEST(what_waits_at_the_end_is_told_as_stale)
+{
+	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
+	struct kit_consumer *worker;
+	RV_CLEANUP(rv_message_unrefp) rv_message *second = rv_message_create_text("second");
+	struct answer answer;
+
+	ck_assert_int_eq(kit_send_text(in, "1"), RV_OK);
+	ck_assert_int_eq(kit_send_text(in, "2"), RV_OK);
+	worker = consume_to_commit(2);
+	begin_commit(worker, 1, out, (rv_message *[]){second}, 1, &answer);
+	end_producer(out); /* before its message went, which keeps it */
+	end_consumer(worker);
+	ck_assert_int_eq(end_commit(&answer), RV_E_STALE);
+	end_producer(in);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const cases[] = {what_came_of_a_delivery_is_seen_with_its_position,
+	    what_is_refused_leaves_nothing_and_the_delivery_open, a_delivery_waits_for_those_before_it,
+	    what_waits_at_the_end_is_told_as_stale, what_was_sent_is_seen_once_it_is_committed,
+	    one_that_is_refused_fails_and_the_others_arrive_once,
+	    another_process_with_the_same_id_is_told_and_outlived, an_id_of_kafkas_own_name_says_what_to_set,
+	    NULL};
+
+	if (!getenv("RV_TEST_ADDRESS")) {
+		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster; see tests/peers/beside.py\n");
+		return 0;
+	}
+	return unit_run("kafka transactions", cases, open_kit, close_kit);
+}
