@@ -22,7 +22,7 @@
 #include "base/numbers.h"
 #include "binder/redis/consumer.h"
 
-enum { ALONE_MS = 5000, AGAIN_MS = 20 };
+enum { ALONE_MS = 3000, AGAIN_MS = 20 };
 
 /* How an entry is claimed. */
 enum manner {
@@ -46,6 +46,7 @@ static void scan_is_over(struct rv__redis_slot *slot)
 	struct rv__redis_claim *claim = &slot->claim;
 
 	claim->begun = claim->forgiven = claim->hurried = false;
+	claim->patient_ms = 0;
 	if (claim->own) {
 		claim->own = false;
 		slot->lived = true;
@@ -382,6 +383,8 @@ static void note_alone(struct rv__redis_slot *slot)
 	if (claim->manner < ALONE)
 		return;
 	claim->alone_ms = slot->consumer->client->now_ms;
+	if (claim->patient_ms == 0 && claim->manner == ALONE)
+		claim->patient_ms = claim->alone_ms;
 	/* It was delivered already: a worker may be settling it. */
 	pthread_mutex_lock(&slot->lock);
 	for (uint32_t i = 0; i < slot->held_room; i++)
@@ -391,11 +394,15 @@ static void note_alone(struct rv__redis_slot *slot)
 	pthread_mutex_unlock(&slot->lock);
 }
 
-/* Whether what was claimed alone is not acknowledged yet; one that takes its time ends the patience with others. */
+/*
+ * Whether what was claimed alone is not acknowledged yet. One that takes its time, and many that take theirs together,
+ * end the patience of this scan: nothing new is read meanwhile.
+ */
 static bool alone_is_out(struct rv__redis_slot *slot)
 {
 	struct rv__redis_claim *claim = &slot->claim;
 	uint32_t index = (uint32_t)claim->alone_cookie;
+	int64_t since_ms;
 	bool out = false;
 
 	if (!claim->alone_cookie)
@@ -404,7 +411,8 @@ static bool alone_is_out(struct rv__redis_slot *slot)
 	out = slot->held[index].state != RV__REDIS_FREE &&
 	    slot->held[index].generation == (uint32_t)(claim->alone_cookie >> 32);
 	pthread_mutex_unlock(&slot->lock);
-	if (out && claim->manner == ALONE && slot->consumer->client->now_ms - claim->alone_ms >= ALONE_MS) {
+	since_ms = claim->patient_ms > 0 ? claim->patient_ms : claim->alone_ms;
+	if (claim->manner == ALONE && slot->consumer->client->now_ms - since_ms >= ALONE_MS) {
 		claim->hurried = true;
 		out = false;
 	}
@@ -481,13 +489,14 @@ void rv__redis_claim_own(struct rv__redis_slot *slot)
 {
 	slot->claim.own = true;
 	slot->claim.begun = slot->claim.forgiven = slot->claim.hurried = false;
+	slot->claim.patient_ms = 0;
 	slot->claim.due_ms = slot->consumer->client->now_ms;
 	rv__redis_client_tend_at(slot->consumer->client, slot->claim.due_ms);
 }
 
 int64_t rv__redis_claim_tend(struct rv__redis_slot *slot, int64_t now_ms)
 {
-	enum { ALONE_LOOK_MS = 20 };
+	enum { QUICK_MS = 50, QUICK_LOOK_MS = 1, ALONE_LOOK_MS = 20 };
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_claim *claim = &slot->claim;
 	struct rv__redis_link *link;
@@ -502,7 +511,7 @@ int64_t rv__redis_claim_tend(struct rv__redis_slot *slot, int64_t now_ms)
 	if (now_ms < claim->due_ms)
 		return claim->due_ms;
 	if (alone_is_out(slot))
-		return now_ms + ALONE_LOOK_MS;
+		return now_ms + (now_ms - claim->alone_ms < QUICK_MS ? QUICK_LOOK_MS : ALONE_LOOK_MS);
 	link = rv__redis_route_link(consumer->client, &slot->route);
 	if (link)
 		ask_page(slot, link);

@@ -67,7 +67,8 @@ struct rv__redis_claim {
 	int manner;               /* how these are claimed; see claim.c */
 	uint64_t alone_cookie;    /* the one that was claimed alone; 0: none out */
 	int64_t alone_ms;         /* since then */
-	bool hurried;             /* one took its time: no more waiting in this scan */
+	int64_t patient_ms;       /* since the first of this scan; 0: none yet */
+	bool hurried;             /* they took their time: no more waiting in this scan */
 	bool forgiven;            /* the innocent were looked for in this scan */
 	struct rv__redis_id open; /* one that was claimed and is with somebody, from that time on */
 	int64_t open_ms;          /* … 0: none */

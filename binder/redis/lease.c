@@ -39,6 +39,7 @@ struct rv__redis_lease {
 	_Atomic uint32_t released; /* the epoch that the core has drained */
 	int64_t asked_ms;
 	_Atomic int64_t valid_ms; /* ours up to then; written by the I/O thread */
+	_Atomic bool lapsed;      /* somebody found it over: a renewal that comes now comes too late */
 	int64_t next_ms;          /* to be taken, or renewed */
 	int64_t give_ms;          /* drained or not */
 };
@@ -58,11 +59,22 @@ static const char renew[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then retur
 static const char release[] = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
                               "return redis.call('DEL', KEYS[1])";
 
+/* What is told to be over stays so: whoever heard it dropped a delivery, which comes again only to a new taking. */
 bool rv__redis_lease_is_valid(const struct rv__redis_slot *slot)
 {
-	return !slot->lease ||
-	    slot->consumer->client->env->monotonic_ns() / 1000000 <
-	    atomic_load_explicit(&slot->lease->valid_ms, memory_order_relaxed);
+	struct rv__redis_lease *lease = slot->lease;
+	int64_t valid_ms;
+
+	if (!lease)
+		return true;
+	if (atomic_load_explicit(&lease->lapsed, memory_order_relaxed))
+		return false;
+	valid_ms = atomic_load_explicit(&lease->valid_ms, memory_order_relaxed);
+	if (slot->consumer->client->env->monotonic_ns() / 1000000 < valid_ms)
+		return true;
+	if (valid_ms != 0)
+		atomic_store(&lease->lapsed, true);
+	return false;
 }
 
 void rv__redis_lease_fence(
@@ -108,6 +120,7 @@ static void gain(struct rv__redis_slot *slot)
 	struct rv__redis_lease *lease = slot->lease;
 	struct rv_assignment assignment = {.slot = slot->id, .epoch = ++lease->epoch, .name = slot->key};
 
+	atomic_store(&lease->lapsed, false);
 	lease->owned = true;
 	lease->giving = false;
 	atomic_store(&lease->released, 0);
@@ -335,7 +348,7 @@ int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms)
 
 	if (!lease)
 		return INT64_MAX;
-	if (lease->owned && now_ms >= lease->valid_ms)
+	if (lease->owned && (now_ms >= lease->valid_ms || atomic_load(&lease->lapsed)))
 		lose(slot);
 	if (lease->owned && !lease->giving && !atomic_load(&consumer->stopped) &&
 	    count_ours(consumer) > rv__redis_members_share(consumer))

@@ -240,6 +240,21 @@ static void tell_extended(struct rv__redis_slot *slot)
 	} while (count == KEEP_MAX);
 }
 
+/* There is no way to the stream. Nothing else may come that would tell what waits: reads wait for it, too. */
+static void try_again(struct rv__redis_slot *slot)
+{
+	bool waits;
+
+	pthread_mutex_lock(&slot->lock);
+	waits = slot->settled.count > 0 || slot->requeued.count > 0;
+	pthread_mutex_unlock(&slot->lock);
+	slot->ack_ms = INT64_MAX;
+	if (waits) {
+		slot->ack_ms = slot->consumer->client->now_ms + TROUBLE_PAUSE_MS;
+		rv__redis_client_tend_at(slot->consumer->client, slot->ack_ms);
+	}
+}
+
 void rv__redis_tell(struct rv__redis_slot *slot, bool all)
 {
 	struct rv__redis_consumer *consumer = slot->consumer;
@@ -249,7 +264,7 @@ void rv__redis_tell(struct rv__redis_slot *slot, bool all)
 
 	tell_extended(slot);
 	if (!link || !consumer->group) {
-		slot->ack_ms = INT64_MAX; /* when the link is open again, everything is looked at */
+		try_again(slot);
 		return;
 	}
 	tell_recounted(slot, link);

@@ -218,6 +218,25 @@ def an_owner_that_stood_still_neither_delivers_nor_acknowledges_what_the_next_on
 
 
 @suite.case(deadline=60)
+def what_was_settled_while_the_server_was_away_is_acknowledged_without_other_traffic(_):
+    with redis.Single() as server:
+        destination, bodies = fresh("settled"), ["message %d" % number for number in range(4)]
+        with Probe(server, destination, channels="out", name="sender") as sender:
+            for body in bodies:
+                expect("sent" in sender.send(body), "a send")
+        # The last one fails, so the log says when it is settled: from then on nothing happens but the server's return.
+        with Probe(server, destination, group="g", channels="in", work_ms=300, fail=bodies[-1],
+                   options=["spring.cloud.stream.bindings.input.consumer.max-attempts=1"]) as probe:
+            probe.wait_received(1)
+            server.kill_broker()
+            probe.process.wait_output("dropped, there is no dead-letter destination")
+            server.start_broker()
+            processes.wait_for(lambda: server.pending(destination, "g") == 0, shared_faults.RECOVERY_S, "acknowledgements")
+            expect_equal([m["body"] for m in probe.received()], bodies, "what was delivered")
+            expect_equal(probe.stop(), 0, "exit code")
+
+
+@suite.case(deadline=60)
 def a_listener_that_blocks_beyond_its_lease_keeps_its_message_while_it_lives(server):
     shared_faults.blocked_listener(server, fresh("blocked"), QUICK_CLAIMS, 2, 15)
 
