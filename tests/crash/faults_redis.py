@@ -189,6 +189,23 @@ def so_they_are_where_a_stream_has_one_owner_and_where_failed_ones_come_again(se
 
 
 @suite.case(deadline=60)
+def a_backlog_is_not_used_up_by_restarts(server):
+    """What was read ahead and never begun keeps its deliveries, however often the service ends as it should."""
+    destination, bodies, received = fresh("restarted"), ["message %d" % number for number in range(20)], None
+    with Probe(server, destination, channels="out", name="sender") as sender:
+        for body in bodies:
+            expect("sent" in sender.send(body), "a send")
+    for life in range(6):
+        with Probe(server, destination, group="g", channels="in", work_ms=100 if life < 5 else 0, received=received,
+                   options=[CONSUMER + "max-deliveries=4", *QUICK_CLAIMS]) as probe:
+            received = probe.received_path
+            probe.wait_received(2 * life + 1 if life < 5 else len(bodies))
+            expect_equal(probe.stop(), 0, "exit code")
+    expect_equal([m["body"] for m in probe.received()], bodies, "what was delivered, once each")
+    expect_equal(server.pending(destination, "g"), 0, "pending entries")
+
+
+@suite.case(deadline=60)
 def an_owner_that_stood_still_neither_delivers_nor_acknowledges_what_the_next_one_has(server):
     destination, options = fresh("frozen"), [CONSUMER + "orderly=true", CONSUMER + "lease=1s"]
     bodies = ["message %d" % number for number in range(40)]

@@ -285,6 +285,7 @@ def each_ack_mode_stores_positions_in_its_own_time(broker):
         committed(broker, "timed", 3)
         expect(time.monotonic() - start < 5, "the second interval took too long")
         sent(probe.send("d"))
+        probe.wait_received(4)
         expect_equal(probe.stop(), 0, "exit code")
         committed(broker, "timed", 4, 1)  # an end stores what is settled
 
