@@ -312,6 +312,12 @@ static void pause_claims(struct rv__redis_slot *slot, const struct rv__redis_ans
 static bool goes_on(struct rv__redis_slot *slot, const struct rv__redis_answer *answer)
 {
 	slot->claim.asked = false;
+	if (slot->claim.overtaken) {
+		/* It was asked for another scan. What it claimed is pending in our name, and the new one finds it. */
+		slot->claim.overtaken = false;
+		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
+		return false;
+	}
 	if (rv__redis_lease_holds(slot)) {
 		if (answer->trouble == RV__REDIS_FINE)
 			return true;
@@ -329,7 +335,8 @@ static void on_forgiven(struct rv__redis_request *request, const struct rv__redi
 	struct rv__resp_cursor cursor = answer->cursor;
 
 	if (answer->trouble == RV__REDIS_DENIED || answer->trouble == RV__REDIS_REFUSED) {
-		claim->asked = false; /* scripts are not allowed: then they count as they are */
+		/* Scripts are not allowed: then they count as they are. */
+		claim->asked = claim->overtaken = false;
 	} else if (!goes_on(slot, answer)) {
 		return;
 	} else if (!rv__redis_id_parse(rv__resp_get_text(&cursor), &claim->open)) {
@@ -488,6 +495,7 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 void rv__redis_claim_own(struct rv__redis_slot *slot)
 {
 	slot->claim.own = true;
+	slot->claim.overtaken = slot->claim.asked;
 	slot->claim.begun = slot->claim.forgiven = slot->claim.hurried = false;
 	slot->claim.patient_ms = 0;
 	slot->claim.due_ms = slot->consumer->client->now_ms;

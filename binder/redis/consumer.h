@@ -55,7 +55,8 @@ enum { RV__REDIS_CLAIM_PAGE = 256 }; /* entries that are looked at, and claimed,
 
 struct rv__redis_claim {
 	struct rv__redis_request request;
-	bool asked;             /* under way */
+	bool asked;             /* under way … */
+	bool overtaken;         /* … for a scan that is no more */
 	bool own;               /* in our own name, whatever its age; else what is idle for long enough */
 	struct rv__redis_id at; /* looked at up to here, inclusive */
 	bool begun;
