@@ -142,14 +142,15 @@ static void look(struct rv__kafka_client *client, struct rv__kafka_producer *pro
 static rd_kafka_resp_err_t send_record(struct rv__kafka_producer *producer, const struct parked *parked)
 {
 	const rd_kafka_message_t *record = parked->record;
+	/* Of its own: the macro casts its first word alone. */
+	const int flags = parked->place->message ? 0 : RD_KAFKA_MSG_F_COPY;
 	rd_kafka_headers_t *had = NULL, *headers = NULL;
 	rd_kafka_resp_err_t code;
 
 	if (rd_kafka_message_headers(record, &had) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		headers = rd_kafka_headers_copy(had);
 	code = rd_kafka_producev(producer->client->rk, RD_KAFKA_V_RKT(producer->rkt),
-	    RD_KAFKA_V_PARTITION(record->partition),
-	    RD_KAFKA_V_MSGFLAGS(parked->place->message ? 0 : RD_KAFKA_MSG_F_COPY),
+	    RD_KAFKA_V_PARTITION(record->partition), RD_KAFKA_V_MSGFLAGS(flags),
 	    RD_KAFKA_V_VALUE(record->payload, record->len), RD_KAFKA_V_KEY(record->key, record->key_len),
 	    RD_KAFKA_V_TIMESTAMP(rd_kafka_message_timestamp(record, NULL)), RD_KAFKA_V_HEADERS(headers),
 	    RD_KAFKA_V_OPAQUE(parked->place), RD_KAFKA_V_END);
