@@ -40,13 +40,19 @@ static struct rv__redis_slot *slot_of(struct rv__redis_request *request)
 	return RV__OWNER(request, struct rv__redis_slot, claim.request);
 }
 
+/* The next page is the first of a scan. */
+static void forget_scan(struct rv__redis_claim *claim)
+{
+	claim->begun = claim->forgiven = claim->hurried = false;
+	claim->patient_ms = 0;
+}
+
 static void scan_is_over(struct rv__redis_slot *slot)
 {
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_claim *claim = &slot->claim;
 
-	claim->begun = claim->forgiven = claim->hurried = false;
-	claim->patient_ms = 0;
+	forget_scan(claim);
 	if (claim->own) {
 		claim->own = false;
 		slot->lived = true;
@@ -496,8 +502,7 @@ void rv__redis_claim_own(struct rv__redis_slot *slot)
 {
 	slot->claim.own = true;
 	slot->claim.overtaken = slot->claim.asked;
-	slot->claim.begun = slot->claim.forgiven = slot->claim.hurried = false;
-	slot->claim.patient_ms = 0;
+	forget_scan(&slot->claim);
 	slot->claim.due_ms = slot->consumer->client->now_ms;
 	rv__redis_client_tend_at(slot->consumer->client, slot->claim.due_ms);
 }
