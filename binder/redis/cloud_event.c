@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "binder/redis/foreign.h"
 
 struct event {
@@ -92,41 +93,15 @@ static bool is_json(struct rv_span type)
 	        strncasecmp(type.bytes + length - 5, "+json", 5) == 0);
 }
 
-static int digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648, with or without padding. */
 bool rv__redis_base64(struct rv__buffer *scratch, struct rv_span text, struct rv_span *ret_bytes)
 {
-	char *at, *start;
-	uint32_t bits = 0;
+	char *bytes = take_room(scratch, text.length);
+	size_t length;
 
-	while (text.length > 0 && text.length % 4 != 1 && text.bytes[text.length - 1] == '=')
-		text.length--;
-	start = at = text.length % 4 == 1 ? NULL : take_room(scratch, text.length);
-	for (size_t i = 0; at && i < text.length; i++) {
-		int value = digit(text.bytes[i]);
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)value;
-		if (i % 4 == 1)
-			*at++ = (char)(bits >> 4);
-		else if (i % 4 == 2)
-			*at++ = (char)(bits >> 2);
-		else if (i % 4 == 3)
-			*at++ = (char)bits;
-	}
-	*ret_bytes = (struct rv_span){start, (size_t)(at - start)};
-	return start != NULL;
+	if (!bytes || !rv__base64_read(text.bytes, text.length, bytes, &length))
+		return false;
+	*ret_bytes = (struct rv_span){bytes, length};
+	return true;
 }
 
 static bool is_event(const struct event *event)

@@ -53,10 +53,30 @@ START_TEST(base64_pads_to_four_characters)
 }
 END_TEST
 
+START_TEST(base64_is_read_with_and_without_padding)
+{
+	static const char *const pairs[][2] = {{"", ""}, {"Zg==", "f"}, {"Zg", "f"}, {"Zm8=", "fo"},
+	    {"Zm9vYmE", "fooba"}, {"+//+", "\xfb\xff\xfe"}};
+	static const char *const none[] = {"Z", "Zm9vY", "Z-==", "Zm 9"};
+	char bytes[16];
+	size_t length;
+
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		ck_assert(rv__base64_read(pairs[i][0], strlen(pairs[i][0]), bytes, &length));
+		ck_assert_uint_eq(length, strlen(pairs[i][1]));
+		ck_assert_mem_eq(bytes, pairs[i][1], length);
+	}
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		ck_assert_msg(
+		    !rv__base64_read(none[i], strlen(none[i]), bytes, &length), "'%s' was read", none[i]);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {digits_of_either_case_are_numbers_and_nothing_else_is,
-	    two_digits_are_a_byte_and_an_end_between_them_is_none, base64_pads_to_four_characters, NULL};
+	    two_digits_are_a_byte_and_an_end_between_them_is_none, base64_pads_to_four_characters,
+	    base64_is_read_with_and_without_padding, NULL};
 
 	return unit_run("hex", cases, NULL, NULL);
 }
