@@ -13,18 +13,18 @@
 
 struct kit kit;
 char topic[64], group_name[64];
-static char brokers[256];
 
 void open_with(struct kit *which, const char *first, const char *second)
 {
+	static char brokers[256];
 	const char *const settings[] = {brokers, first, second, NULL};
 
+	snprintf(brokers, sizeof brokers, "brokers=%s", getenv("RV_TEST_ADDRESS"));
 	ck_assert_msg(kit_open(which, &rv__kafka_binder, settings), "%s", which->error.text);
 }
 
 void open_kit(void)
 {
-	snprintf(brokers, sizeof brokers, "brokers=%s", getenv("RV_TEST_ADDRESS"));
 	snprintf(topic, sizeof topic, "kit-%d-%llx", (int)getpid(), (unsigned long long)rv__random());
 	snprintf(group_name, sizeof group_name, "group-%llx", (unsigned long long)rv__random());
 	open_with(&kit, NULL, NULL);

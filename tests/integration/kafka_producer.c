@@ -13,42 +13,19 @@
 #include "base/hash.h"
 #include "binder/kafka/kafka.h"
 #include "binder/kafka/producer.h"
-#include "tests/support/binder_kit.h"
+#include "tests/integration/kafka_kit.h"
 #include "tests/support/unit.h"
 #include "tests/support/wait.h"
 
-enum { SOON_MS = 20000, FLOOD = 20000, PARTITIONS = 4 };
+enum { FLOOD = 20000, PARTITIONS = 4 };
 
-static struct kit kit;
-static char brokers[256];
-static char topic[64];
-
-#define LINES(...) \
-	(const char *const[]) \
-	{ \
-		__VA_ARGS__, NULL \
-	}
-
-static void open_with(struct kit *which, const char *first, const char *second)
+static void open_case(void)
 {
-	const char *const settings[] = {brokers, first, second, NULL};
-
-	ck_assert_msg(kit_open(which, &rv__kafka_binder, settings), "%s", which->error.text);
-}
-
-static void open_kit(void)
-{
-	snprintf(brokers, sizeof brokers, "brokers=%s", getenv("RV_TEST_ADDRESS"));
 	snprintf(topic, sizeof topic, "sent-%d-%llx", (int)getpid(), (unsigned long long)rv__random());
 	open_with(&kit, "min-partition-count=4", NULL);
 }
 
-static void close_kit(void)
-{
-	kit_close(&kit);
-}
-
-static struct kit_producer *produce(const char *const *settings)
+static struct kit_producer *send_by(const char *const *settings)
 {
 	struct kit_producer *producer = calloc(1, sizeof *producer);
 
@@ -58,13 +35,13 @@ static struct kit_producer *produce(const char *const *settings)
 	return producer;
 }
 
-static void end_producer(struct kit_producer *producer)
+static void finish_producer(struct kit_producer *producer)
 {
 	ck_assert_uint_eq(kit_producer_close(producer, 10000), 0);
 	free(producer);
 }
 
-static struct kit_consumer *consume(void)
+static struct kit_consumer *receive_by(void)
 {
 	struct kit_consumer *consumer = calloc(1, sizeof *consumer);
 
@@ -73,7 +50,7 @@ static struct kit_consumer *consume(void)
 	return consumer;
 }
 
-static void end_consumer(struct kit_consumer *consumer)
+static void finish_consumer(struct kit_consumer *consumer)
 {
 	(void)kit_consumer_close(consumer, 5000);
 	free(consumer);
@@ -136,8 +113,8 @@ START_TEST(headers_of_every_type_arrive_as_they_left)
 	    {"map", "{\"a\":[1,2]}", 11, RV_HEADER_JSON}, {"bytes", "\0\xff\1", 3, RV_HEADER_BYTES},
 	    {"traceparent", "00-ab-cd-01", 11, RV_HEADER_TEXT}, {"empty", "", 0, RV_HEADER_TEXT}};
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text("x");
-	struct kit_producer *producer = produce(NULL);
-	struct kit_consumer *consumer = consume();
+	struct kit_producer *producer = send_by(NULL);
+	struct kit_consumer *consumer = receive_by();
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		ck_assert_int_eq(rv_message_set_header_typed(
@@ -155,16 +132,16 @@ START_TEST(headers_of_every_type_arrive_as_they_left)
 	check_header(consumer->messages[0], RV_HEADER_KEY, RV_HEADER_TEXT, "k", 1);
 	ck_assert_str_eq(rv_message_id(consumer->messages[0]), rv_message_id(message));
 	ck_assert_int_eq(rv_message_partition(consumer->messages[0]), 2);
-	end_consumer(consumer);
-	end_producer(producer);
+	finish_consumer(consumer);
+	finish_producer(producer);
 }
 END_TEST
 
 START_TEST(a_forwarded_message_keeps_headers_and_id)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text("x");
-	struct kit_producer *producer = produce(NULL);
-	struct kit_consumer *consumer = consume();
+	struct kit_producer *producer = send_by(NULL);
+	struct kit_consumer *consumer = receive_by();
 
 	rv_message_set_header_int(message, "i", 5);
 	must_send(producer, message, 0);
@@ -173,15 +150,15 @@ START_TEST(a_forwarded_message_keeps_headers_and_id)
 	ck_assert(kit_wait_count(consumer, 2, SOON_MS));
 	check_header(consumer->messages[1], "i", RV_HEADER_INT, "5", 1);
 	ck_assert_str_eq(rv_message_id(consumer->messages[1]), rv_message_id(message));
-	end_consumer(consumer);
-	end_producer(producer);
+	finish_consumer(consumer);
+	finish_producer(producer);
 }
 END_TEST
 
 /* As Java's producer does: toPositive(murmur2(key)) % partitions. */
 START_TEST(a_key_chooses_the_partition_that_java_would_choose)
 {
-	struct kit_producer *producer = produce(NULL);
+	struct kit_producer *producer = send_by(NULL);
 
 	for (int i = 0; i < 20; i++) {
 		RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create("x", 1);
@@ -193,14 +170,14 @@ START_TEST(a_key_chooses_the_partition_that_java_would_choose)
 		ck_assert_int_eq(producer->receipt.partition,
 		    (rv__hash_murmur2(key, (size_t)length) & 0x7fffffff) % PARTITIONS);
 	}
-	end_producer(producer);
+	finish_producer(producer);
 }
 END_TEST
 
 START_TEST(every_compression_is_read_back)
 {
 	static const char *const words[] = {"none", "gzip", "snappy", "lz4", "zstd"};
-	struct kit_consumer *consumer = consume();
+	struct kit_consumer *consumer = receive_by();
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create_text(words[i]);
@@ -208,13 +185,13 @@ START_TEST(every_compression_is_read_back)
 		struct kit_producer *producer;
 
 		snprintf(line, sizeof line, "compression-type=%s", words[i]);
-		producer = produce(LINES(line));
+		producer = send_by(LINES(line));
 		must_send(producer, message, 0);
-		end_producer(producer);
+		finish_producer(producer);
 		ck_assert(kit_wait_count(consumer, i + 1, SOON_MS));
 		ck_assert_str_eq(rv_message_text(consumer->messages[i]), words[i]);
 	}
-	end_consumer(consumer);
+	finish_consumer(consumer);
 }
 END_TEST
 
@@ -222,24 +199,24 @@ END_TEST
 
 START_TEST(a_flood_arrives_whole_and_in_order)
 {
-	struct kit_producer *producer = produce(NULL);
-	struct kit_consumer *consumer = consume();
+	struct kit_producer *producer = send_by(NULL);
+	struct kit_consumer *consumer = receive_by();
 
 	flood(producer, 0, FLOOD);
 	ck_assert(kit_wait_completed(producer, FLOOD, 60000));
 	ck_assert_uint_eq(producer->completed, FLOOD);
 	ck_assert_uint_eq(producer->failed, 0);
 	check_flood(consumer, FLOOD);
-	end_consumer(consumer);
-	end_producer(producer);
+	finish_consumer(consumer);
+	finish_producer(producer);
 }
 END_TEST
 
 START_TEST(fatal_errors_in_a_flood_cost_no_message_and_no_order)
 {
-	struct kit_producer *producer = produce(NULL);
+	struct kit_producer *producer = send_by(NULL);
 	struct rv__kafka_client *client = ((struct rv__kafka_producer *)producer->producer)->client;
-	struct kit_consumer *consumer = consume();
+	struct kit_consumer *consumer = receive_by();
 
 	for (int round = 0; round < 4; round++) {
 		flood(producer, round * FLOOD / 4, (round + 1) * FLOOD / 4);
@@ -250,34 +227,34 @@ START_TEST(fatal_errors_in_a_flood_cost_no_message_and_no_order)
 	ck_assert(kit_wait_completed(producer, FLOOD, 60000));
 	ck_assert_uint_eq(producer->failed, 0);
 	check_flood(consumer, FLOOD);
-	end_consumer(consumer);
-	end_producer(producer);
+	finish_consumer(consumer);
+	finish_producer(producer);
 }
 END_TEST
 
 START_TEST(an_end_hands_over_what_was_queued)
 {
-	struct kit_producer *producer = produce(LINES("batch-timeout=60000"));
-	struct kit_consumer *consumer = consume();
+	struct kit_producer *producer = send_by(LINES("batch-timeout=60000"));
+	struct kit_consumer *consumer = receive_by();
 
 	flood(producer, 0, 1000);
-	end_producer(producer);
+	finish_producer(producer);
 	check_flood(consumer, 1000);
-	end_consumer(consumer);
+	finish_consumer(consumer);
 }
 END_TEST
 
 START_TEST(fewer_acknowledgements_send_without_idempotence)
 {
-	struct kit_producer *producer = produce(LINES("configuration.acks=1"));
-	struct kit_consumer *consumer = consume();
+	struct kit_producer *producer = send_by(LINES("configuration.acks=1"));
+	struct kit_consumer *consumer = receive_by();
 
 	flood(producer, 0, 1000);
 	ck_assert(kit_wait_completed(producer, 1000, SOON_MS));
 	ck_assert_uint_eq(producer->failed, 0);
 	check_flood(consumer, 1000);
-	end_consumer(consumer);
-	end_producer(producer);
+	finish_consumer(consumer);
+	finish_producer(producer);
 }
 END_TEST
 
@@ -287,13 +264,13 @@ START_TEST(what_the_topic_finds_too_large_is_told_with_its_size)
 {
 	static char large[20000];
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create(large, sizeof large);
-	struct kit_producer *producer = produce(LINES("topic.properties.max.message.bytes=5000"));
+	struct kit_producer *producer = send_by(LINES("topic.properties.max.message.bytes=5000"));
 
 	ck_assert_int_eq(kit_send(producer, message, 0), RV_E_TOOBIG);
 	ck_assert_ptr_nonnull(strstr(producer->last.text, "20000"));
 	ck_assert(!producer->last.retriable);
 	ck_assert_int_eq(kit_send_text(producer, "small"), RV_OK);
-	end_producer(producer);
+	finish_producer(producer);
 }
 END_TEST
 
@@ -301,25 +278,25 @@ START_TEST(a_compacted_topic_wants_a_key)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *with = rv_message_create("x", 1);
 	RV_CLEANUP(rv_message_unrefp) rv_message *without = rv_message_create("x", 1);
-	struct kit_producer *producer = produce(LINES("topic.properties.cleanup.policy=compact"));
+	struct kit_producer *producer = send_by(LINES("topic.properties.cleanup.policy=compact"));
 
 	rv_message_set_header(with, RV_HEADER_KEY, "k");
 	ck_assert_int_eq(kit_send(producer, without, 0), RV_E_INVALID);
 	must_send(producer, with, 0);
-	end_producer(producer);
+	finish_producer(producer);
 }
 END_TEST
 
 START_TEST(a_partition_that_is_not_there_is_refused)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create("x", 1);
-	struct kit_producer *producer = produce(NULL);
+	struct kit_producer *producer = send_by(NULL);
 
 	ck_assert_int_eq(producer->info.partition_count, PARTITIONS);
 	ck_assert_int_eq(kit_send(producer, message, PARTITIONS), RV_E_NOTFOUND);
 	ck_assert(!producer->last.retriable);
 	must_send(producer, message, PARTITIONS - 1);
-	end_producer(producer);
+	finish_producer(producer);
 }
 END_TEST
 
@@ -331,10 +308,10 @@ START_TEST(without_a_topic_the_binding_waits_until_it_is_made)
 	open_with(&strict, "auto-create-topics=false", NULL);
 	ck_assert_msg(kit_produce(&strict, waiting, topic, NULL), "%s", strict.error.text);
 	ck_assert(waiting->info.waiting);
-	end_producer(produce(NULL)); /* another binder makes it */
+	finish_producer(send_by(NULL)); /* another binder makes it */
 	WAIT_UNTIL(SOON_MS, kit_is_up(waiting));
 	ck_assert_int_eq(kit_send_text(waiting, "x"), RV_OK);
-	end_producer(waiting);
+	finish_producer(waiting);
 	kit_close(&strict);
 }
 END_TEST
@@ -354,5 +331,5 @@ int main(void)
 		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster; see tests/peers/beside.py\n");
 		return 0;
 	}
-	return unit_run("kafka producer", cases, open_kit, close_kit);
+	return unit_run("kafka producer", cases, open_case, close_kit);
 }

@@ -13,34 +13,18 @@
 #include "base/numbers.h"
 #include "binder/kafka/kafka.h"
 #include "binder/kafka/lane.h"
-#include "tests/support/binder_kit.h"
+#include "tests/integration/kafka_kit.h"
 #include "tests/support/unit.h"
 #include "tests/support/wait.h"
 
-enum { SOON_MS = 20000, FLOOD = 5000, LARGE = 4000 };
+enum { FLOOD = 5000, LARGE = 4000 };
 
-static struct kit kit;
-static char brokers[256], prefix[128];
-static char topic[64], other[64], readers[64];
+static char prefix[128], other[64], readers[64];
 
-#define LINES(...) \
-	(const char *const[]) \
-	{ \
-		__VA_ARGS__, NULL \
-	}
-
-static void open_with(struct kit *which, const char *first, const char *second)
-{
-	const char *const settings[] = {brokers, first, second, NULL};
-
-	ck_assert_msg(kit_open(which, &rv__kafka_binder, settings), "%s", which->error.text);
-}
-
-static void open_kit(void)
+static void open_case(void)
 {
 	unsigned long long salt = rv__random();
 
-	snprintf(brokers, sizeof brokers, "brokers=%s", getenv("RV_TEST_ADDRESS"));
 	snprintf(prefix, sizeof prefix, "transaction.transaction-id-prefix=tx-%llx-", salt);
 	snprintf(topic, sizeof topic, "tx-%d-%llx", (int)getpid(), salt);
 	snprintf(other, sizeof other, "tx-%d-%llx-out", (int)getpid(), salt);
@@ -48,12 +32,7 @@ static void open_kit(void)
 	open_with(&kit, prefix, "transaction.producer.buffer-size=2500");
 }
 
-static void close_kit(void)
-{
-	kit_close(&kit);
-}
-
-static struct kit_producer *produce(struct kit *which, const char *to)
+static struct kit_producer *send_by(struct kit *which, const char *to)
 {
 	struct kit_producer *producer = calloc(1, sizeof *producer);
 
@@ -64,13 +43,14 @@ static struct kit_producer *produce(struct kit *which, const char *to)
 	return producer;
 }
 
-static void end_producer(struct kit_producer *producer)
+static void finish_producer(struct kit_producer *producer)
 {
 	ck_assert_uint_eq(kit_producer_close(producer, 10000), 0);
 	free(producer);
 }
 
-static struct kit_consumer *consume(struct kit *which, const char *from, const char *group, const char *level)
+static struct kit_consumer *receive_by(
+    struct kit *which, const char *from, const char *group, const char *level)
 {
 	struct kit_consumer *consumer = calloc(1, sizeof *consumer);
 	char line[64];
@@ -81,7 +61,7 @@ static struct kit_consumer *consume(struct kit *which, const char *from, const c
 	return consumer;
 }
 
-static void end_consumer(struct kit_consumer *consumer)
+static void finish_consumer(struct kit_consumer *consumer)
 {
 	(void)kit_consumer_close(consumer, 5000);
 	free(consumer);
@@ -165,8 +145,8 @@ static bool has_problem(void)
 
 START_TEST(what_was_sent_is_seen_once_it_is_committed)
 {
-	struct kit_producer *producer = produce(&kit, topic);
-	struct kit_consumer *reader = consume(&kit, topic, readers, "read_committed");
+	struct kit_producer *producer = send_by(&kit, topic);
+	struct kit_consumer *reader = receive_by(&kit, topic, readers, "read_committed");
 
 	ck_assert_msg(kit_send_text(producer, "first") == RV_OK, "%s", producer->last.text);
 	ck_assert_int_ge(producer->receipt.position, 0);
@@ -174,15 +154,15 @@ START_TEST(what_was_sent_is_seen_once_it_is_committed)
 	ck_assert(kit_wait_count(reader, 2, SOON_MS));
 	ck_assert_str_eq(rv_message_text(reader->messages[0]), "first");
 	ck_assert_str_eq(rv_message_text(reader->messages[1]), "second");
-	end_producer(producer);
-	end_consumer(reader);
+	finish_producer(producer);
+	finish_consumer(reader);
 }
 END_TEST
 
 START_TEST(one_that_is_refused_fails_and_the_others_arrive_once)
 {
-	struct kit_producer *producer = produce(&kit, topic);
-	struct kit_consumer *reader = consume(&kit, topic, readers, "read_committed");
+	struct kit_producer *producer = send_by(&kit, topic);
+	struct kit_consumer *reader = receive_by(&kit, topic, readers, "read_committed");
 	bool seen[FLOOD] = {false};
 
 	for (int i = 0; i < FLOOD; i++) {
@@ -202,20 +182,20 @@ START_TEST(one_that_is_refused_fails_and_the_others_arrive_once)
 		    "%ld came twice, or should not", number);
 		seen[number] = true;
 	}
-	end_producer(producer);
-	end_consumer(reader);
+	finish_producer(producer);
+	finish_consumer(reader);
 }
 END_TEST
 
 START_TEST(another_process_with_the_same_id_is_told_and_outlived)
 {
-	struct kit_producer *first = produce(&kit, topic), *second;
+	struct kit_producer *first = send_by(&kit, topic), *second;
 	struct kit same;
 	struct rv_error error;
 
 	ck_assert_int_eq(kit_send_text(first, "first"), RV_OK);
 	open_with(&same, prefix, NULL);
-	second = produce(&same, topic);
+	second = send_by(&same, topic);
 	ck_assert_msg(kit_send_text(second, "second") == RV_OK, "%s", second->last.text);
 	ck_assert_int_eq(kit_send_text(first, "fenced"), RV_E_CLOSED);
 	error = kit_last(first);
@@ -224,8 +204,8 @@ START_TEST(another_process_with_the_same_id_is_told_and_outlived)
 	ck_assert(has_problem());
 	WAIT_UNTIL(SOON_MS, kit_send_text(first, "again") == RV_OK);
 	WAIT_UNTIL(SOON_MS, !has_problem());
-	end_producer(first);
-	end_producer(second);
+	finish_producer(first);
+	finish_producer(second);
 	kit_close(&same);
 }
 END_TEST
@@ -245,8 +225,8 @@ END_TEST
 
 START_TEST(what_came_of_a_delivery_is_seen_with_its_position)
 {
-	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
-	struct kit_consumer *reader = consume(&kit, other, readers, "read_committed"), *worker;
+	struct kit_producer *in = send_by(&kit, topic), *out = send_by(&kit, other);
+	struct kit_consumer *reader = receive_by(&kit, other, readers, "read_committed"), *worker;
 	RV_CLEANUP(rv_message_unrefp) rv_message *one = rv_message_create_text("one");
 	RV_CLEANUP(rv_message_unrefp) rv_message *two = rv_message_create_text("two");
 	struct answer answer;
@@ -259,20 +239,20 @@ START_TEST(what_came_of_a_delivery_is_seen_with_its_position)
 	ck_assert(kit_wait_count(reader, 2, SOON_MS));
 	ck_assert_str_eq(rv_message_text(reader->messages[0]), "one");
 	ck_assert_str_eq(rv_message_text(reader->messages[1]), "two");
-	end_consumer(worker);
+	finish_consumer(worker);
 	worker = consume_to_commit(1); /* goes on behind the first */
 	ck_assert_str_eq(rv_message_text(worker->messages[0]), "second");
-	end_consumer(worker);
-	end_consumer(reader);
-	end_producer(in);
-	end_producer(out);
+	finish_consumer(worker);
+	finish_consumer(reader);
+	finish_producer(in);
+	finish_producer(out);
 }
 END_TEST
 
 START_TEST(what_is_refused_leaves_nothing_and_the_delivery_open)
 {
-	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
-	struct kit_consumer *reader = consume(&kit, other, readers, "read_committed"), *worker;
+	struct kit_producer *in = send_by(&kit, topic), *out = send_by(&kit, other);
+	struct kit_consumer *reader = receive_by(&kit, other, readers, "read_committed"), *worker;
 	RV_CLEANUP(rv_message_unrefp) rv_message *small = rv_message_create_text("small");
 	RV_CLEANUP(rv_message_unrefp) rv_message *large = numbered(0, LARGE);
 	struct answer answer;
@@ -290,17 +270,17 @@ START_TEST(what_is_refused_leaves_nothing_and_the_delivery_open)
 	ck_assert_str_eq(rv_message_text(reader->messages[0]), "small");
 	ck_assert_str_eq(rv_message_text(reader->messages[1]), "last");
 	ck_assert_int_eq(kit_settle(worker, 0, RV_SETTLE_ACK, &hold_ms), RV_E_STALE); /* it is */
-	end_consumer(worker);
-	end_consumer(reader);
-	end_producer(in);
-	end_producer(out);
+	finish_consumer(worker);
+	finish_consumer(reader);
+	finish_producer(in);
+	finish_producer(out);
 }
 END_TEST
 
 START_TEST(a_delivery_waits_for_those_before_it)
 {
-	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
-	struct kit_consumer *reader = consume(&kit, other, readers, "read_committed"), *worker;
+	struct kit_producer *in = send_by(&kit, topic), *out = send_by(&kit, other);
+	struct kit_consumer *reader = receive_by(&kit, other, readers, "read_committed"), *worker;
 	RV_CLEANUP(rv_message_unrefp) rv_message *second = rv_message_create_text("second");
 	RV_CLEANUP(rv_message_unrefp) rv_message *third = rv_message_create_text("third");
 	struct answer of_second, of_third;
@@ -321,16 +301,16 @@ START_TEST(a_delivery_waits_for_those_before_it)
 	ck_assert(kit_wait_count(reader, 3, SOON_MS));
 	ck_assert_str_eq(rv_message_text(reader->messages[1]), "second");
 	ck_assert_str_eq(rv_message_text(reader->messages[2]), "third");
-	end_consumer(worker);
-	end_consumer(reader);
-	end_producer(in);
-	end_producer(out);
+	finish_consumer(worker);
+	finish_consumer(reader);
+	finish_producer(in);
+	finish_producer(out);
 }
 END_TEST
 
 START_TEST(what_waits_at_the_end_is_told_as_stale)
 {
-	struct kit_producer *in = produce(&kit, topic), *out = produce(&kit, other);
+	struct kit_producer *in = send_by(&kit, topic), *out = send_by(&kit, other);
 	struct kit_consumer *worker;
 	RV_CLEANUP(rv_message_unrefp) rv_message *second = rv_message_create_text("second");
 	struct answer answer;
@@ -339,10 +319,10 @@ START_TEST(what_waits_at_the_end_is_told_as_stale)
 	ck_assert_int_eq(kit_send_text(in, "2"), RV_OK);
 	worker = consume_to_commit(2);
 	begin_commit(worker, 1, out, (rv_message *[]){second}, 1, &answer);
-	end_producer(out); /* before its message went, which keeps it */
-	end_consumer(worker);
+	finish_producer(out); /* before its message went, which keeps it */
+	finish_consumer(worker);
 	ck_assert_int_eq(end_commit(&answer), RV_E_STALE);
-	end_producer(in);
+	finish_producer(in);
 }
 END_TEST
 
@@ -359,5 +339,5 @@ int main(void)
 		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster; see tests/peers/beside.py\n");
 		return 0;
 	}
-	return unit_run("kafka transactions", cases, open_kit, close_kit);
+	return unit_run("kafka transactions", cases, open_case, close_kit);
 }
