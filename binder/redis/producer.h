@@ -135,7 +135,7 @@ rv_err rv__redis_bind_producer(void *binder, const struct rv_producer_spec *spec
     struct rv_producer_info *info, struct rv_error *err);
 size_t rv__redis_unbind_producer(void *producer, int64_t deadline_ms);
 
-/* lane.c */
+/* lane.c, inbox.c */
 /** A lane to a stream; takes `key` over, also on failure. NULL: no memory. */
 struct rv__redis_lane *rv__redis_lane_create(
     struct rv__redis_producer *producer, int32_t partition, char *key);
