@@ -67,7 +67,8 @@ static void stats(void *binder, rv_stat_fn stat, void *arg)
 const struct rv_binder_ops rv__kafka_binder = {
     .abi = RV_BINDER_ABI,
     .caps = RV_CAP_PARTITIONS | RV_CAP_HEADERS | RV_CAP_KEY_ORDER | RV_CAP_DEAD_LETTER | RV_CAP_DURABLE |
-        RV_CAP_GROUP_RESUME | RV_CAP_LAG | RV_CAP_BINARY_HEADERS | RV_CAP_BINARY_LETTERS | RV_CAP_TOMBSTONE,
+        RV_CAP_GROUP_RESUME | RV_CAP_LAG | RV_CAP_BINARY_HEADERS | RV_CAP_BINARY_LETTERS | RV_CAP_TOMBSTONE |
+        RV_CAP_TRANSACTIONS,
     .type = "kafka",
     .label = "Kafka",
     .binder_props = {rv__kafka_binder_rows, sizeof(struct rv__kafka_binder_settings)},

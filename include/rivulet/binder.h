@@ -47,7 +47,7 @@ enum rv_cap {
 	RV_CAP_DEAD_LETTER = 1u << 5, /* a named group can have dead letters (rv_consumer_info.dead_letter) */
 	RV_CAP_DELIVERY_COUNT = 1u << 6, /* rv_inbound.delivery_count survives restarts */
 	RV_CAP_DELAYED_SEND = 1u << 7,
-	RV_CAP_TRANSACTIONS = 1u << 8,  /* consumers are transactional: rv_consumer_info */
+	RV_CAP_TRANSACTIONS = 1u << 8,  /* consumers can be transactional: rv_consumer_info */
 	RV_CAP_DURABLE = 1u << 9,       /* acknowledged messages survive the broker's process */
 	RV_CAP_GROUP_RESUME = 1u << 10, /* a named group goes on where it was */
 	RV_CAP_LEASE = 1u << 11,        /* deliveries expire unless extended */

@@ -404,26 +404,31 @@ struct wishes {
 	char texts[4][160];
 };
 
-static bool has_row(const char *name)
+static bool has_row(const struct rv_prop_table *table, const char *name)
 {
-	for (const struct rv_prop_desc *row = kit_ops->consumer_props.rows; row && row->name; row++)
+	for (const struct rv_prop_desc *row = table->rows; row && row->name; row++)
 		if (strcmp(row->name, name) == 0)
 			return true;
 	return false;
+}
+
+static size_t copy(struct wishes *wishes, const char *const *more)
+{
+	size_t count = 0;
+
+	for (; more && more[count] && count < 15; count++)
+		wishes->properties[count] = more[count];
+	return count;
 }
 
 /* `more`, then those of the pairs name, value that the binder has: binders call the same things by other names. */
 static const char *const *wish(
     struct wishes *wishes, const char *const *more, const char *const (*pairs)[2], size_t pair_count)
 {
-	size_t count = 0, own = 0;
+	size_t count = copy(wishes, more), own = 0;
 
-	while (more && more[count] && count < 15) {
-		wishes->properties[count] = more[count];
-		count++;
-	}
 	for (size_t i = 0; i < pair_count; i++) {
-		if (!has_row(pairs[i][0]))
+		if (!has_row(&kit_ops->consumer_props, pairs[i][0]))
 			continue;
 		snprintf(wishes->texts[own], sizeof wishes->texts[own],
 		    "spring.cloud.stream.%s.bindings.input.consumer.%s=%s", kit_type, pairs[i][0],
@@ -460,6 +465,22 @@ const char *const *kit_short_lease(const char *const *more)
 
 	snprintf(lease, sizeof lease, "%dms", KIT_LEASE_MS);
 	return wish(&wishes, more, pairs, 1);
+}
+
+const char *const *kit_transactions(const char *const *more)
+{
+	static const char key[] = "transaction.transaction-id-prefix";
+	static struct wishes wishes;
+	size_t count = copy(&wishes, more);
+
+	if (has_row(&kit_ops->binder_props, key)) {
+		snprintf(wishes.texts[0], sizeof wishes.texts[0],
+		    "spring.cloud.stream.%s.binder.%s=conformance-%08llx-", kit_type, key,
+		    (unsigned long long)rv__random() & 0xffffffff);
+		wishes.properties[count++] = wishes.texts[0];
+	}
+	wishes.properties[count] = NULL;
+	return wishes.properties;
 }
 
 bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size)

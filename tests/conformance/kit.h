@@ -163,6 +163,11 @@ const char *const *kit_letters(bool on, const char *const *more);
 const char *const *kit_redelivery(const char *const *more);
 /** Likewise: a delivery is lent for KIT_LEASE_MS. */
 const char *const *kit_short_lease(const char *const *more);
+/**
+ * Likewise: what its listeners send goes with what they acknowledge, and its inputs see only what is committed. The service
+ * has an id of its own.
+ */
+const char *const *kit_transactions(const char *const *more);
 /** Whether the core makes the dead letters of a running input, and where; "" when nobody knows. */
 bool kit_letters_are_ours(struct kit_service *service, const char *channel, char *destination, size_t size);
 
@@ -181,6 +186,7 @@ void kit_add_redelivery(void);
 void kit_add_figures(void);
 void kit_add_polled(void);
 void kit_add_outages(void);
+void kit_add_transactions(void);
 
 /* No capability of a binder: the case stops the broker's processes, of which a durable one has some. */
 #define KIT_NEEDS_PID (1u << 31)

@@ -35,6 +35,7 @@ void kit_collect(void)
 	kit_add_delivery();
 	kit_add_dead_letters();
 	kit_add_errors();
+	kit_add_transactions();
 	kit_add_redelivery();
 	kit_add_late();
 	kit_add_lifecycle();
