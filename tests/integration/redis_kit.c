@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/integration/redis_kit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "binder/registry.h"
+#include "tests/support/wait.h"
+
+const struct rv_binder_ops *ops;
+struct kit kit;
+struct kit_producer producer;
+struct kit_consumer consumer;
+redisContext *raw;
+static char home[64], port[8], node[32];
+static pid_t server;
+
+/* -- the server --------------------------------------------------------------------------------- */
+
+static void choose_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+	snprintf(node, sizeof node, "nodes=127.0.0.1:%s", port);
+	close(fd);
+}
+
+static bool answers(void)
+{
+	redisReply *reply;
+	bool fine;
+
+	if (raw)
+		redisFree(raw);
+	raw = redisConnect("127.0.0.1", (int)strtol(port, NULL, 10));
+	if (!raw || raw->err)
+		return false;
+	reply = redisCommand(raw, "PING");
+	fine = reply && (reply->type == REDIS_REPLY_STATUS || strstr(reply->str, "NOAUTH"));
+	if (reply)
+		freeReplyObject(reply);
+	return fine;
+}
+
+void start_server(const char *password)
+{
+	server = fork();
+	ck_assert_int_ge(server, 0);
+	if (server == 0) {
+		/* Every acknowledged write is on the disk: what a kill leaves is what was promised. */
+		execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", home,
+		    "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--logfile", "log",
+		    "--requirepass", password, (char *)NULL);
+		_exit(127);
+	}
+	WAIT_UNTIL(SOON_MS, answers());
+}
+
+void kill_server(void)
+{
+	if (server <= 0)
+		return;
+	kill(server, SIGKILL);
+	(void)waitpid(server, NULL, 0);
+	server = 0;
+}
+
+/* The integer of a command's answer, or the length of its array; -1 for an error. */
+long long ask(const char *format, ...)
+{
+	redisReply *reply;
+	long long number = -1;
+	va_list args;
+
+	va_start(args, format);
+	reply = redisvCommand(raw, format, args);
+	va_end(args);
+	ck_assert_ptr_nonnull(reply);
+	if (reply->type == REDIS_REPLY_INTEGER)
+		number = reply->integer;
+	else if (reply->type == REDIS_REPLY_ARRAY)
+		number = (long long)reply->elements;
+	else if (reply->type != REDIS_REPLY_ERROR)
+		number = 0;
+	freeReplyObject(reply);
+	return number;
+}
+
+long long pending(void)
+{
+	return ask("XPENDING d g - + 1000");
+}
+
+/* -- ends ------------------------------------------------------------------------------------------ */
+
+void open_kit(const char *more)
+{
+	const char *const settings[] = {node, "check-server=false", more, NULL};
+
+	ck_assert_msg(kit_open(&kit, ops, settings), "%s", kit.error.text);
+}
+
+void produce(const char *const *settings)
+{
+	producer.send_timeout_ms = 20000;
+	ck_assert_msg(kit_produce(&kit, &producer, "d", settings), "%s", kit.error.text);
+}
+
+void consume(const char *const *settings)
+{
+	ck_assert_msg(kit_consume(&kit, &consumer, "d", "g", settings), "%s", kit.error.text);
+}
+
+void send_texts(int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "m%d", i);
+		ck_assert_msg(
+		    kit_send_text(&producer, text) == RV_OK, "%s: %s", text, kit_last(&producer).text);
+	}
+}
+
+bool has(const char *text)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&consumer.lock);
+	for (size_t i = 0; i < consumer.count && !found; i++)
+		found = strcmp(rv_message_text(consumer.messages[i]), text) == 0;
+	pthread_mutex_unlock(&consumer.lock);
+	return found;
+}
+
+static void setup(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(home, sizeof home, "/tmp/rivulet-redis-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(home));
+	choose_port();
+	memset(&consumer, 0, sizeof consumer);
+	memset(&producer, 0, sizeof producer);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	kill_server();
+	if (raw)
+		redisFree(raw);
+	raw = NULL;
+	snprintf(command, sizeof command, "rm -rf '%s'", home);
+	ck_assert_int_eq(system(command), 0);
+}
+
+void close_all(void)
+{
+	if (producer.producer)
+		(void)kit_producer_close(&producer, 5000);
+	if (consumer.consumer)
+		(void)kit_consumer_close(&consumer, 5000);
+	kit_close(&kit);
+}
+
+int run_cases(const char *name, const TTest *const *cases, int argc, char **argv)
+{
+	const char *path[] = {argc > 1 ? argv[1] : ""};
+	struct rv_strings paths = {path, 1};
+	struct rv_error error;
+
+	if (access("/usr/bin/redis-server", X_OK) != 0) {
+		printf("1..0 # SKIP redis-server is not installed\n");
+		return 0;
+	}
+	ops = rv__binder_find("redis", &paths, &error);
+	if (!ops) {
+		printf("Bail out! %s\n", error.text);
+		return 1;
+	}
+	return unit_run(name, cases, setup, teardown);
+}
