@@ -167,6 +167,14 @@ static rv_err read_lane_settings(
 	return failed;
 }
 
+/* As in Java: by the settings of the transactional producers, but without transactions. */
+static rv_err get_plain_client(struct rv__kafka *kafka, struct rv__kafka_producer *producer,
+    const struct rv__kafka_producer_settings *settings, struct rv_error *err)
+{
+	warn_of_ignored(kafka, producer, settings);
+	return get_client(kafka, producer, &kafka->settings->transaction_producer, err);
+}
+
 /* A lane of its own. One for dead letters mostly has nothing to do: they go with the lane of their input. */
 static rv_err get_lane(struct rv__kafka *kafka, struct rv__kafka_producer *producer,
     const struct rv_producer_spec *spec, struct rv_error *err)
@@ -182,6 +190,18 @@ static rv_err get_lane(struct rv__kafka *kafka, struct rv__kafka_producer *produ
 		return failed;
 	warn_of_ignored(kafka, producer, spec->settings);
 	return rv__kafka_lane_open(kafka, &lane, &producer->lane, err);
+}
+
+static rv_err get_way(struct rv__kafka *kafka, struct rv__kafka_producer *producer,
+    const struct rv_producer_spec *spec, struct rv_error *err)
+{
+	const struct rv__kafka_producer_settings *settings = spec->settings;
+
+	if (!rv__kafka_transactional(kafka))
+		return get_client(kafka, producer, settings, err);
+	if (settings->allow_non_transactional && !spec->dead_letters)
+		return get_plain_client(kafka, producer, settings, err);
+	return get_lane(kafka, producer, spec, err);
 }
 
 /* -- what a binding asks for ------------------------------------------------------------------------ */
@@ -366,8 +386,7 @@ rv_err rv__kafka_bind_producer(void *binder, const struct rv_producer_spec *spec
 	                                                    : DELIVERY_MS;
 	failed = read_expression(producer, settings, err);
 	if (failed == RV_OK)
-		failed = rv__kafka_transactional(kafka) ? get_lane(kafka, producer, spec, err)
-		                                        : get_client(kafka, producer, settings, err);
+		failed = get_way(kafka, producer, spec, err);
 	if (failed != RV_OK) {
 		destroy(producer);
 		return failed;
@@ -419,7 +438,7 @@ size_t rv__kafka_unbind_producer(void *producer_pointer, int64_t deadline_ms)
 	rv__kafka_client_leave(client, producer, wait_ms);
 	failed = (size_t)atomic_load(&producer->failed_leaving);
 	rv__kafka_client_release(kafka->senders, client);
-	destroy(producer);
+	rv__kafka_producer_unref(producer);
 	return failed;
 }
 

@@ -9,7 +9,7 @@
 
 struct rv__kafka_producer {
 	struct rv__kafka_client *client; /* NULL: it sends in transactions */
-	struct rv__kafka_lane *lane;     /* NULL: without transactions */
+	struct rv__kafka_lane *lane;     /* NULL: without; what goes with deliveries has theirs */
 	atomic_uint refs;                /* the binding's, and of messages that wait for a transaction */
 	atomic_bool ending;              /* the binding waits for the lane's last words */
 	struct rv__kafka_producer *next; /* of the client; under its lock */

@@ -54,16 +54,17 @@ static const char *const start_words[] = {"default", "earliest", "latest", NULL}
 	    TOPIC_ROWS(before, own topic), \
 	    JAVA(before "transaction-manager", "Bean that manages transactions.", \
 	        "spring.cloud.stream.kafka.binder.transaction.transaction-id-prefix"), \
-	    IDLE(before "allow-non-transactional", RV_PROP_BOOL, own allow_non_transactional, "false", \
-	        "Whether a send outside of a listener may go without a transaction.", \
-	        "nothing: with transaction-id-prefix it has one of its own"), \
 	    DURATION(before "close-timeout", own close_timeout_ms, "0", 0, 86400, "s", \
 	        "How long a stop waits for what is on its way; 0: the send time-out of the binding."), \
 	    JAVA(before "partitioner", "Bean or class that chooses the partition.", \
 	        "spring.cloud.stream.bindings.<name>.producer.partition-key-expression")
 
 #define OWNER struct rv__kafka_producer_settings
-const struct rv_prop_desc rv__kafka_producer_rows[] = {PRODUCER_ROWS("", ), {.name = NULL}};
+const struct rv_prop_desc rv__kafka_producer_rows[] = {PRODUCER_ROWS("", ),
+    SWITCH("allow-non-transactional", allow_non_transactional, "false",
+        "With transaction-id-prefix: true: what is sent outside of a listener goes without a transaction; "
+        "false: it has one of its own. What a listener sends goes with its delivery either way."),
+    {.name = NULL}};
 #undef OWNER
 
 #define OWNER struct rv__kafka_consumer_settings
@@ -92,6 +93,10 @@ const struct rv_prop_desc rv__kafka_consumer_rows[] = {
         "destination "
         "has, each message in the partition of its original."),
     PRODUCER_ROWS("dlq-producer-properties.", dlq_producer.),
+    IDLE("dlq-producer-properties.allow-non-transactional", RV_PROP_BOOL,
+        dlq_producer.allow_non_transactional, "false", "Whether dead letters may go without a transaction.",
+        "nothing: a dead letter goes with the position of its message, or with tx-commit-recovered=false by "
+        "a transaction of its own"),
     IDLE("trusted-packages", RV_PROP_LIST, trusted_packages, NULL,
         "Java packages whose classes header values may become.",
         "nothing: no class is loaded, and JSON in a header stays JSON"),
@@ -170,6 +175,10 @@ const struct rv_prop_desc rv__kafka_binder_rows[] = {
         "committed as one; "
         "what is sent elsewhere is committed before the send returns. Another one for each instance."),
     PRODUCER_ROWS("transaction.producer.", transaction_producer.),
+    IDLE("transaction.producer.allow-non-transactional", RV_PROP_BOOL,
+        transaction_producer.allow_non_transactional, "false",
+        "Whether sends outside of a listener may go without a transaction.",
+        "spring.cloud.stream.kafka.bindings.<name>.producer.allow-non-transactional, as in Java"),
     JAVA("header-mapper-bean-name", "Bean that maps headers.",
         "nothing: headers travel as Java's default mapper writes them"),
     IDLE("authorization-exception-retry-interval", RV_PROP_DURATION, unused_number, NULL,

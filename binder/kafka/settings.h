@@ -36,8 +36,8 @@ struct rv__kafka_producer_settings {
 	const char *record_metadata_channel;
 	struct rv_pairs configuration; /* names of the Java client */
 	struct rv__kafka_topic_settings topic;
-	bool allow_non_transactional;
-	int64_t close_timeout_ms; /* 0: the caller's */
+	bool allow_non_transactional; /* an output: outside of deliveries it needs no lane */
+	int64_t close_timeout_ms;     /* 0: the caller's */
 };
 
 enum rv__kafka_ack_mode {

@@ -8,6 +8,12 @@
 
 /* -- making and freeing ---------------------------------------------------------------------------- */
 
+/* What goes with a delivery is none of the client's that the output has for the rest: that one would wait for it at its end. */
+static bool is_counted(const struct rv__kafka_producer *producer)
+{
+	return !producer->client;
+}
+
 static bool fill(struct rv__kafka_record *record, struct rv__kafka_unit *unit, const struct rv_joint *joint)
 {
 	*record = (struct rv__kafka_record){.unit = unit,
@@ -19,7 +25,8 @@ static bool fill(struct rv__kafka_record *record, struct rv__kafka_unit *unit, c
 		return false;
 	record->outbound.message = rv_message_ref(joint->outbound.message);
 	atomic_fetch_add(&record->producer->refs, 1);
-	atomic_fetch_add(&record->producer->accepted, 1);
+	if (is_counted(record->producer))
+		atomic_fetch_add(&record->producer->accepted, 1);
 	return true;
 }
 
@@ -43,7 +50,8 @@ static void release(struct rv__kafka_record *record)
 {
 	rv_message_unref(record->outbound.message);
 	free((char *)record->outbound.destination);
-	atomic_fetch_add(&record->producer->completed, 1);
+	if (is_counted(record->producer))
+		atomic_fetch_add(&record->producer->completed, 1);
 	rv__kafka_producer_unref(record->producer);
 }
 

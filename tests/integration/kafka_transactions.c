@@ -326,6 +326,70 @@ START_TEST(what_waits_at_the_end_is_told_as_stale)
 }
 END_TEST
 
+static struct kit_producer *send_plainly(const char *to)
+{
+	struct kit_producer *producer = calloc(1, sizeof *producer);
+
+	producer->send_timeout_ms = SOON_MS;
+	ck_assert_msg(
+	    kit_produce(&kit, producer, to, LINES("allow-non-transactional=true")), "%s", kit.error.text);
+	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
+	return producer;
+}
+
+/* The end of a transaction takes a position of its own in the log. */
+START_TEST(an_output_may_do_without_transactions_outside_of_deliveries)
+{
+	struct kit_producer *in = send_by(&kit, topic), *out = send_plainly(other);
+	struct kit_consumer *reader = receive_by(&kit, other, readers, "read_committed"), *worker;
+	RV_CLEANUP(rv_message_unrefp) rv_message *third = rv_message_create_text("third");
+	struct answer answer;
+	int64_t first;
+
+	ck_assert_msg(kit_send_text(out, "first") == RV_OK, "%s", out->last.text);
+	first = out->receipt.position;
+	ck_assert_int_eq(kit_send_text(out, "second"), RV_OK);
+	ck_assert_int_eq(out->receipt.position, first + 1);
+	ck_assert_int_eq(kit_send_text(in, "1"), RV_OK);
+	worker = consume_to_commit(1);
+	begin_commit(worker, 0, out, (rv_message *[]){third}, 1, &answer);
+	ck_assert_int_eq(end_commit(&answer), RV_OK);
+	ck_assert_int_eq(kit_send_text(out, "fourth"), RV_OK);
+	ck_assert_int_eq(out->receipt.position, first + 4);
+	ck_assert(kit_wait_count(reader, 4, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[2]), "third");
+	finish_consumer(worker);
+	finish_consumer(reader);
+	finish_producer(in);
+	finish_producer(out);
+}
+END_TEST
+
+START_TEST(an_output_that_ends_does_not_wait_for_what_goes_with_deliveries)
+{
+	struct kit_producer *in = send_by(&kit, topic), *out = send_plainly(other);
+	struct kit_consumer *reader = receive_by(&kit, other, readers, "read_committed"), *worker;
+	RV_CLEANUP(rv_message_unrefp) rv_message *second = rv_message_create_text("second");
+	struct answer answer;
+	int64_t hold_ms, begun_ms;
+
+	ck_assert_int_eq(kit_send_text(in, "1"), RV_OK);
+	ck_assert_int_eq(kit_send_text(in, "2"), RV_OK);
+	worker = consume_to_commit(2);
+	begin_commit(worker, 1, out, (rv_message *[]){second}, 1, &answer);
+	begun_ms = rv__monotonic_ms();
+	finish_producer(out);
+	ck_assert_int_lt(rv__monotonic_ms() - begun_ms, 5000);
+	ck_assert_int_eq(kit_settle(worker, 0, RV_SETTLE_ACK, &hold_ms), RV_OK);
+	ck_assert_int_eq(end_commit(&answer), RV_OK);
+	ck_assert(kit_wait_count(reader, 1, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[0]), "second");
+	finish_consumer(worker);
+	finish_consumer(reader);
+	finish_producer(in);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {what_came_of_a_delivery_is_seen_with_its_position,
@@ -333,7 +397,8 @@ int main(void)
 	    what_waits_at_the_end_is_told_as_stale, what_was_sent_is_seen_once_it_is_committed,
 	    one_that_is_refused_fails_and_the_others_arrive_once,
 	    another_process_with_the_same_id_is_told_and_outlived, an_id_of_kafkas_own_name_says_what_to_set,
-	    NULL};
+	    an_output_may_do_without_transactions_outside_of_deliveries,
+	    an_output_that_ends_does_not_wait_for_what_goes_with_deliveries, NULL};
 
 	if (!getenv("RV_TEST_ADDRESS")) {
 		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster; see tests/peers/beside.py\n");
