@@ -15,6 +15,7 @@
 enum {
 	IDLE_MS = 1000,
 	AGAIN_MS = 500,        /* before another try while something is wrong */
+	FORGET_MS = 3000,      /* from the last failure to well again, while nothing is to be committed */
 	UNITS_MAX = 8192,      /* of one transaction */
 	ROOM_MAX = 100000,     /* messages that wait */
 	TRANSACTION_MS = 60000 /* transaction.timeout.ms where nobody says it */
@@ -107,23 +108,31 @@ static void late_error(struct rv__kafka_lane *lane, struct rv_error *err)
 	    lane->binding, *why ? ": " : "; look whether the broker can be reached", why);
 }
 
-/* While nothing can be committed: those whose time is over fail. */
-static void expire(struct rv__kafka_lane *lane)
+/* So many of those that wait; the ones whose time is over fail: nobody expects them to arrive any more. */
+static struct rv__kafka_units take_timely(struct rv__kafka_lane *lane, size_t most)
 {
-	struct rv__kafka_units units = take_waiting(lane, SIZE_MAX), kept = {0};
+	struct rv__kafka_units units = take_waiting(lane, most), timely = {0};
 	int64_t now_ms = rv__monotonic_ms();
 	struct rv__kafka_unit *unit;
 	struct rv_error error;
 
 	while ((unit = rv__kafka_units_take(&units))) {
 		if (now_ms < unit->deadline_ms) {
-			rv__kafka_units_add(&kept, unit);
+			rv__kafka_units_add(&timely, unit);
 			continue;
 		}
 		late_error(lane, &error);
 		rv__kafka_unit_tell(unit, &error);
 	}
-	put_back(lane, &kept);
+	return timely;
+}
+
+/* While nothing can be committed. */
+static void expire(struct rv__kafka_lane *lane)
+{
+	struct rv__kafka_units timely = take_timely(lane, SIZE_MAX);
+
+	put_back(lane, &timely);
 }
 
 static void serve_purge(struct rv__kafka_lane *lane)
@@ -274,7 +283,7 @@ static void work(struct rv__kafka_lane *lane)
 	if (lane->deliveries)
 		offsets = lane->deliveries->take(lane, &units);
 	else
-		units = take_waiting(lane, lane->most);
+		units = take_timely(lane, lane->most);
 	if (!units.first && !offsets)
 		return;
 	end = rv__kafka_transact(lane, &units, offsets, &why);
@@ -322,9 +331,16 @@ static bool wants_client(struct rv__kafka_lane *lane)
 	bool wanted;
 
 	pthread_mutex_lock(&lane->lock);
-	wanted = !lane->on_demand || has_work(lane);
+	wanted = !lane->on_demand || has_work(lane) || lane->trouble.code != RV_OK;
 	pthread_mutex_unlock(&lane->lock);
 	return wanted;
+}
+
+/* Nobody sends by a service that is out of use for its health, so it must not take a message to be well again. */
+static void forget_trouble(struct rv__kafka_lane *lane)
+{
+	if (lane->ready && rv__monotonic_ms() >= lane->trouble_ms + FORGET_MS)
+		rv__kafka_lane_trouble(lane, NULL);
 }
 
 static void *run(void *argument)
@@ -338,6 +354,7 @@ static void *run(void *argument)
 		if (wants_client(lane)) {
 			if (rv__kafka_lane_prepare(lane)) {
 				work(lane);
+				forget_trouble(lane);
 			} else {
 				expire(lane);
 				rest(lane);

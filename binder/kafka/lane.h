@@ -76,6 +76,7 @@ struct rv__kafka_lane {
 	size_t unreported;
 	size_t most;         /* units of the next transaction */
 	int64_t deadline_ms; /* of the transaction under way */
+	int64_t trouble_ms;  /* when something went wrong last */
 
 	pthread_mutex_t lock;   /* protects what follows; nothing is called under it */
 	pthread_cond_t changed; /* there is work, or a round is over */

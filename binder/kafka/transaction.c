@@ -13,10 +13,10 @@
 
 enum {
 	SLICE_MS = 500,
-	PAUSE_MS = 20,    /* before the same call again that failed at once */
-	ABORT_MS = 10000, /* that an abort may take; then a new client aborts it */
-	FULL_MS = 10,     /* librdkafka's queue is full */
-	POLL_EACH = 256   /* records between two looks at reports */
+	PAUSE_MS = 20,   /* before the same call again that failed at once */
+	ABORT_MS = 2000, /* that an abort may take; then a new client aborts it */
+	FULL_MS = 10,    /* librdkafka's queue is full */
+	POLL_EACH = 256  /* records between two looks at reports */
 };
 
 /* -- words ------------------------------------------------------------------------------------------- */
@@ -98,13 +98,14 @@ void rv__kafka_lane_trouble(struct rv__kafka_lane *lane, const struct rv_error *
 	news = why ? lane->trouble.native != why->native || lane->trouble.code == RV_OK
 	           : lane->trouble.code != RV_OK;
 	lane->trouble = why ? *why : (struct rv_error){0};
+	lane->trouble_ms = why ? rv__monotonic_ms() : 0;
 	pthread_mutex_unlock(&lane->lock);
 	if (news && why)
 		lane->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC, "RV%04u %s; trying again",
 		    (unsigned)why->number, why->text);
 	else if (news)
 		lane->kafka->env->log(RV_LOG_INFO, RV__KAFKA_TOPIC,
-		    "binding '%s', transactional.id '%s': transactions are committed again", lane->binding,
+		    "binding '%s', transactional.id '%s': transactions can be committed again", lane->binding,
 		    lane->id);
 }
 

@@ -20,6 +20,17 @@ static bool is_well(const struct kit_producer *producer)
 	return rv__kafka_lane_health(lane_of(producer), NULL, NULL);
 }
 
+static bool has_waiting(const struct kit_producer *producer)
+{
+	struct rv__kafka_lane *lane = lane_of(producer);
+	bool has;
+
+	pthread_mutex_lock(&lane->lock);
+	has = lane->waiting.first != NULL;
+	pthread_mutex_unlock(&lane->lock);
+	return has;
+}
+
 /* -- what arrives ----------------------------------------------------------------------------------- */
 
 START_TEST(messages_arrive_in_their_order_and_are_told_once)
@@ -137,6 +148,7 @@ START_TEST(an_id_that_is_not_allowed_shows_in_health_until_it_is)
 		    half.cluster, API_INIT, 1, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
 	half_bind(&producer, "denied", NULL);
 	WAIT_UNTIL(10000, !is_well(&producer));
+	WAIT_UNTIL(10000, is_well(&producer)); /* nobody need send for it */
 	ck_assert_msg(kit_send_text(&producer, "x") == RV_OK, "%s", producer.last.text);
 	ck_assert(is_well(&producer));
 	kit_producer_close(&producer, 5000);
@@ -153,6 +165,50 @@ START_TEST(without_a_broker_a_message_ends_with_its_time)
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
 	ck_assert_ptr_nonnull(strstr(producer.last.text, "does not have it"));
 	kit_producer_close(&producer, 0);
+}
+END_TEST
+
+/* A service that is taken out of use for its health sends nothing, and is to come back all the same. */
+START_TEST(health_is_well_again_without_another_message)
+{
+	struct kit_producer producer = {.send_timeout_ms = 500};
+
+	rd_kafka_mock_topic_create(half.cluster, "idle", 1, 1);
+	ck_assert(kit_produce(&half.kit, &producer, "idle", NULL));
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	rd_kafka_mock_broker_set_down(half.cluster, 1);
+	ck_assert_int_ne(kit_send_text(&producer, "y"), RV_OK);
+	WAIT_UNTIL(20000, !is_well(&producer));
+	rd_kafka_mock_broker_set_up(half.cluster, 1);
+	WAIT_UNTIL(20000, is_well(&producer));
+	kit_producer_close(&producer, 5000);
+}
+END_TEST
+
+START_TEST(what_waited_for_too_long_is_not_sent_any_more)
+{
+	struct kit_producer producer = {.send_timeout_ms = 700};
+	struct reading reading;
+	int64_t late_ms;
+
+	rd_kafka_mock_topic_create(half.cluster, "waited", 1, 1);
+	ck_assert(kit_produce(&half.kit, &producer, "waited", NULL));
+	ck_assert_int_eq(kit_send_text(&producer, "first"), RV_OK);
+	rd_kafka_mock_broker_set_down(half.cluster, 1);
+	half_queue_number(&producer, 1);
+	WAIT_UNTIL(5000, !has_waiting(&producer)); /* its transaction has begun */
+	half_queue_number(&producer, 2);
+	late_ms = rv__monotonic_ms() + 1000;
+	WAIT_UNTIL(5000, rv__monotonic_ms() > late_ms);
+	rd_kafka_mock_broker_set_up(half.cluster, 1);
+	ck_assert(kit_wait_completed(&producer, 3, 20000));
+	ck_assert_uint_eq(producer.failed, 2);
+	WAIT_UNTIL(20000, kit_send_text(&producer, "last") == RV_OK);
+	reading = reading_begin("waited");
+	reading_expect_text(&reading, "first");
+	reading_expect_text(&reading, "last");
+	reading_end(&reading);
+	kit_producer_close(&producer, 5000);
 }
 END_TEST
 
@@ -178,7 +234,8 @@ int main(void)
 	    a_message_alone_that_is_refused_is_told_why, a_batch_that_was_refused_is_tried_again_in_parts,
 	    who_is_fenced_is_told_how_to_cure_it_and_goes_on,
 	    an_id_that_is_not_allowed_shows_in_health_until_it_is,
-	    without_a_broker_a_message_ends_with_its_time, an_end_in_the_middle_fails_what_is_left, NULL};
+	    without_a_broker_a_message_ends_with_its_time, health_is_well_again_without_another_message,
+	    what_waited_for_too_long_is_not_sent_any_more, an_end_in_the_middle_fails_what_is_left, NULL};
 
 	return unit_run("kafka lane", cases, half_setup_transactions, half_teardown);
 }
