@@ -120,18 +120,22 @@ struct rv__redis_slot {
 	struct rv__redis_reader *reader;
 };
 
+struct rv__redis_slots {
+	struct rv__redis_slot **items;
+	size_t count, room;
+};
+
 /* One blocking connection. */
 struct rv__redis_reader {
 	struct rv__redis_reader *next;
 	struct rv__redis_consumer *consumer;
 	struct rv__redis_link *link;
 	struct rv__redis_request request;
-	bool reading;    /* a read is under way … */
-	bool opened;     /* once at least */
-	bool unblocking; /* … and was asked to end */
-	size_t asked_count;
-	struct rv__redis_slot **asked; /* … of these slots */
-	size_t asked_room;
+	bool reading;                    /* a read is under way … */
+	bool opened;                     /* once at least */
+	bool unblocking;                 /* … and was asked to end */
+	struct rv__redis_slots asked;    /* … of these slots */
+	struct rv__redis_slots answered; /* those of the read before, while its answer is taken apart */
 };
 
 struct rv__redis_consumer {

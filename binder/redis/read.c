@@ -21,29 +21,31 @@ static bool is_once(const struct rv__redis_consumer *consumer)
 	return consumer->group && consumer->max_deliveries == 1;
 }
 
-/* Which slots the next read names, how many entries it may bring of each, and whether it must wait for less time. */
-static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_t *block_ms)
+/* Which slots the next read names, how many entries it may bring of each, and whether it must wait for less time. False:
+ * there is none to read. */
+static bool gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_t *block_ms)
 {
 	struct rv__redis_consumer *consumer = reader->consumer;
 	unsigned slot_count = atomic_load(&consumer->slot_count);
 	/* With one delivery alone nothing may be read ahead: reading is what the server counts. */
 	int64_t count = is_once(consumer) ? 1 : consumer->settings->batch_size;
-	size_t n = 0;
+	struct rv__redis_slots *asked = &reader->asked;
 
-	if (reader->asked_room < slot_count) {
-		struct rv__redis_slot **asked = realloc(reader->asked, slot_count * sizeof *asked);
+	asked->count = 0;
+	if (asked->room < slot_count) {
+		struct rv__redis_slot **items = realloc(asked->items, slot_count * sizeof *items);
 
-		if (!asked)
-			return 0;
-		reader->asked = asked;
-		reader->asked_room = slot_count;
+		if (!items)
+			return false;
+		asked->items = items;
+		asked->room = slot_count;
 	}
 	for (unsigned i = 0; i < slot_count; i++) {
 		struct rv__redis_slot *slot = consumer->slots[i];
 
 		if (slot->reader != reader || !rv__redis_slot_reads(slot))
 			continue;
-		reader->asked[n++] = slot;
+		asked->items[asked->count++] = slot;
 		if (rv__redis_lease_left_ms(slot) < *block_ms)
 			*block_ms = rv__redis_lease_left_ms(slot);
 		if (slot->room >= 0 && slot->room < count)
@@ -51,7 +53,7 @@ static size_t gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_
 	}
 	*ret_count =
 	    count > HOARD || count == consumer->settings->batch_size || is_once(consumer) ? count : HOARD;
-	return n;
+	return asked->count > 0;
 }
 
 static void on_read(struct rv__redis_request *request, const struct rv__redis_answer *answer);
@@ -61,7 +63,7 @@ static void write_read(struct rv__redis_reader *reader, int64_t count, int64_t b
 	const struct rv__redis_consumer *consumer = reader->consumer;
 	struct rv__buffer *out = rv__redis_link_out(reader->link);
 
-	rv__resp_array(out, (consumer->group ? 4u : 1u) + 5 + 2 * reader->asked_count);
+	rv__resp_array(out, (consumer->group ? 4u : 1u) + 5 + 2 * reader->asked.count);
 	if (consumer->group) {
 		rv__resp_text(out, "XREADGROUP");
 		rv__resp_text(out, "GROUP");
@@ -75,13 +77,13 @@ static void write_read(struct rv__redis_reader *reader, int64_t count, int64_t b
 	rv__resp_text(out, "BLOCK");
 	rv__resp_number(out, block_ms);
 	rv__resp_text(out, "STREAMS");
-	for (size_t i = 0; i < reader->asked_count; i++)
-		rv__resp_text(out, reader->asked[i]->key);
-	for (size_t i = 0; i < reader->asked_count; i++) {
+	for (size_t i = 0; i < reader->asked.count; i++)
+		rv__resp_text(out, reader->asked.items[i]->key);
+	for (size_t i = 0; i < reader->asked.count; i++) {
 		if (consumer->group)
 			rv__resp_text(out, ">");
 		else
-			rv__resp_id(out, reader->asked[i]->last);
+			rv__resp_id(out, reader->asked.items[i]->last);
 	}
 }
 
@@ -92,8 +94,7 @@ static void ask(struct rv__redis_reader *reader)
 
 	if (reader->reading || !rv__redis_link_is_open(reader->link) || !may_ask(consumer))
 		return;
-	reader->asked_count = gather(reader, &count, &block_ms);
-	if (reader->asked_count == 0)
+	if (!gather(reader, &count, &block_ms))
 		return;
 	/* Without CLIENT UNBLOCK a read can only be waited for. */
 	if (reader->link->client_id == 0 && block_ms > UNNAMED_BLOCK_MS)
@@ -108,12 +109,12 @@ static void ask(struct rv__redis_reader *reader)
 
 /* -- answers --------------------------------------------------------------------------------------- */
 
-static struct rv__redis_slot *slot_of(struct rv__redis_reader *reader, struct rv_span key)
+static struct rv__redis_slot *slot_of(const struct rv__redis_slots *slots, struct rv_span key)
 {
-	for (size_t i = 0; i < reader->asked_count; i++)
-		if (reader->asked[i]->route.length == key.length &&
-		    memcmp(reader->asked[i]->key, key.bytes, key.length) == 0)
-			return reader->asked[i];
+	for (size_t i = 0; i < slots->count; i++)
+		if (slots->items[i]->route.length == key.length &&
+		    memcmp(slots->items[i]->key, key.bytes, key.length) == 0)
+			return slots->items[i];
 	return NULL;
 }
 
@@ -127,7 +128,7 @@ static void take_streams(struct rv__redis_reader *reader, struct rv__resp_cursor
 
 		if (rv__resp_get_array(cursor) != 2)
 			return;
-		slot = slot_of(reader, rv__resp_get_text(cursor));
+		slot = slot_of(&reader->answered, rv__resp_get_text(cursor));
 		/* Of a stream that is no longer ours they stay pending: its next owner begins with those. */
 		if (slot && rv__redis_lease_holds(slot))
 			(void)rv__redis_take_entries(slot, cursor, NULL, NULL, 0);
@@ -139,20 +140,30 @@ static void take_streams(struct rv__redis_reader *reader, struct rv__resp_cursor
 /* One refused key refuses the whole read: whichever slots it was about, each is looked at again. */
 static void refused(struct rv__redis_reader *reader, const struct rv__redis_answer *answer)
 {
-	for (size_t i = 0; i < reader->asked_count; i++) {
+	for (size_t i = 0; i < reader->answered.count; i++) {
 		if (answer->trouble == RV__REDIS_NO_GROUP)
-			rv__redis_slot_lost_group(reader->asked[i]);
+			rv__redis_slot_lost_group(reader->answered.items[i]);
 		else
-			rv__redis_slot_refused(reader->asked[i], answer);
+			rv__redis_slot_refused(reader->answered.items[i], answer);
 	}
 }
 
 static bool runs_free(const struct rv__redis_reader *reader)
 {
-	for (size_t i = 0; i < reader->asked_count; i++)
-		if (reader->asked[i]->room >= 0 || reader->asked[i]->backlog.count > 0)
+	for (size_t i = 0; i < reader->answered.count; i++)
+		if (reader->answered.items[i]->room >= 0 || reader->answered.items[i]->backlog.count > 0)
 			return false;
 	return reader->consumer->group && !is_once(reader->consumer);
+}
+
+/* The next read may be about other slots, or about none: what came belongs to those that were asked for it. */
+static void keep_asked(struct rv__redis_reader *reader)
+{
+	struct rv__redis_slots before = reader->answered;
+
+	reader->answered = reader->asked;
+	reader->asked = before;
+	reader->asked.count = 0;
 }
 
 static void on_read(struct rv__redis_request *request, const struct rv__redis_answer *answer)
@@ -164,6 +175,7 @@ static void on_read(struct rv__redis_request *request, const struct rv__redis_an
 	reader->reading = false;
 	if (answer->trouble == RV__REDIS_LOST)
 		return; /* `lost` follows */
+	keep_asked(reader);
 	if (answer->trouble != RV__REDIS_FINE) {
 		refused(reader, answer);
 	} else if (rv__resp_peek(&cursor) == '*' && cursor.at[1] != '-') {
@@ -287,7 +299,8 @@ static void drop_unused(struct rv__redis_consumer *consumer)
 		}
 		*at = reader->next;
 		rv__redis_link_destroy(reader->link);
-		free(reader->asked);
+		free(reader->asked.items);
+		free(reader->answered.items);
 		free(reader);
 	}
 }
@@ -303,8 +316,8 @@ static bool wants_unblock(const struct rv__redis_reader *reader)
 
 		if (slot->reader != reader || !rv__redis_slot_reads(slot))
 			continue;
-		for (size_t k = 0; k < reader->asked_count && !named; k++)
-			named = reader->asked[k] == slot;
+		for (size_t k = 0; k < reader->asked.count && !named; k++)
+			named = reader->asked.items[k] == slot;
 		if (!named)
 			return true;
 	}
@@ -350,8 +363,8 @@ bool rv__redis_slot_is_asked(const struct rv__redis_slot *slot)
 	const struct rv__redis_reader *reader;
 
 	for (reader = slot->consumer->readers; reader; reader = reader->next)
-		for (size_t i = 0; reader->reading && i < reader->asked_count; i++)
-			if (reader->asked[i] == slot)
+		for (size_t i = 0; reader->reading && i < reader->asked.count; i++)
+			if (reader->asked.items[i] == slot)
 				return true;
 	return false;
 }

@@ -40,17 +40,30 @@ void *kit_settings(const struct rv_prop_table *table, const char *const *lines, 
 	return settings;
 }
 
+static _Atomic int64_t ahead_ns;
+
+static int64_t clock_ns(void)
+{
+	return rv__monotonic_ns() + ahead_ns;
+}
+
+void kit_advance_ms(int64_t ms)
+{
+	ahead_ns += ms * 1000000;
+}
+
 bool kit_open(struct kit *kit, const struct rv_binder_ops *ops, const char *const *settings)
 {
 	*kit = (struct kit){.ops = ops,
 	    .env = {.abi = RV_BINDER_ABI,
 	        .application = "kit",
 	        .name = ops->type,
-	        .monotonic_ns = rv__monotonic_ns,
+	        .monotonic_ns = clock_ns,
 	        .wall_ms = rv__wall_ms,
 	        .random = rv__random,
 	        .log = rv_log,
 	        .reallocate = realloc}};
+	ahead_ns = 0;
 	kit->settings = kit_settings(&ops->binder_props, settings, &kit->error);
 	return kit->settings && ops->open(&kit->env, kit->settings, &kit->binder, &kit->error) == RV_OK;
 }

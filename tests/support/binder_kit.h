@@ -60,6 +60,8 @@ struct kit_producer {
 /** A settings struct from "key=value" lines (NULL: defaults); owned (free()). NULL with *err when one is bad. */
 void *kit_settings(const struct rv_prop_table *table, const char *const *lines, struct rv_error *err);
 
+/** Sets the clock of the opened binder forward; kit_open() begins with that of the machine. */
+void kit_advance_ms(int64_t ms);
 /* Each "key=value" line is below the section; ends with NULL. False with kit->error on failure. */
 bool kit_open(struct kit *kit, const struct rv_binder_ops *ops, const char *const *settings);
 void kit_close(struct kit *kit);
