@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from checker import Checker
+from checker import Checker, end_torn_line
 from peers import ports, processes, tree
 from peers.probe import Probe
 from peers.raw import RawClient
@@ -44,6 +44,7 @@ class Scene:
     def start_sender(self):
         """Each life may send in another rhythm: `rhythm` returns SENDER_LANES and SENDER_PAUSE_US."""
         self.run += 1
+        end_torn_line(self.acked_path)
         self.sender = processes.Process("sender", [
             tree.program("tests/crash/sender"), "--server.port=%d" % self.sender_port,
             "--management.server.port=%d" % (self.sender_port + 1), *tree.options(self.broker),
@@ -52,6 +53,7 @@ class Scene:
         ], env={"SENDER_ACKED": self.acked_path, "SENDER_RUN": str(self.run), **self.rhythm()}, stdin=True)
 
     def start_receiver(self):
+        end_torn_line(self.received_path)
         self.receiver = Probe(self.broker, self.destination, group=self.group, channels="in", name="receiver",
                               received=self.received_path, options=self.receiver_options,
                               work_ms=self.receiver_work_ms)
