@@ -118,9 +118,11 @@ const struct rv_prop_desc rv__kafka_consumer_rows[] = {
     JAVA("transaction-manager", "Bean that manages transactions.",
         "spring.cloud.stream.kafka.binder.transaction.transaction-id-prefix"),
     SWITCH("tx-commit-recovered", tx_commit_recovered, "true",
-        "With transactions: whether a dead letter and the position of its message are committed as one; else "
-        "the "
-        "dead letter has a transaction of its own, and the position follows with the next."),
+        "With transactions: whether a dead letter and the position of its message are committed as one, "
+        "behind all "
+        "that came before in its partition; else the dead letter has a transaction of its own at once, the "
+        "position "
+        "follows with the next, and an end of the process in between leaves the letter twice."),
     JAVA("common-error-handler-bean-name", "Bean that handles errors.", "the listener's verdict"),
     JAVA("rebalance-listener", "Bean that is told of rebalances.", "the debug log of topic 'binding'"),
     REFUSED("reactive-auto-commit", RV_PROP_BOOL, unused_switch, "false",

@@ -2,6 +2,8 @@
 /*
  * Transactions of the kafka binder through its contract, against the cluster in RV_TEST_ADDRESS. Without it, a skip.
  */
+#include <rivulet/rivulet.h>
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -390,6 +392,117 @@ START_TEST(an_output_that_ends_does_not_wait_for_what_goes_with_deliveries)
 }
 END_TEST
 
+/* -- a service ---------------------------------------------------------------------------------------- */
+
+/* Its input defers "held" and rejects the rest. */
+struct service {
+	rv_app *app;
+	pthread_t thread;
+	rv_delivery *_Atomic held;
+	atomic_int rejected;
+};
+
+static rv_verdict hold_or_reject(const rv_message *message, void *context)
+{
+	struct service *service = context;
+
+	if (strcmp(rv_message_text(message), "held") != 0) {
+		atomic_fetch_add(&service->rejected, 1);
+		return RV_REJECT;
+	}
+	atomic_store(&service->held, rv_delivery_take(message));
+	return RV_DEFER;
+}
+
+static void *run_service(void *context)
+{
+	return (void *)(intptr_t)rv_app_run(((struct service *)context)->app);
+}
+
+/* It reads `topic`, and its dead letters go to `other`. */
+static void begin_service(struct service *service, const char *recovered)
+{
+	static const char form[] =
+	    "--spring.cloud.stream.default-binder=kafka\n--server.port=-1\n"
+	    "--spring.cloud.stream.kafka.binder.brokers=%s\n"
+	    "--spring.cloud.stream.kafka.binder.%s\n"
+	    "--spring.cloud.stream.bindings.input.destination=%s\n"
+	    "--spring.cloud.stream.bindings.input.group=workers\n"
+	    "--spring.cloud.stream.bindings.input.consumer.max-attempts=1\n"
+	    "--spring.cloud.stream.kafka.bindings.input.consumer.enable-dlq=true\n"
+	    "--spring.cloud.stream.kafka.bindings.input.consumer.dlq-name=%s\n"
+	    "--spring.cloud.stream.kafka.bindings.input.consumer.tx-commit-recovered=%s";
+	static char name[] = "service";
+	char *words[16] = {name}, *text, *rest;
+	int count = 1;
+
+	(void)rv_binder_register(&rv__kafka_binder, NULL); /* once a process */
+	ck_assert_int_ge(
+	    asprintf(&text, form, getenv("RV_TEST_ADDRESS"), prefix, topic, other, recovered), 0);
+	for (rest = text; rest;)
+		words[count++] = strsep(&rest, "\n");
+	*service = (struct service){.app = rv_app_create("service", count, words)};
+	free(text);
+	rv_app_enable_binding(service->app, RV_SINK);
+	rv_app_listen(service->app, RV_SINK_INPUT, hold_or_reject, service);
+	ck_assert_int_eq(pthread_create(&service->thread, NULL, run_service, service), 0);
+}
+
+static void end_service(struct service *service)
+{
+	void *status;
+
+	rv_app_request_stop(service->app);
+	pthread_join(service->thread, &status);
+	ck_assert_int_eq((intptr_t)status, 0);
+}
+
+static void release_held(struct service *service)
+{
+	ck_assert_int_eq(rv_delivery_settle(atomic_load(&service->held), RV_ACK, NULL), RV_OK);
+}
+
+/* A message is rejected while the one before it is open. `apart`: its dead letter need not wait for that. */
+static void reject_behind_an_open_one(bool apart)
+{
+	struct kit_producer *in = send_by(&kit, topic), *marks = send_by(&kit, other);
+	struct kit_consumer *reader = receive_by(&kit, other, readers, "read_committed"), *worker;
+	struct service service;
+
+	ck_assert_int_eq(kit_send_text(in, "held"), RV_OK);
+	ck_assert_int_eq(kit_send_text(in, "bad"), RV_OK);
+	begin_service(&service, apart ? "false" : "true");
+	WAIT_UNTIL(SOON_MS, atomic_load(&service.held) && atomic_load(&service.rejected) == 1);
+	if (apart)
+		ck_assert(kit_wait_count(reader, 1, SOON_MS));
+	ck_assert_int_eq(kit_send_text(marks, "mark"), RV_OK);
+	ck_assert(kit_wait_count(reader, apart ? 2 : 1, SOON_MS));
+	release_held(&service);
+	ck_assert(kit_wait_count(reader, 2, SOON_MS));
+	ck_assert_str_eq(rv_message_text(reader->messages[apart]), "mark");
+	ck_assert_str_eq(rv_message_text(reader->messages[!apart]), "bad");
+	end_service(&service);
+	ck_assert_int_eq(kit_send_text(in, "next"), RV_OK);
+	worker = consume_to_commit(1); /* either way the position is behind the dead letter at the end */
+	ck_assert_str_eq(rv_message_text(worker->messages[0]), "next");
+	finish_consumer(worker);
+	finish_consumer(reader);
+	finish_producer(in);
+	finish_producer(marks);
+}
+
+START_TEST(a_dead_letter_waits_for_those_before_it)
+{
+	reject_behind_an_open_one(false);
+}
+END_TEST
+
+START_TEST(a_dead_letter_apart_from_its_position_does_not_wait)
+{
+	reject_behind_an_open_one(true);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {what_came_of_a_delivery_is_seen_with_its_position,
@@ -398,7 +511,9 @@ int main(void)
 	    one_that_is_refused_fails_and_the_others_arrive_once,
 	    another_process_with_the_same_id_is_told_and_outlived, an_id_of_kafkas_own_name_says_what_to_set,
 	    an_output_may_do_without_transactions_outside_of_deliveries,
-	    an_output_that_ends_does_not_wait_for_what_goes_with_deliveries, NULL};
+	    an_output_that_ends_does_not_wait_for_what_goes_with_deliveries,
+	    a_dead_letter_waits_for_those_before_it, a_dead_letter_apart_from_its_position_does_not_wait,
+	    NULL};
 
 	if (!getenv("RV_TEST_ADDRESS")) {
 		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster; see tests/peers/beside.py\n");
