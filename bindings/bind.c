@@ -92,6 +92,8 @@ static rv_err bind_source(struct rv__binding *binding, struct rv__source *source
 	    .sink_ops = &rv__input_sink,
 	    .sink = source,
 	    .max_deliveries = (int32_t)binding->own_consumer.max_deliveries,
+	    .instances = binding->instances,
+	    .instances_count = binding->instances_count,
 	};
 	struct rv_consumer_info info = {0};
 	void *opened = NULL;

@@ -40,6 +40,7 @@ void rv__binding_finish(struct rv__binding *binding)
 	if (!binding->is_input)
 		rv__output_finish(&binding->output);
 	free(binding->extension);
+	free(binding->instances);
 	pthread_cond_destroy(&binding->changed);
 	pthread_mutex_destroy(&binding->lock);
 }

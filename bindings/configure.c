@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/numbers.h"
 #include "bindings/app.h"
+#include "bindings/instances.h"
 #include "bindings/message.h"
 
 #include <stdio.h>
@@ -111,26 +112,6 @@ static void check_back_off(rv_app *app, const struct rv__binding *binding)
 	    (long long)binding->consumer.back_off_initial_ms);
 }
 
-/* Which instance of how many: the binding's own numbers, else those of the service. */
-static void settle_instance(rv_app *app, struct rv__binding *binding)
-{
-	struct rv__consumer_settings *consumer = &binding->consumer;
-	char key[KEY_SIZE];
-
-	if (consumer->instance_count < 0)
-		consumer->instance_count = app->stream.instance_count;
-	if (consumer->instance_index < 0)
-		consumer->instance_index = app->stream.instance_index;
-	if (!consumer->partitioned || consumer->instance_index < consumer->instance_count)
-		return;
-	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.consumer.instance-index", binding->channel);
-	rv__problems_add(&app->problems, true, RV__N_INSTANCE, key,
-	    "%s: %s: instance %lld of %lld would get no partition, since instances are counted from 0; lower "
-	    "it, or raise instance-count",
-	    rv__config_origin(app->config, key), key, (long long)consumer->instance_index,
-	    (long long)consumer->instance_count);
-}
-
 /* What the binder cannot do is refused in words, not ignored. */
 static void check_capabilities(rv_app *app, const struct rv__binding *binding)
 {
@@ -227,7 +208,7 @@ static void configure_binding(rv_app *app, struct rv__binding *binding, const rv
 		return;
 	}
 	check_back_off(app, binding);
-	settle_instance(app, binding);
+	rv__instances_settle(app, binding);
 	binding->polled = channel->polled;
 	binding->desired_running =
 	    binding->consumer.auto_startup && (channel->listener_count > 0 || channel->polled);

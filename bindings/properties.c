@@ -134,8 +134,12 @@ static const struct rv_prop_desc consumer_rows[] = {
         .def = "true",
         .doc = "Whether RV_RETRY is tried again in place; false: one attempt, as with max-attempts=1.",
         AT(rv__consumer_settings, default_retryable)},
-    CONSUMER("instance-index-list", RV_PROP_LIST, NULL, RV_PROP_REFUSED, "start one instance for each index",
-        "Partitions of this instance."),
+    {.name = "instance-index-list",
+        .type = RV_PROP_LIST,
+        .doc =
+            "Numbers of this instance where it stands for several and the input is partitioned, in place of "
+            "instance-index. Absent: spring.cloud.stream.instance-index-list.",
+        AT(rv__consumer_settings, instance_index_list)},
     CONSUMER("retryable-exceptions", RV_PROP_MAP, NULL, RV_PROP_JAVA_ONLY,
         "return RV_RETRY or RV_REJECT from the listener",
         "Java exception classes that are tried again or not."),
@@ -364,8 +368,10 @@ static const struct rv_prop_desc stream_rows[] = {
         .max = 99999,
         .doc = "Number of this instance, from 0.",
         AT(rv__stream_settings, instance_index)},
-    STREAM("instance-index-list", RV_PROP_LIST, NULL, RV_PROP_REFUSED, "start one instance for each index",
-        "Partitions of this instance."),
+    {.name = "instance-index-list",
+        .type = RV_PROP_LIST,
+        .doc = "Numbers of this instance where it stands for several, for inputs that are partitioned.",
+        AT(rv__stream_settings, instance_index_list)},
     STREAM("binding-retry-interval", RV_PROP_INT, "30", RV_PROP_NO_EFFECT,
         "nothing: a binding that waits tries again within a second; rivulet.bindings.<name>.fail-fast ends "
         "instead",

@@ -44,6 +44,7 @@ struct rv__consumer_settings {
 	bool default_retryable;
 	int64_t instance_count;
 	int64_t instance_index;
+	struct rv_strings instance_index_list;
 	int64_t max_attempts;
 	int64_t back_off_initial_ms;
 	int64_t back_off_max_ms;
@@ -101,6 +102,7 @@ struct rv__stream_settings {
 	const char *default_binder;
 	int64_t instance_count;
 	int64_t instance_index;
+	struct rv_strings instance_index_list;
 };
 
 /* rivulet */

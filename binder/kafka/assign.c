@@ -550,8 +550,9 @@ static int64_t fixed_start(const struct rv__kafka_consumer *consumer, int32_t nu
 
 static bool is_ours(const struct rv__kafka_consumer *consumer, int32_t number)
 {
-	return consumer->anonymous || consumer->instance_count <= 1 ||
-	    number % consumer->instance_count == consumer->instance_index;
+	return consumer->anonymous ||
+	    rv_is_own_partition(number, consumer->instance_count, consumer->instance_index,
+	        consumer->instances, consumer->instances_count);
 }
 
 void rv__kafka_refresh_fixed(struct rv__kafka_consumer *consumer, int32_t count)

@@ -144,6 +144,8 @@ static rv_err set_up(
 		return failed;
 	consumer->instance_index = spec->instance_index;
 	consumer->instance_count = spec->instance_count;
+	consumer->instances = spec->instances;
+	consumer->instances_count = spec->instances_count;
 	consumer->max_attempts = spec->max_attempts;
 	consumer->fixed = !consumer->pattern && (consumer->anonymous || !settings->auto_rebalance);
 	consumer->ack_mode = ack_mode(consumer);

@@ -105,6 +105,8 @@ struct rv__kafka_consumer {
 	bool anonymous;
 	bool fixed; /* partitions are shared out by number, or all are ours: no group protocol */
 	int32_t instance_index, instance_count;
+	const int32_t *instances; /* where it has several; the core's, until unbind */
+	size_t instances_count;
 	int32_t max_attempts;
 	enum rv__kafka_ack_mode ack_mode;
 	int64_t commit_interval_ms;

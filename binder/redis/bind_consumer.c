@@ -316,6 +316,8 @@ static struct rv__redis_consumer *create(struct rv__redis_client *client, const 
 	consumer->sink = spec->sink;
 	consumer->instance_index = spec->instance_index;
 	consumer->instance_count = spec->instance_count;
+	consumer->instances = spec->instances;
+	consumer->instances_count = spec->instances_count;
 	consumer->partitioned = spec->partitioned;
 	consumer->max_deliveries =
 	    spec->max_deliveries > 0 ? spec->max_deliveries : (int32_t)consumer->settings->max_deliveries;

@@ -146,6 +146,8 @@ struct rv__redis_consumer {
 	void *sink;
 	char *binding, *destination, *group, *name, *dead_letters; /* owned; group NULL: anonymous */
 	int32_t instance_index, instance_count;
+	const int32_t *instances; /* where it has several; the core's, until unbind */
+	size_t instances_count;
 	int32_t max_deliveries; /* 0: no limit */
 	bool partitioned;
 

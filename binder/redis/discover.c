@@ -48,8 +48,9 @@ static bool add_slot(struct rv__redis_consumer *consumer, int32_t partition, int
 /* With partitioned=true the instances share the partitions out by their index; else every member reads them all. */
 static bool is_ours(const struct rv__redis_consumer *consumer, int32_t partition)
 {
-	return !consumer->partitioned || consumer->instance_count <= 1 ||
-	    partition % consumer->instance_count == consumer->instance_index;
+	return !consumer->partitioned ||
+	    rv_is_own_partition(partition, consumer->instance_count, consumer->instance_index,
+	        consumer->instances, consumer->instances_count);
 }
 
 static bool add_slots(struct rv__redis_consumer *consumer, int32_t count)

@@ -192,7 +192,27 @@ struct rv_consumer_spec {
 	const struct rv_consumer_sink *sink_ops;
 	void *sink;
 	int32_t max_deliveries; /* the binding's own limit, which wins over the binder's; 0: none */
+	/* All numbers of an instance that has several, ascending, instance_index being the first; valid until unbind.
+	 * NULL: that one alone. See rv_is_own_partition(). */
+	const int32_t *instances;
+	size_t instances_count;
 };
+
+/** Whether a partition is one of this instance's, where a binder shares them out by number. */
+static inline bool rv_is_own_partition(
+    int32_t partition, int32_t instance_count, int32_t instance_index, const int32_t *instances, size_t n)
+{
+	size_t i;
+
+	if (instance_count <= 1)
+		return true;
+	if (n == 0)
+		return partition % instance_count == instance_index;
+	for (i = 0; i < n; i++)
+		if (partition % instance_count == instances[i])
+			return true;
+	return false;
+}
 
 /* Filled by bind_consumer. */
 struct rv_consumer_info {

@@ -126,6 +126,41 @@ START_TEST(three_instances_share_what_is_partitioned)
 }
 END_TEST
 
+/* One service stands for two of three instances: where partitions are shared out by number, nobody else reads its second. */
+START_TEST(an_instance_with_several_numbers_has_the_partitions_of_all)
+{
+	enum { EACH = 10 };
+	static const char *const three[] = {
+	    KIT_PRODUCER "partition-count=3", KIT_PRODUCER "partition-key-expression=payload", NULL};
+	const char *destination = kit_destination();
+	struct kit_service two, one, producer;
+	struct kit_recorder of_two, of_one;
+	rv_channel *output = kit_producer(&producer, destination, three);
+	const char *const lone[] = {"spring.cloud.stream.instance-count=3",
+	    "spring.cloud.stream.instance-index=1", KIT_CONSUMER "partitioned=true", NULL};
+	const char *const listed[] = {"spring.cloud.stream.instance-count=3",
+	    KIT_CONSUMER "instance-index-list=0,2", KIT_CONSUMER "partitioned=true", NULL};
+
+	kit_recorder_init(&of_two);
+	kit_recorder_init(&of_one);
+	kit_consumer(&two, destination, "g", &of_two, kit_fixed_partitions(listed));
+	kit_consumer(&one, destination, "g", &of_one, kit_fixed_partitions(lone));
+	kit_send(output, "m", 0, 3 * EACH);
+	for (int i = 0; i < 3 * EACH; i++) {
+		char text[16];
+
+		snprintf(text, sizeof text, "m%d", i);
+		ck_assert_msg(wait_until(KIT_SOON_MS, kit_has(&of_two, text) || kit_has(&of_one, text)),
+		    "%s is missing", text);
+	}
+	ck_assert_int_eq(kit_service_stop(&two), 0);
+	ck_assert_int_eq(kit_service_stop(&one), 0);
+	ck_assert_int_eq(kit_service_stop(&producer), 0);
+	kit_recorder_finish(&of_two);
+	kit_recorder_finish(&of_one);
+}
+END_TEST
+
 START_TEST(a_member_that_leaves_hands_its_messages_over)
 {
 	static const char *const wide[] = {KIT_PRODUCER "partition-count=4", NULL};
@@ -327,6 +362,7 @@ void kit_add_groups(void)
 	KIT_ADD(RV_CAP_PARTITIONS, members_of_a_group_share_the_messages);
 	KIT_ADD(RV_CAP_SHARED_PARTITIONS, members_of_a_group_share_one_partition);
 	KIT_ADD(RV_CAP_PARTITIONS, three_instances_share_what_is_partitioned);
+	KIT_ADD(RV_CAP_PARTITIONS, an_instance_with_several_numbers_has_the_partitions_of_all);
 	KIT_ADD(RV_CAP_PARTITIONS, a_member_that_leaves_hands_its_messages_over);
 	KIT_ADD(0, anonymous_inputs_each_get_a_copy_from_now_on);
 	KIT_ADD(0, two_bindings_on_one_destination_both_receive);

@@ -467,6 +467,14 @@ const char *const *kit_short_lease(const char *const *more)
 	return wish(&wishes, more, pairs, 1);
 }
 
+const char *const *kit_fixed_partitions(const char *const *more)
+{
+	static struct wishes wishes;
+	static const char *const pairs[][2] = {{"auto-rebalance-enabled", "false"}};
+
+	return wish(&wishes, more, pairs, 1);
+}
+
 const char *const *kit_transactions(const char *const *more)
 {
 	static const char key[] = "transaction.transaction-id-prefix";

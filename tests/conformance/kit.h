@@ -163,6 +163,8 @@ const char *const *kit_letters(bool on, const char *const *more);
 const char *const *kit_redelivery(const char *const *more);
 /** Likewise: a delivery is lent for KIT_LEASE_MS. */
 const char *const *kit_short_lease(const char *const *more);
+/** Likewise: instances have partitions by their numbers, where the binder can do that and need not. */
+const char *const *kit_fixed_partitions(const char *const *more);
 /**
  * Likewise: what its listeners send goes with what they acknowledge, and its inputs see only what is committed. The service
  * has an id of its own.

@@ -228,6 +228,73 @@ START_TEST(an_instance_beyond_their_number_is_a_mistake)
 }
 END_TEST
 
+START_TEST(an_instance_may_have_several_numbers)
+{
+	static const char *const properties[] = {"--spring.cloud.stream.instance-count=4",
+	    "--spring.cloud.stream.instance-index=3", "--spring.cloud.stream.instance-index-list=1",
+	    "--spring.cloud.stream.bindings.input.consumer.instance-index-list=2,0,2",
+	    "--spring.cloud.stream.bindings.input.consumer.partitioned=true", NULL};
+	const struct rv_consumer_spec *spec = &fake.consumer_spec;
+
+	fake_create(properties);
+	rv_app_enable_binding(service.app, RV_POLLED("input"));
+	fake_start();
+	ck_assert_uint_eq(spec->instances_count, 2);
+	ck_assert_int_eq(spec->instances[0], 0);
+	ck_assert_int_eq(spec->instances[1], 2);
+	ck_assert_int_eq(spec->instance_index, 0);
+	for (int32_t partition = 0; partition < 8; partition++)
+		ck_assert(rv_is_own_partition(partition, spec->instance_count, spec->instance_index,
+		              spec->instances, spec->instances_count) == (partition % 2 == 0));
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
+START_TEST(the_numbers_of_the_service_are_those_of_partitioned_inputs)
+{
+	static const char *const properties[] = {"--spring.cloud.stream.instance-count=4",
+	    "--spring.cloud.stream.instance-index=3", "--spring.cloud.stream.instance-index-list=1,2",
+	    "--spring.cloud.stream.bindings.input.consumer.partitioned=true", NULL};
+	static const char *const whole[] = {"--spring.cloud.stream.instance-count=4",
+	    "--spring.cloud.stream.instance-index=3", "--spring.cloud.stream.instance-index-list=1,2", NULL};
+
+	fake_create(properties);
+	rv_app_enable_binding(service.app, RV_POLLED("input"));
+	fake_start();
+	ck_assert_uint_eq(fake.consumer_spec.instances_count, 2);
+	ck_assert_int_eq(fake.consumer_spec.instance_index, 1);
+	ck_assert_int_eq(fake_finish(), 0);
+	fake_create(whole);
+	rv_app_enable_binding(service.app, RV_POLLED("input"));
+	fake_start();
+	ck_assert_uint_eq(fake.consumer_spec.instances_count, 0);
+	ck_assert_int_eq(fake.consumer_spec.instance_index, 3);
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
+static void expect_bad_number(const char *list)
+{
+	char argument[128];
+	const char *properties[] = {"--spring.cloud.stream.instance-count=2", argument,
+	    "--spring.cloud.stream.bindings.input.consumer.partitioned=true", NULL};
+
+	snprintf(argument, sizeof argument,
+	    "--spring.cloud.stream.bindings.input.consumer.instance-index-list=%s", list);
+	fake_create(properties);
+	rv_app_enable_binding(service.app, RV_POLLED("input"));
+	fake_start();
+	ck_assert_msg(fake_finish() == 2, "'%s' was taken", list);
+}
+
+START_TEST(a_list_of_numbers_that_are_none_is_a_mistake)
+{
+	expect_bad_number("0,2");
+	expect_bad_number("1,x");
+	expect_bad_number("-1");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const cases[] = {a_broker_that_is_down_at_start_does_not_stop_the_service,
@@ -238,7 +305,8 @@ int main(void)
 	    a_key_that_would_change_delivery_is_refused,
 	    several_candidates_for_the_default_binder_are_a_mistake,
 	    the_binder_is_told_which_instance_of_how_many, an_instance_beyond_their_number_is_a_mistake,
-	    NULL};
+	    an_instance_may_have_several_numbers, the_numbers_of_the_service_are_those_of_partitioned_inputs,
+	    a_list_of_numbers_that_are_none_is_a_mistake, NULL};
 
 	return unit_run("binding_state", cases, NULL, NULL);
 }
