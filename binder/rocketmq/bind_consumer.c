@@ -91,7 +91,7 @@ void rv__rmq_consumer_judge(struct rv__rmq_consumer *consumer)
 		return;
 	}
 	rv__rmq_ends_ask(consumer);
-	if (!topic->known) { /* running without queues: it looks each second */
+	if (!topic->known) { /* running without queues: it looks again by itself */
 		consumer->trouble = (struct rv_error){0};
 		tell(consumer, true);
 	} else if (rv__rmq_topic_connection(consumer, topic)) {
@@ -237,12 +237,12 @@ static void run_bind(struct rv__op *op)
 		rv__call_done(&bind->call);
 		return;
 	}
-	consumer->main.topic->wanted = true;
+	rv__rmq_topic_want(consumer->main.topic);
 	/* That there was no such topic a while ago says nothing of now, and an anonymous group starts from now. */
 	if (!consumer->main.topic->known)
 		rv__rmq_topic_ask_anew(consumer->main.topic);
 	if (consumer->retry.topic)
-		consumer->retry.topic->wanted = true;
+		rv__rmq_topic_want(consumer->retry.topic);
 	uv_mutex_lock(&client->view_lock);
 	consumer->next = client->consumers;
 	client->consumers = consumer;

@@ -8,7 +8,7 @@
 #include "base/numbers.h"
 #include "remoting/codes.h"
 
-enum { FIRST_JUDGEMENT_MS = 1000, ASK_MS = 3000, SEND_MS = 3000 };
+enum { FIRST_JUDGEMENT_MS = 1000, SEND_MS = 3000 };
 
 struct bind_call {
 	struct rv__call call;
@@ -82,56 +82,10 @@ static void tell(struct rv__rmq_producer *producer, bool up)
 	producer->sink_ops->state(producer->sink, up ? NULL : &producer->trouble);
 }
 
-static void on_provisioned(struct rv__rmq_request *request, const struct rv__command *answer,
-    struct rv__block *block, const struct rv_error *why)
+/* Whether one of the route's brokers is connected; starts connecting to the others. */
+static bool is_any_open(struct rv__rmq_producer *producer, struct rv__rmq_topic *route, bool *ret_connecting)
 {
-	struct rv__rmq_producer *producer = RV__OWNER(request, struct rv__rmq_producer, provision_request);
-
-	(void)block;
-	/* A refusal (no permission to administrate) is no failure: the first send makes the topic. */
-	producer->provision = answer ? RV__RMQ_PROVISION_DONE : RV__RMQ_PROVISION_NONE;
-	if (answer && answer->code != RV__RSP_SUCCESS) {
-		struct rv_error refusal;
-
-		rv__rmq_refusal(&refusal, "making the topic", answer);
-		producer->client->env->log(RV_LOG_WARN, RV__RMQ_TOPIC,
-		    "binding '%s': %s; the first message makes it, with the broker's number of queues",
-		    producer->binding, refusal.text);
-	}
-	if (why)
-		producer->trouble = *why;
-	rv__rmq_topic_ask(producer->topic);
-}
-
-/* Makes an absent topic with as many queues as partitions were asked for. */
-static bool provision(struct rv__rmq_producer *producer, struct rv__rmq_connection *connection)
-{
-	struct rv__rmq_ask ask;
-
-	if (producer->topic->known || (producer->partition_count <= 1 && !producer->partitioned) ||
-	    producer->provision == RV__RMQ_PROVISION_DONE)
-		return false;
-	if (producer->provision == RV__RMQ_PROVISION_ASKED)
-		return true;
-	producer->provision = RV__RMQ_PROVISION_ASKED;
-	rv__rmq_ask_begin(&ask, connection, RV__REQ_UPDATE_AND_CREATE_TOPIC);
-	rv__rmq_ask_text(&ask, "topic", producer->topic->name);
-	rv__rmq_ask_text(&ask, "defaultTopic", RV__TOPIC_TEMPLATE);
-	rv__rmq_ask_number(&ask, "readQueueNums", producer->partition_count);
-	rv__rmq_ask_number(&ask, "writeQueueNums", producer->partition_count);
-	rv__rmq_ask_number(&ask, "perm", RV__PERM_READ | RV__PERM_WRITE);
-	rv__rmq_ask_text(&ask, "topicFilterType", "SINGLE_TAG");
-	rv__rmq_ask_number(&ask, "topicSysFlag", 0);
-	rv__rmq_ask_bool(&ask, "order", false);
-	rv__rmq_ask_end(&ask, &producer->provision_request, ASK_MS, on_provisioned, NULL, 0);
-	return true;
-}
-
-/* One of the route's brokers that is connected; starts connecting to the others. */
-static struct rv__rmq_connection *any_open(
-    struct rv__rmq_producer *producer, struct rv__rmq_topic *route, bool *ret_connecting)
-{
-	struct rv__rmq_connection *found = NULL;
+	bool found = false;
 	struct rv__rmq_broker *last = NULL;
 
 	*ret_connecting = false;
@@ -145,7 +99,7 @@ static struct rv__rmq_connection *any_open(
 		if (!connection || !rv__rmq_connection_usable(connection))
 			continue;
 		if (connection->link == RV__RMQ_OPEN)
-			found = connection;
+			found = true;
 		else
 			*ret_connecting = true;
 	}
@@ -155,7 +109,6 @@ static struct rv__rmq_connection *any_open(
 void rv__rmq_producer_judge(struct rv__rmq_producer *producer)
 {
 	struct rv__rmq_topic *topic = producer->topic, *template_topic = producer->template_topic, *route;
-	struct rv__rmq_connection *connection;
 	bool connecting;
 
 	if (!topic->answered) { /* no name server so far */
@@ -177,10 +130,9 @@ void rv__rmq_producer_judge(struct rv__rmq_producer *producer)
 		tell(producer, false);
 		return;
 	}
-	connection = any_open(producer, route, &connecting);
-	if (connection) {
-		if (provision(producer, connection))
-			return;
+	if (is_any_open(producer, route, &connecting)) {
+		if (rv__rmq_provision(producer))
+			return; /* its end looks again */
 		producer->trouble = (struct rv_error){0};
 		if (producer->pending)
 			rv__rmq_producer_mark(producer);
@@ -215,7 +167,7 @@ static void run_bind(struct rv__op *op)
 		rv__call_done(&bind->call);
 		return;
 	}
-	producer->topic->wanted = true;
+	rv__rmq_topic_want(producer->topic);
 	uv_mutex_lock(&client->view_lock);
 	producer->next = client->producers;
 	client->producers = producer;

@@ -133,6 +133,15 @@ static bool is_restless(const struct rv__rmq_client *client)
 	return false;
 }
 
+static void on_tick(uv_timer_t *timer);
+
+static void set_tick(struct rv__rmq_client *client, int64_t wait_ms)
+{
+	client->tick_at_ms = rv__rmq_now_ms(client) + wait_ms;
+	uv_update_time(&client->loop);
+	uv_timer_start(&client->tick, on_tick, (uint64_t)wait_ms, 0);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct rv__rmq_client *client = timer->data;
@@ -158,8 +167,9 @@ static void on_tick(uv_timer_t *timer)
 	}
 	update_view(client);
 	client->restless = is_restless(client);
-	uv_update_time(&client->loop);
-	uv_timer_start(timer, on_tick, client->restless ? RESTLESS_MS : QUIET_MS, 0);
+	set_tick(client,
+	    rv__rmq_routes_wait_ms(
+	        client, rv__rmq_now_ms(client), client->restless ? RESTLESS_MS : QUIET_MS));
 }
 
 void rv__rmq_client_hurry(struct rv__rmq_client *client)
@@ -167,8 +177,13 @@ void rv__rmq_client_hurry(struct rv__rmq_client *client)
 	if (client->restless || client->closing)
 		return;
 	client->restless = true;
-	uv_update_time(&client->loop);
-	uv_timer_start(&client->tick, on_tick, RESTLESS_MS, 0);
+	set_tick(client, RESTLESS_MS);
+}
+
+void rv__rmq_client_look_in(struct rv__rmq_client *client, int64_t ms)
+{
+	if (!client->closing && client->tick_at_ms > rv__rmq_now_ms(client) + ms)
+		set_tick(client, ms);
 }
 
 /* Pending sends end now; what has no loop of its own notices by `stopping`. */
@@ -331,7 +346,7 @@ static rv_err start_loop(struct rv__rmq_client *client, struct rv_error *err)
 	uv_timer_init(&client->loop, &client->expiry);
 	client->wake.data = client->prepare.data = client->tick.data = client->expiry.data = client;
 	uv_prepare_start(&client->prepare, on_prepare);
-	uv_timer_start(&client->tick, on_tick, QUIET_MS, 0);
+	set_tick(client, QUIET_MS);
 	/* Signals belong to the service's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

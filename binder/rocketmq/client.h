@@ -53,8 +53,9 @@ struct rv__rmq_client {
 	uv_async_t wake;
 	uv_prepare_t prepare;
 	uv_timer_t tick;
-	uv_timer_t expiry;      /* fires at the earliest deadline of a request */
-	int64_t expiry_at_ms;   /* 0: not armed */
+	uv_timer_t expiry;    /* fires at the earliest deadline of a request */
+	int64_t expiry_at_ms; /* 0: not armed */
+	int64_t tick_at_ms;
 	struct rv__inbox inbox; /* what other threads want done */
 	atomic_bool stopping;   /* stop() was called */
 	atomic_bool stop_posted;
@@ -109,6 +110,9 @@ void rv__rmq_identity_name(struct rv__rmq_client *client, struct rv__rmq_identit
 
 /** The tick looks again soon. Loop thread. */
 void rv__rmq_client_hurry(struct rv__rmq_client *client);
+
+/** The tick looks again in `ms` at the latest. Loop thread. */
+void rv__rmq_client_look_in(struct rv__rmq_client *client, int64_t ms);
 
 /** Moves the timer of deadlines. Loop thread. */
 void rv__rmq_client_expire_at(struct rv__rmq_client *client, int64_t at_ms);

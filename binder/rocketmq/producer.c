@@ -296,7 +296,8 @@ static bool resolve_topics(struct rv__rmq_producer *producer)
 		free(name);
 		if (!send->topic)
 			return false;
-		send->topic->wanted = true;
+		if (!send->topic->wanted)
+			rv__rmq_topic_want(send->topic);
 	}
 	return true;
 }

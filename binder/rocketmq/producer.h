@@ -54,10 +54,17 @@ struct rv__rmq_producer {
 	bool dirty;
 	bool up, told; /* last word given to sink->state() */
 	bool closing;
-	enum { RV__RMQ_PROVISION_NONE, RV__RMQ_PROVISION_ASKED, RV__RMQ_PROVISION_DONE } provision;
+	enum {
+		RV__RMQ_PROVISION_NONE,
+		RV__RMQ_PROVISION_ASKED,
+		RV__RMQ_PROVISION_ALLOWED, /* the broker makes topics; whether ours is missing is asked once more */
+		RV__RMQ_PROVISION_DONE /* made, found, forbidden or given up: never again */
+	} provision;
 	struct rv__rmq_request provision_request;
-	struct rv_error trouble;    /* why it is not up */
-	struct rv__call *bind_call; /* waits for the first judgement */
+	struct rv__rmq_broker *maker; /* that is asked to make the topic */
+	unsigned provision_tries;     /* that ended without an answer */
+	struct rv_error trouble;      /* why it is not up */
+	struct rv__call *bind_call;   /* waits for the first judgement */
 	int64_t bind_deadline_ms;
 	struct rv__call *close_call; /* waits for the last completion */
 	int64_t close_deadline_ms;
@@ -90,6 +97,14 @@ void rv__rmq_producer_tend(struct rv__rmq_producer *producer, int64_t now_ms);
 
 /** Ends an unbinding once nothing is in flight. */
 void rv__rmq_producer_close(struct rv__rmq_producer *producer);
+
+/* provision.c */
+
+/**
+ * Makes the topic where it is missing and a broker makes topics by itself; the way to one is open. True while that is
+ * under way: rv__rmq_producer_judge() is called at its end. Once a binding; a refusal or silence leaves it to the first message.
+ */
+bool rv__rmq_provision(struct rv__rmq_producer *producer);
 
 /* names.c */
 

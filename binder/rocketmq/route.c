@@ -9,7 +9,12 @@
 #include "remoting/codes.h"
 #include "remoting/route.h"
 
-enum { UNKNOWN_MS = 1000, ASK_MS = 3000, QUEUES_MAX = 65535 };
+enum {
+	MISSED_FIRST_MS = 50, /* services that start together: the topic comes with the next one's output */
+	MISSED_MAX_MS = 1000, /* and a name server must bear any number that waits for long */
+	ASK_MS = 3000,
+	QUEUES_MAX = 65535
+};
 
 static void on_answer(struct rv__rmq_request *request, const struct rv__command *answer,
     struct rv__block *block, const struct rv_error *why);
@@ -30,6 +35,7 @@ struct rv__rmq_topic *rv__rmq_topic_get(struct rv__rmq_client *client, const cha
 		return NULL;
 	}
 	topic->client = client;
+	topic->pause_ms = MISSED_FIRST_MS;
 	topic->is_template = strcmp(name, RV__TOPIC_TEMPLATE) == 0;
 	topic->next = client->topics;
 	client->topics = topic;
@@ -244,9 +250,22 @@ static bool is_missed(const struct rv__rmq_topic *topic)
 static void schedule(struct rv__rmq_topic *topic)
 {
 	struct rv__rmq_client *client = topic->client;
+	int64_t pause_ms = client->settings->common.poll_name_server_ms;
 
-	topic->next_query_ms = rv__rmq_now_ms(client) +
-	    (is_missed(topic) ? UNKNOWN_MS : client->settings->common.poll_name_server_ms);
+	if (is_missed(topic)) {
+		pause_ms = topic->pause_ms;
+		topic->pause_ms = pause_ms * 2 < MISSED_MAX_MS ? pause_ms * 2 : MISSED_MAX_MS;
+		rv__rmq_client_look_in(client, pause_ms);
+	} else {
+		topic->pause_ms = MISSED_FIRST_MS;
+	}
+	topic->next_query_ms = topic->answered_ms + pause_ms;
+}
+
+void rv__rmq_topic_want(struct rv__rmq_topic *topic)
+{
+	topic->wanted = true;
+	topic->pause_ms = MISSED_FIRST_MS;
 }
 
 static void on_failure(struct rv__rmq_topic *topic, const struct rv_error *why)
@@ -293,10 +312,24 @@ static void on_answer(struct rv__rmq_request *request, const struct rv__command 
 	}
 	topic->asking = false;
 	topic->answered = true;
+	topic->answered_ms = rv__rmq_now_ms(topic->client);
 	topic->client->names.seen = topic->client->names.up = true;
 	topic->client->names.why.code = RV_OK;
 	schedule(topic);
 	rv__rmq_on_route(topic, changed || first);
+}
+
+int64_t rv__rmq_routes_wait_ms(const struct rv__rmq_client *client, int64_t now_ms, int64_t longest_ms)
+{
+	int64_t wait_ms = longest_ms;
+
+	for (const struct rv__rmq_topic *topic = client->topics; topic; topic = topic->next) {
+		int64_t due_ms = topic->next_query_ms - now_ms;
+
+		if (!topic->asking && due_ms < wait_ms && is_missed(topic))
+			wait_ms = due_ms > 1 ? due_ms : 1;
+	}
+	return wait_ms;
 }
 
 void rv__rmq_routes_tend(struct rv__rmq_client *client, int64_t now_ms)

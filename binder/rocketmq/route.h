@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topics and the queues that serve them, as the name servers tell: looked up when first used, every
+ * Topics and the queues that serve them, as the name servers tell: looked up when first used, soon again and then every
  * second while unknown, and every poll-name-server-interval when all is quiet. Loop thread only.
  */
 #ifndef BINDER_ROCKETMQ_ROUTE_H
@@ -29,12 +29,14 @@ struct rv__rmq_topic {
 	bool is_template; /* TBW102 itself */
 	bool known;       /* has a route */
 	bool answered;    /* the name server said something, be it that there is none */
-	bool wanted;      /* somebody waits for it: look each second while unknown */
+	bool wanted;      /* somebody waits for it */
+	int64_t pause_ms; /* until the next look while it is missed; grows up to a second */
 	struct rv__rmq_place *writes;
 	size_t write_count;
 	struct rv__rmq_place *reads;
 	size_t read_count;
 	int64_t next_query_ms;
+	int64_t answered_ms; /* when the name server last said whether there is one */
 	struct rv__rmq_request request;
 	unsigned tries; /* of the current question, one a name server */
 	bool asking;
@@ -49,8 +51,14 @@ void rv__rmq_topic_ask(struct rv__rmq_topic *topic);
 /** Forgets what was answered so far, and asks. */
 void rv__rmq_topic_ask_anew(struct rv__rmq_topic *topic);
 
+/** Somebody waits for it from now on: while it is unknown, the first looks follow each other soon. */
+void rv__rmq_topic_want(struct rv__rmq_topic *topic);
+
 /** Asks for what is due. */
 void rv__rmq_routes_tend(struct rv__rmq_client *client, int64_t now_ms);
+
+/** How long the tick may wait for the next topic that is missed; at most `longest_ms`. */
+int64_t rv__rmq_routes_wait_ms(const struct rv__rmq_client *client, int64_t now_ms, int64_t longest_ms);
 
 void rv__rmq_topic_destroy(struct rv__rmq_topic *topic);
 void rv__rmq_broker_destroy(struct rv__rmq_broker *broker);

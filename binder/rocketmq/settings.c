@@ -71,10 +71,15 @@ const struct rv_prop_desc rv__rmq_binder_rows[] = {CONNECTION_ROWS,
         .doc = "Whether the binder may be used.",
         .flags = RV_PROP_REFUSED,
         .instead = "another spring.cloud.stream.bindings.<name>.binder"},
+    SWITCH("auto-create-topics", auto_create_topics, "true",
+        "Whether an output makes its destination when it is bound, where the broker makes topics by itself. "
+        "false: the "
+        "first message does."),
     TEXT("group", group, NULL, "Producer group of bindings that name none; absent: the destination."),
     TEXT("unit-name", common.unit_name, NULL, "Suffix of the client's id, `ip@instance@unit`."),
     MILLIS("poll-name-server-interval", common.poll_name_server_ms, "30000", 100, 86400000,
-        "Interval of route look-ups while all is quiet; an unknown destination is looked up each second."),
+        "Interval of route look-ups while all is quiet; an unknown destination is looked up soon, then each "
+        "second."),
     MILLIS("heartbeat-broker-interval", common.heartbeat_ms, "30000", 100, 60000, "Interval of heartbeats."),
     MILLIS("persist-consumer-offset-interval", common.persist_offset_ms, "5000", 10, 3600000,
         "Interval at which consumed positions are stored at the broker."),

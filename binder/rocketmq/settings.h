@@ -35,6 +35,7 @@ struct rv__rmq_common {
 struct rv__rmq_binder_settings {
 	struct rv__rmq_common common;
 	bool enabled;
+	bool auto_create_topics;
 	const char *group;
 };
 

@@ -174,6 +174,34 @@ START_TEST(an_input_bound_before_its_topic_gets_the_first_message_within_two_sec
 }
 END_TEST
 
+START_TEST(an_input_has_the_queues_of_an_output_that_sent_nothing_yet)
+{
+	struct kit_producer *producer = produce(NULL);
+	struct kit_consumer *consumer = consume(group, NULL);
+
+	/* Four, and the one of what comes back. */
+	WAIT_UNTIL(10000, kit_assigned(consumer) >= 4);
+	ck_assert_int_eq(kit_send_text(producer, "first"), RV_OK);
+	ck_assert(kit_wait_count(consumer, 1, 10000));
+	end_consumer(consumer);
+	end_producer(producer);
+}
+END_TEST
+
+START_TEST(a_topic_that_is_there_keeps_its_number_of_queues)
+{
+	struct kit_producer *wide = calloc(1, sizeof *wide), *plain;
+
+	wide->partition_count = 7;
+	ck_assert_msg(kit_produce(&kit, wide, topic, NULL), "%s", kit.error.text);
+	ck_assert_int_eq(wide->info.partition_count, 7);
+	plain = produce(NULL);
+	ck_assert_int_eq(plain->info.partition_count, 7);
+	end_producer(plain);
+	end_producer(wide);
+}
+END_TEST
+
 START_TEST(a_group_goes_on_where_it_was)
 {
 	struct kit_producer *producer = produce(NULL);
@@ -394,8 +422,10 @@ int main(void)
 	const TTest *const cases[] = {a_sent_message_arrives_with_its_headers,
 	    large_messages_arrive_packed_and_plain, many_messages_queued_at_once_arrive_once_each,
 	    an_input_bound_before_its_topic_gets_the_first_message_within_two_seconds,
-	    a_group_goes_on_where_it_was, an_anonymous_group_gets_what_comes_after_it_bound,
-	    two_members_share_the_queues_of_a_topic, a_requeued_message_comes_again_and_counts_its_deliveries,
+	    an_input_has_the_queues_of_an_output_that_sent_nothing_yet,
+	    a_topic_that_is_there_keeps_its_number_of_queues, a_group_goes_on_where_it_was,
+	    an_anonymous_group_gets_what_comes_after_it_bound, two_members_share_the_queues_of_a_topic,
+	    a_requeued_message_comes_again_and_counts_its_deliveries,
 	    a_rejected_message_goes_to_the_dead_letters, an_orderly_message_goes_there_after_its_last_attempt,
 	    an_orderly_queue_holds_a_failed_message, tags_choose_what_arrives,
 	    one_partition_keeps_its_order_and_takes_no_more_than_there_is_room_for,

@@ -367,7 +367,7 @@ bool kit_produce(
 	static const struct rv_strings no_groups;
 	struct rv_producer_spec spec = {.binding = "output",
 	    .destination = destination,
-	    .partition_count = 1,
+	    .partition_count = producer->partition_count ? producer->partition_count : 1,
 	    .required_groups = &no_groups,
 	    .sink_ops = &producer_sink,
 	    .sink = producer,

@@ -49,6 +49,7 @@ struct kit_producer {
 	pthread_cond_t changed;
 	size_t completed, failed;
 	int64_t send_timeout_ms; /* the core's; set before kit_produce() */
+	int32_t partition_count; /* set before; 0: 1 */
 	struct rv_error last;    /* of the last send that completed; read by kit_last() */
 	struct rv_error why;     /* of the way to the broker; read by kit_why() */
 	struct rv_receipt receipt;

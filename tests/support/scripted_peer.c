@@ -46,6 +46,48 @@ static void put_route(struct peer *peer, const struct rv__command *request, stru
 	rv__buffer_finish(&body);
 }
 
+static void put_code(const struct rv__command *request, struct rv__buffer *out, int code)
+{
+	struct rv__command_writer writer;
+
+	rv__command_begin_response(&writer, out, request, code, NULL);
+	rv__command_end(&writer, 0);
+}
+
+/* Whether the name server knows no such topic this time. */
+static bool is_missing(struct peer *peer, struct rv_span topic)
+{
+	int left = atomic_load(&peer->missing);
+
+	if (left == 0 || rv__span_is(topic, RV__TOPIC_TEMPLATE))
+		return false;
+	if (left > 0)
+		atomic_store(&peer->missing, left - 1);
+	if (rv__span_is(topic, "topic"))
+		atomic_fetch_add(&peer->missed, 1);
+	return true;
+}
+
+static void make_topic(struct peer *peer, const struct rv__command *request, struct rv__buffer *out)
+{
+	int32_t queues = 0;
+
+	(void)rv__command_i32(request, "writeQueueNums", &queues);
+	atomic_store(&peer->made_queues, queues);
+	atomic_store(&peer->missing, 0);
+	put_code(request, out, RV__RSP_SUCCESS);
+}
+
+static void put_config(struct peer *peer, const struct rv__command *request, struct rv__buffer *out)
+{
+	const char *config = atomic_load(&peer->config);
+	struct rv__command_writer writer;
+
+	rv__command_begin_response(&writer, out, request, RV__RSP_SUCCESS, NULL);
+	rv__command_end(&writer, config ? strlen(config) : 0);
+	rv__buffer_add(out, config, config ? strlen(config) : 0);
+}
+
 static void put_fields(const struct rv__command *request, struct rv__buffer *out, const char *const *fields)
 {
 	struct rv__command_writer writer;
@@ -145,7 +187,16 @@ static void behave(struct peer *peer, size_t at, const struct rv__command *reque
 
 	switch (request->code) {
 	case RV__REQ_GET_ROUTEINFO_BY_TOPIC:
-		put_route(peer, request, out);
+		if (is_missing(peer, topic))
+			put_code(request, out, RV__RSP_TOPIC_NOT_EXIST);
+		else
+			put_route(peer, request, out);
+		break;
+	case RV__REQ_GET_BROKER_CONFIG:
+		put_config(peer, request, out);
+		break;
+	case RV__REQ_UPDATE_AND_CREATE_TOPIC:
+		make_topic(peer, request, out);
 		break;
 	case RV__REQ_HEART_BEAT:
 		take_heartbeat(peer, request, out);

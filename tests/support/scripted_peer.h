@@ -37,6 +37,11 @@ struct peer {
 	atomic_int seen[PEER_CODES];
 	atomic_llong stored; /* position of the group in the topic, told with a pull or apart */
 	atomic_bool notify;  /* sends NOTIFY_CONSUMER_IDS_CHANGED to everybody, once */
+	/* Routes of every topic but the template are told missing so often (negative: until one is made by request). */
+	atomic_int missing;
+	atomic_int missed;            /* how often "topic" was */
+	atomic_int made_queues;       /* as the request that made a topic says; 0: none came */
+	_Atomic(const char *) config; /* what the broker says of its configuration; NULL: nothing */
 	char group[128], client_id[128], retry_topic[160];
 	struct rv__buffer records[PEER_RECORDS];
 	size_t record_count;

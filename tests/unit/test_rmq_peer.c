@@ -198,6 +198,103 @@ START_TEST(an_unknown_topic_without_template_is_named)
 }
 END_TEST
 
+START_TEST(an_output_makes_its_missing_topic_before_the_first_message)
+{
+	peer.missing = -1;
+	produce();
+	ck_assert(!producer.info.waiting);
+	ck_assert_int_eq(peer.made_queues, 1); /* as many as the template has, up to 4 */
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 1);
+}
+END_TEST
+
+START_TEST(a_topic_that_is_there_is_never_made_again)
+{
+	produce();
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 0);
+	ck_assert_int_eq(peer.seen[RV__REQ_GET_BROKER_CONFIG], 0);
+}
+END_TEST
+
+START_TEST(a_topic_that_somebody_makes_meanwhile_keeps_its_queues)
+{
+	peer.missing = 1; /* the first look finds none, the last one before making does */
+	produce();
+	ck_assert(!producer.info.waiting);
+	ck_assert_int_eq(peer.missed, 1);
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 0);
+}
+END_TEST
+
+START_TEST(a_broker_that_makes_no_topics_is_asked_for_none)
+{
+	peer.missing = -1;
+	peer.config = "brokerName=scripted\nautoCreateTopicEnable=false\nlistenPort=1\n";
+	produce();
+	ck_assert(!producer.info.waiting);
+	ck_assert_int_eq(peer.seen[RV__REQ_GET_BROKER_CONFIG], 1);
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 0);
+}
+END_TEST
+
+START_TEST(a_refusal_to_make_a_topic_leaves_it_to_the_first_message)
+{
+	peer.missing = -1;
+	peer_script(&peer, RV__REQ_UPDATE_AND_CREATE_TOPIC, PEER_CODE, RV__RSP_NO_PERMISSION, -1);
+	produce();
+	ck_assert(!producer.info.waiting);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 1);
+}
+END_TEST
+
+START_TEST(a_broker_that_hangs_up_on_such_requests_is_still_sent_to)
+{
+	peer.missing = -1;
+	peer_script(&peer, RV__REQ_GET_BROKER_CONFIG, PEER_CLOSE, 0, -1);
+	produce();
+	WAIT_UNTIL(5000, !producer.info.waiting || kit_is_up(&producer));
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 0);
+}
+END_TEST
+
+START_TEST(no_topic_is_made_where_a_property_says_so)
+{
+	char name_server[64];
+	const char *const settings[] = {name_server, "auto-create-topics=false", NULL};
+	struct kit careful;
+
+	peer.missing = -1;
+	snprintf(name_server, sizeof name_server, "name-server=127.0.0.1:%d", peer.port);
+	ck_assert_msg(kit_open(&careful, &rv__rocketmq_binder, settings), "%s", careful.error.text);
+	ck_assert_msg(kit_produce(&careful, &producer, "topic", quick), "%s", careful.error.text);
+	ck_assert(!producer.info.waiting);
+	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
+	(void)kit_producer_close(&producer, 500);
+	producer.producer = NULL;
+	kit_close(&careful);
+	ck_assert_int_eq(peer.seen[RV__REQ_GET_BROKER_CONFIG], 0);
+	ck_assert_int_eq(peer.seen[RV__REQ_UPDATE_AND_CREATE_TOPIC], 0);
+}
+END_TEST
+
+START_TEST(a_missing_topic_is_looked_for_soon_and_then_each_second)
+{
+	int64_t began = rv__monotonic_ms();
+
+	peer.missing = -1;
+	consume(NULL);
+	/* Twice at once, then after 50, 150, 350, 750 ms; looking each second, it would be 4 s. */
+	WAIT_UNTIL(10000, peer.missed >= 6);
+	ck_assert_int_lt(rv__monotonic_ms() - began, 3500);
+	/* After 1.55 and 2.55 s: never more often than that, however slow this machine. */
+	WAIT_UNTIL(10000, peer.missed >= 8);
+	ck_assert_int_ge(rv__monotonic_ms() - began, 2400);
+}
+END_TEST
+
 START_TEST(a_consumer_survives_wrong_answers_to_all_its_questions)
 {
 	static const int questions[] = {RV__REQ_HEART_BEAT, RV__REQ_GET_CONSUMER_LIST_BY_GROUP,
@@ -365,6 +462,13 @@ int main(void)
 	    a_refused_connection_is_told_at_once_and_with_its_address,
 	    a_connection_closed_under_a_send_is_opened_again, a_success_without_fields_is_a_success,
 	    a_name_server_that_talks_nonsense_is_waited_out, an_unknown_topic_without_template_is_named,
+	    an_output_makes_its_missing_topic_before_the_first_message,
+	    a_topic_that_is_there_is_never_made_again, a_topic_that_somebody_makes_meanwhile_keeps_its_queues,
+	    a_broker_that_makes_no_topics_is_asked_for_none,
+	    a_refusal_to_make_a_topic_leaves_it_to_the_first_message,
+	    a_broker_that_hangs_up_on_such_requests_is_still_sent_to,
+	    no_topic_is_made_where_a_property_says_so,
+	    a_missing_topic_is_looked_for_soon_and_then_each_second,
 	    a_refused_send_back_is_replaced_by_a_copy, a_requeue_that_buries_says_so,
 	    a_position_waits_for_the_confirmation_of_a_send_back, positions_are_stored_while_it_runs,
 	    a_change_of_members_is_looked_into_at_once, every_accepted_send_completes_when_the_binding_ends,
