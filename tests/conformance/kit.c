@@ -142,6 +142,38 @@ bool kit_has(struct kit_recorder *recorder, const char *text)
 	return found;
 }
 
+static bool has_any(struct kit_recorder *const *recorders, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		if (kit_has(recorders[i], text))
+			return true;
+	return false;
+}
+
+void kit_await_all(struct kit_recorder *const *recorders, size_t count, const char *prefix, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "%s%d", prefix, i);
+		ck_assert_msg(
+		    wait_until(KIT_SOON_MS, has_any(recorders, count, text)), "%s is missing", text);
+	}
+}
+
+int kit_partition_of(struct kit_recorder *recorder, const char *text)
+{
+	int partition = -1;
+
+	WAIT_UNTIL(KIT_SOON_MS, kit_has(recorder, text));
+	pthread_mutex_lock(&recorder->lock);
+	for (size_t i = 0; i < recorder->count; i++)
+		if (strcmp(recorder->records[i].text, text) == 0)
+			partition = recorder->records[i].partition;
+	pthread_mutex_unlock(&recorder->lock);
+	return partition;
+}
+
 rv_delivery *kit_taken(struct kit_recorder *recorder)
 {
 	rv_delivery *delivery;

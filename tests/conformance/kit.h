@@ -24,7 +24,7 @@
 enum {
 	KIT_SOON_MS = 30000, /* a broker may take its time to share out partitions */
 	KIT_QUIET_MS = 300,  /* nothing more comes for so long */
-	KIT_LEASE_MS = 1500  /* see kit_short_lease() */
+	KIT_LEASE_MS = 2500  /* see kit_short_lease(); a loaded machine renews it late */
 };
 
 /* Set by main(): the binder under test, what it can do, and the arguments for every service. */
@@ -84,6 +84,10 @@ size_t kit_count(struct kit_recorder *recorder);
 /** How many different texts were recorded. */
 size_t kit_distinct(struct kit_recorder *recorder);
 bool kit_has(struct kit_recorder *recorder, const char *text);
+/** Waits until each of the texts "<prefix><i>" for i in [from, to) is in one of the recorders, be it more than once. */
+void kit_await_all(struct kit_recorder *const *recorders, size_t count, const char *prefix, int from, int to);
+/** Waits until a text is there; the partition in which it arrived last. */
+int kit_partition_of(struct kit_recorder *recorder, const char *text);
 /** The delivery that the listener took with `defer`; NULL: none yet. */
 rv_delivery *kit_taken(struct kit_recorder *recorder);
 

@@ -42,15 +42,9 @@ START_TEST(a_broker_that_hangs_is_told_and_nothing_is_lost)
 	go_on();
 	WAIT_UNTIL(BACK_MS, send_one("back") == RV_OK);
 	kit_send(line.output, "n", 0, 10);
-	WAIT_UNTIL(BACK_MS,
-	    kit_has(&line.recorder, "back") && kit_has(&line.recorder, "n9") &&
-	        kit_counters(&line.consumer, "input").acked >= 21);
-	for (int i = 0; i < 10; i++) {
-		char text[16];
-
-		snprintf(text, sizeof text, "n%d", i);
-		ck_assert_msg(kit_has(&line.recorder, text), "%s is missing", text);
-	}
+	WAIT_UNTIL(BACK_MS, kit_has(&line.recorder, "back"));
+	kit_await_all((struct kit_recorder *const[]){&line.recorder}, 1, "n", 0, 10);
+	WAIT_UNTIL(BACK_MS, kit_counters(&line.consumer, "input").acked >= 21);
 	kit_line_stop(&line);
 }
 END_TEST
@@ -125,8 +119,8 @@ START_TEST(an_output_that_was_bound_late_knows_its_partitions)
 	kit_service_await(&line.consumer);
 	WAIT_UNTIL(BACK_MS, send_one("c") == RV_OK);
 	WAIT_UNTIL(BACK_MS, kit_has(&line.recorder, "c"));
-	/* As partitions.c has it. */
-	ck_assert_int_eq(rv_message_partition(line.recorder.kept), 4);
+	/* As partitions.c has it; the early one may have arrived, too. */
+	ck_assert_int_eq(kit_partition_of(&line.recorder, "c"), 4);
 	kit_line_stop(&line);
 }
 END_TEST

@@ -35,18 +35,9 @@ static void send(const char *text, const char *name, const char *value)
 	ck_assert_msg(try_send(text, name, value, &error) == RV_OK, "%s", error.text);
 }
 
-/* The partition in which a text arrived, which it does within the deadline; -1: it did not. */
 static int partition_of(const char *text)
 {
-	int partition = -1;
-
-	WAIT_UNTIL(KIT_SOON_MS, kit_has(&line.recorder, text));
-	pthread_mutex_lock(&line.recorder.lock);
-	for (size_t i = 0; i < line.recorder.count; i++)
-		if (strcmp(line.recorder.records[i].text, text) == 0)
-			partition = line.recorder.records[i].partition;
-	pthread_mutex_unlock(&line.recorder.lock);
-	return partition;
+	return kit_partition_of(&line.recorder, text);
 }
 
 struct placed {

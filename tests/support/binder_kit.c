@@ -299,6 +299,16 @@ static void on_producer_state(void *sink, const struct rv_error *why)
 	pthread_mutex_unlock(&producer->lock);
 }
 
+size_t kit_writable(struct kit_producer *producer)
+{
+	size_t told;
+
+	pthread_mutex_lock(&producer->lock);
+	told = producer->writable;
+	pthread_mutex_unlock(&producer->lock);
+	return told;
+}
+
 bool kit_is_assigned(struct kit_consumer *consumer)
 {
 	bool assigned;

@@ -73,6 +73,8 @@ bool kit_consume(struct kit *kit, struct kit_consumer *consumer, const char *des
 bool kit_bind_consumer(struct kit *kit, struct kit_consumer *consumer, const char *destination,
     const char *group, const char *const *settings);
 size_t kit_consumer_close(struct kit_consumer *consumer, int64_t deadline_ms);
+/** How often the binder told that there is room again. */
+size_t kit_writable(struct kit_producer *producer);
 /** Waits until `count` messages are there; false after timeout_ms. */
 bool kit_wait_count(struct kit_consumer *consumer, size_t count, int timeout_ms);
 rv_err kit_settle(

@@ -256,6 +256,13 @@ static void drop(struct peer *peer, size_t at)
 	peer->connections[at].holding = false;
 }
 
+static void drop_all(struct peer *peer)
+{
+	for (size_t i = 0; i < PEER_CONNECTIONS; i++)
+		if (peer->connections[i].socket >= 0)
+			drop(peer, i);
+}
+
 static void put_nonsense(const struct rv__command *request, struct rv__buffer *out)
 {
 	struct rv__command_writer writer;
@@ -409,6 +416,8 @@ static void *run(void *arg)
 		answer_held(peer);
 		if (atomic_exchange(&peer->notify, false))
 			notify_all(peer);
+		if (atomic_exchange(&peer->hang_up, false))
+			drop_all(peer);
 	}
 	return NULL;
 }

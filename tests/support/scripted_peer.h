@@ -37,6 +37,7 @@ struct peer {
 	atomic_int seen[PEER_CODES];
 	atomic_llong stored; /* position of the group in the topic, told with a pull or apart */
 	atomic_bool notify;  /* sends NOTIFY_CONSUMER_IDS_CHANGED to everybody, once */
+	atomic_bool hang_up; /* closes all connections, once */
 	/* Routes of every topic but the template are told missing so often (negative: until one is made by request). */
 	atomic_int missing;
 	atomic_int missed;            /* how often "topic" was */
