@@ -11,6 +11,7 @@ struct event {
 	struct rv__redis_decoded *decoded;
 	struct rv_span version, source, type; /* these three and the id make it an event */
 	struct rv_span id, content_type, text, raw, base64;
+	struct rv_span pubsub; /* Dapr passed it on */
 };
 
 static bool is(struct rv_span name, const char *word)
@@ -27,6 +28,12 @@ static char *take_room(struct rv__buffer *scratch, size_t length)
 		return NULL;
 	scratch->length += length;
 	return at;
+}
+
+/* W3C's: they keep their names, by which every binder passes them on. */
+static bool is_of_a_trace(struct rv_span name)
+{
+	return is(name, "traceparent") || is(name, "tracestate");
 }
 
 static void keep_attribute(struct rv__redis_decoded *decoded, const struct rv__redis_member *member)
@@ -57,6 +64,7 @@ static const struct {
     {"id", offsetof(struct event, id), false},
     {"datacontenttype", offsetof(struct event, content_type), false},
     {"data_base64", offsetof(struct event, base64), false},
+    {"pubsubname", offsetof(struct event, pubsub), true},
 };
 enum { KNOWN = sizeof known / sizeof *known };
 
@@ -76,18 +84,26 @@ static void take_member(void *arg, const struct rv__redis_member *member)
 		i++;
 	if (i < KNOWN)
 		memcpy((char *)event + known[i].place, &member->value, sizeof member->value);
-	if (i == KNOWN || known[i].shown)
+	if (is_of_a_trace(member->name)) {
+		if (member->value.length > 0) /* Dapr has it empty when there is none */
+			rv__redis_foreign_header(event->decoded, member->name, member->value);
+	} else if (i == KNOWN || known[i].shown) {
 		keep_attribute(event->decoded, member);
+	}
 }
 
-/* application/json, text/json, application/vnd.x+json; what stands behind a semicolon does not count. */
-static bool is_json(struct rv_span type)
+/* application/json, text/json, application/vnd.x+json; what stands behind a semicolon does not count. Dapr knows only
+ * the first of them, and makes a string of whatever text it is given as another. */
+static bool is_json(struct rv_span type, bool of_dapr)
 {
+	static const char json[] = "application/json";
 	const char *end = memchr(type.bytes, ';', type.length);
 	size_t length = end ? (size_t)(end - type.bytes) : type.length;
 
 	while (length > 0 && type.bytes[length - 1] == ' ')
 		length--;
+	if (of_dapr)
+		return length == sizeof json - 1 && strncasecmp(type.bytes, json, length) == 0;
 	return length > 5 &&
 	    (strncasecmp(type.bytes + length - 5, "/json", 5) == 0 ||
 	        strncasecmp(type.bytes + length - 5, "+json", 5) == 0);
@@ -122,7 +138,8 @@ static bool unwrap(struct event *event)
 	} else {
 		if (!event->content_type.bytes)
 			event->content_type = (struct rv_span){json, sizeof json - 1};
-		decoded->payload = is_json(event->content_type) ? event->raw : event->text;
+		decoded->payload =
+		    is_json(event->content_type, event->pubsub.bytes != NULL) ? event->raw : event->text;
 	}
 	decoded->id = event->id;
 	if (event->content_type.bytes)

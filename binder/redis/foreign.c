@@ -139,30 +139,62 @@ static const char envelope_magic[] = "\x89"
                                      "BIN\r\n\x1a\n";
 enum { MAGIC_LENGTH = sizeof envelope_magic - 1, ENVELOPE_VERSION = 1 };
 
-static struct rv_span short_text(struct rv__reader *reader)
+/* How many bytes the next `count` characters take; more than there are when those are too few or no UTF-8. */
+static size_t length_of_characters(const struct rv__reader *reader, size_t count)
+{
+	const char *bytes = (const char *)reader->bytes + reader->at;
+	size_t left = reader->length - reader->at, at = 0, n = 1;
+
+	for (; count > 0 && at < left && n > 0; count--) {
+		n = rv__utf8_length(bytes + at, left - at);
+		at += n;
+	}
+	return count > 0 || n == 0 ? left + 1 : at;
+}
+
+static struct rv_span short_text(struct rv__reader *reader, bool characters)
 {
 	size_t length = rv__read_u16(reader);
-	const uint8_t *bytes = rv__read_bytes(reader, length);
+	const uint8_t *bytes;
 
+	if (characters && !reader->failed)
+		length = length_of_characters(reader, length);
+	bytes = rv__read_bytes(reader, length);
 	return (struct rv_span){(const char *)bytes, bytes ? length : 0};
 }
 
-/* magic, u16 version, u32 where the headers are, u32 where the data is; u16 count and names and values at the former */
+/* Whether the headers, so counted, end where *reader does. */
+static bool headers_fit(struct rv__reader reader, bool characters)
+{
+	size_t texts = 2 * (size_t)rv__read_u16(&reader);
+
+	for (; texts > 0 && !reader.failed; texts--)
+		(void)short_text(&reader, characters);
+	return !reader.failed && reader.at == reader.length;
+}
+
+/*
+ * magic, u16 version, u32 where the headers are, u32 where the data is; u16 count and names and values at the former.
+ * Their lengths are bytes; FastStream itself writes (but does not read) them in characters.
+ */
 static bool read_binary(struct rv__redis_decoded *decoded, struct rv_span value)
 {
 	struct rv__reader reader = {
 	    .bytes = (const uint8_t *)value.bytes, .length = value.length, .at = MAGIC_LENGTH};
 	uint16_t version = rv__read_u16(&reader);
 	size_t headers = rv__read_u32(&reader), data = rv__read_u32(&reader), count;
+	bool characters;
 
 	if (reader.failed || version != ENVELOPE_VERSION || headers < reader.at || headers > data ||
 	    data > value.length)
 		return false;
 	reader.at = headers;
 	reader.length = data; /* no header reaches into the data */
+	characters = !headers_fit(reader, false) && headers_fit(reader, true);
 	count = rv__read_u16(&reader);
 	for (size_t i = 0; i < count && !reader.failed; i++) {
-		struct rv_span name = short_text(&reader), text = short_text(&reader);
+		struct rv_span name = short_text(&reader, characters);
+		struct rv_span text = short_text(&reader, characters);
 
 		if (!reader.failed)
 			rv__redis_foreign_header(decoded, name, text);

@@ -78,21 +78,30 @@ static void add_header_fields(struct rv__buffer *out, const rv_message *message)
 		add_field(out, header.name, header.value, header.length);
 }
 
+static bool is_text(const char *bytes, size_t length)
+{
+	return length == 0 || rv__utf8_valid(bytes, length);
+}
+
+static void add_base64(struct rv__buffer *out, const char *bytes, size_t length)
+{
+	uint8_t *at = rv__buffer_reserve(out, rv__base64_length(length));
+
+	if (!at)
+		return;
+	(void)rv__base64_put((char *)at, bytes, length);
+	out->length += rv__base64_length(length);
+}
+
 /* A string of JSON, whose text is valid; of other bytes their base64. */
 static void add_json_text(struct rv__buffer *out, const char *bytes, size_t length)
 {
-	uint8_t *at;
-
-	if (length == 0 || rv__utf8_valid(bytes, length)) {
+	if (is_text(bytes, length)) {
 		rv__redis_json_string(out, bytes, length);
 		return;
 	}
 	rv__buffer_add_text(out, "\"");
-	at = rv__buffer_reserve(out, rv__base64_length(length));
-	if (at) {
-		(void)rv__base64_put((char *)at, bytes, length);
-		out->length += rv__base64_length(length);
-	}
+	add_base64(out, bytes, length);
 	rv__buffer_add_text(out, "\"");
 }
 
@@ -146,6 +155,17 @@ static void add_short(struct rv__buffer *out, const char *bytes, size_t length)
 	rv__buffer_add(out, bytes, most);
 }
 
+/* A value of other bytes goes as their base64: a reader takes no headers at all when one of them is no text. */
+static void add_short_value(struct rv__buffer *out, const char *bytes, size_t length)
+{
+	if (is_text(bytes, length)) {
+		add_short(out, bytes, length);
+		return;
+	}
+	rv__buffer_add_u16(out, (uint16_t)rv__base64_length(length)); /* of 32 KiB at most: it fits */
+	add_base64(out, bytes, length);
+}
+
 /* magic, version 1, where the headers are, where the data is; count, and names and values. */
 static bool write_fast_stream(
     struct rv__buffer *out, const struct rv__redis_head *head, const rv_message *message, bool bare)
@@ -172,7 +192,7 @@ static bool write_fast_stream(
 		const char *name = is_content_type(&header) ? "content-type" : header.name;
 
 		add_short(&envelope, name, strlen(name));
-		add_short(&envelope, header.value, header.length);
+		add_short_value(&envelope, header.value, header.length);
 	}
 	if (rv__buffer_error(&envelope) == RV_OK && envelope.length <= UINT32_MAX)
 		rv__put_u32(envelope.bytes + HEADERS_AT - 4, (uint32_t)envelope.length);
@@ -185,40 +205,68 @@ static bool write_fast_stream(
 
 /* -- Dapr ------------------------------------------------------------------------------------------- */
 
-static bool is_json(const char *type)
+static bool is_type(const char *type, const char *wanted)
 {
-	size_t length = type ? strcspn(type, "; ") : 0;
+	size_t length = strcspn(type, "; ");
 
-	return length > 5 &&
-	    (strncasecmp(type + length - 5, "/json", 5) == 0 ||
-	        strncasecmp(type + length - 5, "+json", 5) == 0);
+	return length == strlen(wanted) && strncasecmp(type, wanted, length) == 0;
 }
 
+/* The types whose data Dapr opens as text; text/json is none of them, since to a reader of events that is JSON. */
+static bool is_text_type(const char *type)
+{
+	return (strncasecmp(type, "text/", 5) == 0 && !is_type(type, "text/json")) ||
+	    is_type(type, "application/xml");
+}
+
+/* As data what Dapr opens for its subscribers, JSON or text; all else in base64, which it opens whatever the type. */
 static void add_event_data(struct rv__buffer *event, const rv_message *message, const char *type)
 {
 	size_t length;
 	const char *payload = rv_message_payload(message, &length);
 	struct rv_error ignored;
-	json_t *json = is_json(type) ? rv__json_load(payload, length, "redis", &ignored) : NULL;
+	json_t *json =
+	    is_type(type, "application/json") ? rv__json_load(payload, length, "redis", &ignored) : NULL;
 
 	if (json) {
 		rv__buffer_add_text(event, ",\"data\":");
 		rv__buffer_add(event, payload, length);
-	} else if (type && !is_json(type) && (length == 0 || rv__utf8_valid(payload, length))) {
+	} else if (is_text_type(type) && is_text(payload, length)) {
 		rv__buffer_add_text(event, ",\"data\":");
 		rv__redis_json_string(event, payload, length);
 	} else {
 		rv__buffer_add_text(event, ",\"data_base64\":\"");
-		if (rv__buffer_reserve(event, rv__base64_length(length))) {
-			(void)rv__base64_put((char *)event->bytes + event->length, payload, length);
-			event->length += rv__base64_length(length);
-		}
+		add_base64(event, payload, length);
 		rv__buffer_add_text(event, "\"");
 	}
 	json_decref(json);
 }
 
-static void add_event(struct rv__buffer *event, const rv_message *message, const char *source)
+/* W3C's: attributes of the event, by which Dapr goes on with a trace. */
+static const char *const trace_headers[] = {"traceparent", "tracestate"};
+enum { TRACE_HEADERS = sizeof trace_headers / sizeof *trace_headers };
+
+static bool is_of_the_event(const struct rv_header *header)
+{
+	for (size_t i = 0; i < TRACE_HEADERS; i++)
+		if (strcmp(header->name, trace_headers[i]) == 0)
+			return true;
+	return is_content_type(header);
+}
+
+static void add_trace(struct rv__buffer *event, const rv_message *message)
+{
+	for (size_t i = 0; i < TRACE_HEADERS; i++) {
+		const char *value = rv_message_header(message, trace_headers[i]);
+
+		if (!value)
+			continue;
+		rv__buffer_printf(event, ",\"%s\":", trace_headers[i]);
+		add_json_text(event, value, strlen(value));
+	}
+}
+
+static void add_event(struct rv__buffer *event, const rv_message *message, bool bare, const char *source)
 {
 	const char *id = rv_message_id(message), *type = rv_message_header(message, RV_HEADER_CONTENT_TYPE);
 
@@ -230,6 +278,8 @@ static void add_event(struct rv__buffer *event, const rv_message *message, const
 	type = type ? type : "application/octet-stream";
 	add_json_text(event, type, strlen(type));
 	add_event_data(event, message, type);
+	if (!bare)
+		add_trace(event, message);
 	rv__buffer_add_text(event, "}");
 }
 
@@ -241,10 +291,10 @@ static bool write_dapr(struct rv__buffer *out, const struct rv__redis_head *head
 	size_t at = 0, count = 0;
 	bool failed = false;
 
-	add_event(&event, message, source);
+	add_event(&event, message, bare, source);
 	while (!bare && next_header(message, &at, &header)) {
-		if (is_content_type(&header))
-			continue; /* the event has it */
+		if (is_of_the_event(&header))
+			continue;
 		rv__buffer_add_text(&metadata, count++ == 0 ? "{" : ",");
 		add_json_text(&metadata, header.name, strlen(header.name));
 		rv__buffer_add_text(&metadata, ":");

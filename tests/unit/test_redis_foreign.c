@@ -98,7 +98,8 @@ static void expect_sound(void)
 #define EVENT_HEAD "{\"specversion\":\"1.0\",\"id\":\"e-1\",\"source\":\"app\",\"type\":\"t\","
 #define DAPR_EVENT \
 	"{\"data\":{\"plate\":\"\\u7ca4B\"},\"datacontenttype\":\"application/json\",\"id\":\"e-1\"," \
-	"\"pubsubname\":\"pub\",\"source\":\"app\",\"specversion\":\"1.0\",\"time\":null,\"type\":\"t\"}"
+	"\"pubsubname\":\"pub\",\"source\":\"app\",\"specversion\":\"1.0\",\"time\":null," \
+	"\"traceparent\":\"00-1-2-01\",\"tracestate\":\"\",\"type\":\"t\"}"
 #define MSGPACK \
 	"\x82\xa3" \
 	"fee" \
@@ -130,13 +131,30 @@ START_TEST(a_cloud_event_of_dapr_is_unwrapped)
 	ck_assert(DECODE(SPAN("data"), SPAN(DAPR_EVENT), SPAN("metadata"), SPAN("{\"ttlInSeconds\":\"5\"}")));
 	expect(decoded.payload, SPAN("{\"plate\":\"\\u7ca4B\"}"));
 	expect(decoded.id, SPAN("e-1"));
-	ck_assert_uint_eq(decoded.header_count, 6);
+	ck_assert_uint_eq(decoded.header_count, 7);
 	expect_header(0, "ttlInSeconds", "5");
 	expect_header(1, "ce-pubsubname", "pub");
 	expect_header(2, "ce-source", "app");
 	expect_header(3, "ce-specversion", "1.0");
-	expect_header(4, "ce-type", "t");
-	expect_header(5, "contentType", "application/json");
+	expect_header(4, "traceparent", "00-1-2-01");
+	expect_header(5, "ce-type", "t");
+	expect_header(6, "contentType", "application/json");
+}
+END_TEST
+
+START_TEST(what_dapr_made_a_string_of_is_the_text_it_was_given)
+{
+	ck_assert(DECODE(SPAN("data"),
+	    SPAN(EVENT_HEAD
+	        "\"pubsubname\":\"p\",\"datacontenttype\":\"a/x+json\",\"data\":\"{\\\"a\\\":1}\"}")));
+	expect(decoded.payload, SPAN("{\"a\":1}"));
+	ck_assert(DECODE(SPAN("data"),
+	    SPAN(EVENT_HEAD "\"pubsubname\":\"p\",\"datacontenttype\":\"a/x+json\",\"data\":{\"a\":1}}")));
+	expect(decoded.payload, SPAN("{\"a\":1}"));
+	ck_assert(DECODE(SPAN("data"),
+	    SPAN(
+	        EVENT_HEAD "\"pubsubname\":\"p\",\"datacontenttype\":\"application/json\",\"data\":\"a\"}")));
+	expect(decoded.payload, SPAN("\"a\""));
 }
 END_TEST
 
@@ -250,6 +268,37 @@ START_TEST(the_envelope_of_fast_stream_is_opened)
 	expect(decoded.id, SPAN("m-000001"));
 	ck_assert_uint_eq(decoded.header_count, 1);
 	expect_header(0, "contentType", "text/plain");
+}
+END_TEST
+
+START_TEST(lengths_that_fast_stream_counted_in_characters_are_understood)
+{
+	static const char head[] = "\x89"
+	                           "BIN\r\n\x1a\n"
+	                           "\x00\x01"
+	                           "\x00\x00\x00\x12"
+	                           "\x00\x00\x00";
+	/* One header, `city` with two characters of three bytes; the place of the data, where they end and two behind. */
+	static const char good[] = "\x22"
+	                           "\x00\x01"
+	                           "\x00\x04"
+	                           "city"
+	                           "\x00\x02"
+	                           "深圳"
+	                           "hello";
+	char envelope[sizeof head + sizeof good - 2];
+
+	memcpy(envelope, head, sizeof head - 1);
+	memcpy(envelope + sizeof head - 1, good, sizeof good - 1);
+	ck_assert(DECODE(SPAN("__data__"), (struct rv_span){envelope, sizeof envelope}));
+	expect(decoded.payload, SPAN("hello"));
+	ck_assert_uint_eq(decoded.header_count, 1);
+	expect_header(0, "city", "深圳");
+	/* More room before the data: neither count ends there, so that the bytes hold. */
+	envelope[sizeof head - 1] = '\x24';
+	ck_assert(DECODE(SPAN("__data__"), (struct rv_span){envelope, sizeof envelope}));
+	expect(decoded.payload, SPAN("llo"));
+	expect(decoded.headers[0].value, SPAN("\xe6\xb7"));
 }
 END_TEST
 
@@ -453,6 +502,16 @@ static struct rv_span header(const char *name)
 	return (struct rv_span){"(none)", 6};
 }
 
+static size_t count_of(const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < decoded.header_count; i++)
+		count += decoded.headers[i].name.length == strlen(name) &&
+		    memcmp(decoded.headers[i].name.bytes, name, strlen(name)) == 0;
+	return count;
+}
+
 static rv_message *make(const char *type, const void *payload, size_t length)
 {
 	rv_message *message = rv_message_create(payload, length);
@@ -461,6 +520,7 @@ static rv_message *make(const char *type, const void *payload, size_t length)
 	(void)rv_message_set_header(message, "plate",
 	    "\xe7\xb2\xa4"
 	    "B \"1\"");
+	(void)rv_message_set_header(message, "traceparent", "00-1-2-01");
 	(void)rv_message_set_header_int(message, "fee", 15);
 	return message;
 }
@@ -474,7 +534,9 @@ START_TEST(what_is_written_for_others_comes_back)
 		struct rv_span payload;
 	} of[] = {{"application/json", SPAN("{\"a\":[1,\"x\"]}")}, {"application/json", SPAN("\"text\"")},
 	    {"text/plain", SPAN("a \"line\"\n")}, {"application/octet-stream", SPAN("\0\1\xff")},
-	    {"application/json", SPAN("{broken")}, {"text/plain", SPAN("")}};
+	    {"application/json", SPAN("{broken")}, {"text/plain", SPAN("")},
+	    {"application/x+json", SPAN("{\"a\":1}")}, {"text/json", SPAN("{\"a\":1}")},
+	    {"a/yaml", SPAN("a: 1")}, {"text/plain;charset=latin1", SPAN("\xe9")}};
 
 	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
 		rv_message *message = make(of[i].type, of[i].payload.bytes, of[i].payload.length);
@@ -489,6 +551,8 @@ START_TEST(what_is_written_for_others_comes_back)
 			    SPAN("\xe7\xb2\xa4"
 			         "B \"1\""));
 			expect(header("fee"), SPAN("15"));
+			expect(header("traceparent"), SPAN("00-1-2-01"));
+			ck_assert_uint_eq(count_of("traceparent"), 1);
 			pass(message, formats[k], true);
 			expect(decoded.payload, of[i].payload);
 			expect(header("fee"), SPAN("(none)"));
@@ -506,7 +570,7 @@ START_TEST(a_json_object_becomes_plain_fields)
 	pass(message, RV__REDIS_FORMAT_FLAT, false);
 	expect(decoded.payload,
 	    SPAN("{\"plate\":\"\xe7\xb2\xa4"
-	         "B \\u00221\\u0022\",\"fee\":\"15\",\"fee\":\"20\","
+	         "B \\u00221\\u0022\",\"traceparent\":\"00-1-2-01\",\"fee\":\"15\",\"fee\":\"20\","
 	         "\"n\":\"{\\u0022x\\u0022:null}\",\"s\":\"a\\u0009b\"}"));
 	pass(message, RV__REDIS_FORMAT_FLAT, true);
 	expect(
@@ -515,6 +579,21 @@ START_TEST(a_json_object_becomes_plain_fields)
 	message = rv_message_create("no object", 9);
 	pass(message, RV__REDIS_FORMAT_FLAT, true);
 	expect(decoded.payload, SPAN("no object"));
+	rv_message_unref(message);
+}
+END_TEST
+
+START_TEST(a_header_of_bytes_is_text_where_others_take_only_that)
+{
+	static const enum rv__redis_format formats[] = {RV__REDIS_FORMAT_DAPR, RV__REDIS_FORMAT_FASTSTREAM};
+	rv_message *message = rv_message_create("x", 1);
+
+	ck_assert_int_eq(
+	    rv_message_set_header_typed(message, "mac", RV_HEADER_BYTES, "\xff\x00\xfe", 3), RV_OK);
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+		pass(message, formats[i], false);
+		expect(header("mac"), SPAN("/wD+"));
+	}
 	rv_message_unref(message);
 }
 END_TEST
@@ -534,6 +613,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const cases[] = {a_cloud_event_of_dapr_is_unwrapped,
+	    what_dapr_made_a_string_of_is_the_text_it_was_given,
+	    lengths_that_fast_stream_counted_in_characters_are_understood,
 	    data_of_an_event_is_read_by_its_type, what_is_no_event_stays_as_dapr_wrote_it,
 	    damage_in_an_entry_of_dapr_is_told_and_its_data_kept, an_entry_of_watermill_is_read_in_any_order,
 	    damaged_metadata_of_watermill_gives_no_headers, the_envelope_of_fast_stream_is_opened,
@@ -543,7 +624,7 @@ int main(void)
 	    an_entry_of_ours_with_a_field_more_is_still_ours, headers_beyond_the_room_are_left_out,
 	    whatever_is_cut_off_nothing_is_read_behind_it, whatever_byte_is_spoiled_nothing_is_read_behind_it,
 	    what_is_written_for_others_comes_back, a_json_object_becomes_plain_fields,
-	    a_tombstone_is_one_in_every_format, NULL};
+	    a_header_of_bytes_is_text_where_others_take_only_that, a_tombstone_is_one_in_every_format, NULL};
 
 	return unit_run("redis_foreign", cases, NULL, teardown);
 }
