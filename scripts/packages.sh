@@ -11,8 +11,9 @@ packages_of() {
 	java) # Apache RocketMQ, Apache Kafka and their Java clients, from Maven Central
 		say openjdk-17-jdk-headless maven
 		;;
-	redis | peers) # real peers that Debian carries
-		say redis-server
+	redis) say redis-server ;;
+	peers) # real peers that Debian carries, and a compiler that reads our headers as C++
+		say redis-server g++
 		;;
 	lint) say git clang clang-format clang-tidy ;;
 	bench) say wrk valgrind ;;
