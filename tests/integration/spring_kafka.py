@@ -40,6 +40,9 @@ JAVA = [
     KAFKA + "fail-in-0.consumer.enable-dlq=true",
     STREAM + "to-c.destination=to-c", STREAM + "text-to-c.destination=to-c",
     STREAM + "text-to-c.content-type=text/plain",
+    # Nothing is converted, so that its contentType goes to the header mapper as the MimeType that it is.
+    STREAM + "quoted-to-c.destination=quoted-to-c", STREAM + "quoted-to-c.producer.use-native-encoding=true",
+    STREAM + "quoted-in-0.destination=quoted-to-c", STREAM + "quoted-in-0.group=java-group",
     KAFKA + "to-c.producer.sync=true",
     STREAM + "parts-to-c.destination=parts-to-c",
     STREAM + "parts-to-c.producer.partition-key-expression=headers['plate']",
@@ -153,6 +156,26 @@ def content_types_of_java_arrive_without_quotes(scene):
     scene.java.send("text-to-c", "plain by Java")
     got = find(scene.probe, lambda m: m["body"] == "plain by Java")
     expect_equal(got["headers"].get("contentType"), "text/plain", "content type of a text")
+
+
+@suite.case()
+def a_content_type_that_java_quotes_is_read_in_c_and_ours_in_java(scene):
+    """Older versions, and newer ones that convert nothing, write the header as JSON: with quotes."""
+    body = '{"mtype":"支付消息"}'
+    with scene.c("quoted-to-c", "both") as probe:
+        scene.java.send("quoted-to-c", ("bytes", body.encode().hex()), {"contentType": ("mime", "application/json"), "plate": "京A1"})
+        got = find(probe, lambda m: m["body"] == body)
+        expect_equal((got["headers"].get("contentType"), got["types"].get("contentType"), got["headers"].get("plate")),
+                     ("application/json", "text", "京A1"), "content type in C, its type, and a header")
+        record = kafkaraw.fetch(scene.broker.address, "quoted-to-c", 0)
+        expect(b'"application/json"' in record, "Java did not quote it: %r" % record)
+        answer = '{"mtype":"C"}'
+        sent(probe.send(answer))
+    for mtype in ("支付消息", "C"):
+        got = scene.java.find("quoted", lambda m: m["payload"]["value"] == {"mtype": mtype})  # noqa: B023
+        expect_equal(got["headers"]["contentType"]["value"], "application/json", "content type in Java of " + mtype)
+    record = kafkaraw.fetch(scene.broker.address, "quoted-to-c", 1)
+    expect(b'"application/json"' not in record, "C quoted it: %r" % record)
 
 
 @suite.case()
@@ -310,7 +333,8 @@ def dead_letters_of_java_are_read_by_c(scene):
 
 
 TOPICS = {"from-c": 1, "to-c": 1, "parts-from-c": 4, "parts-to-c": 4, "keyed": 4, "shared": 6, "fails-in-c": 1, "fails-in-java": 1,
-          "error.fails-in-c.c-group": 1, "json-from-c": 1, "text-from-c": 1, "embedded-from-c": 1, "embedded-to-c": 1}
+          "error.fails-in-c.c-group": 1, "json-from-c": 1, "text-from-c": 1, "embedded-from-c": 1, "embedded-to-c": 1,
+          "quoted-to-c": 1}
 
 
 @contextlib.contextmanager
@@ -319,7 +343,7 @@ def peers():
     with kafka.Kafka() as broker:
         for topic, partitions in TOPICS.items():
             kafkaraw.create_topic(broker.address, topic, partitions)
-        functions = ["tell", "convert", "text", "embedded", "share", "fail"]
+        functions = ["tell", "convert", "quoted", "text", "embedded", "share", "fail"]
         with spring.Spring(broker, functions, JAVA) as java:
             with Probe(broker, "to-c", group="talk",
                        options=[STREAM + "output.destination=from-c"]) as probe:

@@ -59,6 +59,11 @@ public class Spring {
 	}
 
 	@Bean
+	Consumer<Message<Map<String, Object>>> quoted() {
+		return message -> told("quoted", message);
+	}
+
+	@Bean
 	Consumer<Message<String>> text() {
 		return message -> told("text", message);
 	}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A peer that is driven over pipes: it tells what it receives and answers what it is asked, one JSON line each."""
+
+import json
+import subprocess
+import threading
+
+from . import processes
+
+
+class Lines:
+    """
+    Says {"event": "ready"}, {"event": "sent"} for each line it is given, and {"event": "message", …} for what it
+    receives. `by` is the member by which its messages are told apart.
+    """
+
+    def __init__(self, name, argv, by, env=None):
+        self.name = name
+        self._by = by
+        self._lock = threading.Condition()
+        self._messages = {}
+        self._answers = []
+        self._ready = self._ended = False
+        self.process = processes.Process(name, argv, env=env, stdin=True, stdout=subprocess.PIPE)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.popen.stdout:
+            event = json.loads(line)
+            with self._lock:
+                if event["event"] == "message":
+                    self._messages.setdefault(event[self._by], []).append(event)
+                elif event["event"] == "sent":
+                    self._answers.append(event)
+                else:
+                    self._ready = True
+                self._lock.notify_all()
+        with self._lock:
+            self._ended = True
+            self._lock.notify_all()
+
+    def _wait(self, condition, deadline, what):
+        with self._lock:
+            self._lock.wait_for(lambda: self._ended or condition(), deadline)
+            if not condition():
+                raise TimeoutError("%s: %s\n%s" % (what, self.name + " ended" if self._ended else
+                                                   "nothing within %.1f s" % deadline, self.process.tail()))
+
+    def wait_ready(self, deadline=60):
+        self._wait(lambda: self._ready, deadline, self.name)
+        return self
+
+    def ask(self, line, deadline=30):
+        """Gives it a line and waits for the answer."""
+        self.process.popen.stdin.write((json.dumps(line) + "\n").encode())
+        self.process.popen.stdin.flush()
+        self._wait(lambda: self._answers, deadline, "an answer to %s" % line)
+        return self._answers.pop(0)
+
+    def messages(self, of):
+        with self._lock:
+            return list(self._messages.get(of, []))
+
+    def find(self, of, accept, deadline=20):
+        """The first of these messages that `accept` takes, waited for."""
+        def look():
+            return next((message for message in self._messages.get(of, []) if accept(message)), None)
+
+        self._wait(lambda: look() is not None, deadline, "a message of " + of)
+        with self._lock:
+            return look()
+
+    def stop(self):
+        if self.process.alive():
+            self.process.popen.stdin.close()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+
+    def __enter__(self):
+        return self.wait_ready()
+
+    def __exit__(self, *_):
+        if self.process.alive():
+            self.process.kill()
