@@ -9,7 +9,7 @@ import subprocess
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODULES = ("rocketmq4", "rocketmq5", "kafka", "spring")
+MODULES = ("rocketmq4", "rocketmq5", "kafka", "spring", "springdata")
 
 _LOGBACK = """<configuration>
   <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
