@@ -399,7 +399,9 @@ static void answer_all(struct rv__redis_link *link)
 		if (framed == RV__RESP_MORE)
 			break;
 		link->in_at += length;
+		link->answering = true;
 		answer(link, bytes, length);
+		link->answering = false;
 	}
 	if (link->events->answered && !link->doomed)
 		link->events->answered(link);
@@ -470,7 +472,8 @@ void rv__redis_link_flush(struct rv__redis_link *link)
 	if (link->endpoint.asks && link->state == RV__REDIS_LINK_OPEN && link->asked_at < link->out.length)
 		put_asking(link);
 	if (rv__buffer_error(&link->out) != RV_OK) {
-		lose(link, "cannot be told", "no memory for commands");
+		if (!link->answering)
+			lose(link, "cannot be told", "no memory for commands");
 		return;
 	}
 	while (link->out_at < link->out.length) {
@@ -479,7 +482,8 @@ void rv__redis_link_flush(struct rv__redis_link *link)
 		    link->session, link->out.bytes + link->out_at, link->out.length - link->out_at, &why);
 
 		if (n == RV__TRANSPORT_LOST) {
-			lose(link, "was lost", why.text);
+			if (!link->answering) /* else the end of the turn finds the same */
+				lose(link, "was lost", why.text);
 			return;
 		}
 		if (n == RV__TRANSPORT_AGAIN)
