@@ -159,6 +159,7 @@ static void finish_close(struct rv__redis_consumer *consumer)
 
 		rv__redis_request_cancel(&slot->request);
 		rv__redis_request_cancel(&slot->claim.request);
+		rv__redis_request_cancel(&slot->gap);
 		rv__redis_lease_cancel(slot);
 		rv__redis_mixture_destroy(slot);
 		rv__redis_request_cancel(&slot->measure);

@@ -109,12 +109,14 @@ struct rv__redis_slot {
 	struct rv__redis_request measure;
 	struct rv__redis_request look; /* whether an entry that could not be claimed was trimmed */
 	size_t looked_for;
-	bool announced;                    /* assigned() was called */
-	bool reset;                        /* reset-offsets was done */
-	bool late;                         /* its stream came after the binding: read from its first entry */
-	bool regroup;                      /* NEW: the group was there and is gone */
-	bool left;                         /* the group knows that we go */
-	bool lived;                        /* what was pending in our name from before was looked for once */
+	struct rv__redis_request gap; /* orderly: a look for what was passed over; see gap.c */
+	bool unsure;                  /* its answer is due: what the last read brought waits in the backlog */
+	bool announced;               /* assigned() was called */
+	bool reset;                   /* reset-offsets was done */
+	bool late;                    /* its stream came after the binding: read from its first entry */
+	bool regroup;                 /* NEW: the group was there and is gone */
+	bool left;                    /* the group knows that we go */
+	bool lived;                   /* what was pending in our name from before was looked for once */
 	struct rv__redis_lease *lease;     /* orderly; NULL: shared */
 	struct rv__redis_mixture *mixture; /* signs of members of the other kind; NULL: not looked for yet */
 	struct rv__redis_reader *reader;
@@ -229,6 +231,8 @@ size_t rv__redis_take_entries(struct rv__redis_slot *slot, struct rv__resp_curso
 /** Offers the backlog to the core. */
 void rv__redis_deliver_backlog(struct rv__redis_slot *slot);
 void rv__redis_backlog_drop(struct rv__redis_slot *slot);
+/** Drops it and frees its places: what is pending is for the next scan. */
+void rv__redis_backlog_give_back(struct rv__redis_slot *slot);
 
 /* held.c */
 /** Room for so many more; false: no memory. Takes slot->lock. */
@@ -297,6 +301,11 @@ int64_t rv__redis_lease_left_ms(const struct rv__redis_slot *slot);
 void rv__redis_lease_release(struct rv__redis_slot *slot);
 /** The core has drained it; any thread. */
 void rv__redis_lease_released(struct rv__redis_slot *slot, uint32_t epoch);
+
+/* gap.c */
+/** Takes what a read brought, an array of entries; with a lease it is delivered once nothing before it was passed over. */
+void rv__redis_take_read(
+    struct rv__redis_slot *slot, struct rv__redis_link *link, struct rv__resp_cursor *cursor);
 
 /* members.c */
 int64_t rv__redis_members_tend(struct rv__redis_consumer *consumer, int64_t now_ms);

@@ -41,6 +41,15 @@ void rv__redis_backlog_drop(struct rv__redis_slot *slot)
 	slot->backlog.count = 0;
 }
 
+void rv__redis_backlog_give_back(struct rv__redis_slot *slot)
+{
+	pthread_mutex_lock(&slot->lock);
+	for (size_t i = 0; i < slot->backlog.count; i++)
+		rv__redis_held_free(slot, (uint32_t)backlog_at(&slot->backlog, i)->token.cookie);
+	pthread_mutex_unlock(&slot->lock);
+	rv__redis_backlog_drop(slot);
+}
+
 /* Offers a run of the backlog; how many the core took. */
 static size_t offer(struct rv__redis_slot *slot)
 {
@@ -64,7 +73,7 @@ void rv__redis_deliver_backlog(struct rv__redis_slot *slot)
 {
 	const struct rv__redis_consumer *consumer = slot->consumer;
 
-	while (slot->backlog.count > 0 && !slot->refused) {
+	while (slot->backlog.count > 0 && !slot->refused && !slot->unsure) {
 		if (!consumer->started || atomic_load(&consumer->paused) || atomic_load(&consumer->stopped))
 			return;
 		if (offer(slot) > 0)

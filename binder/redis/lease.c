@@ -14,8 +14,8 @@
  * A process that stood still (stopped, swapped, its machine suspended) wakes up in the middle of anything, and its lease
  * may be over. So the clock is looked at again before each call of a listener and by each settlement, and what is
  * acknowledged goes through a script that compares the lease's value, which is another one at each taking. What
- * remains is the call that was under way, or one that had passed the look and not begun; and a read or claim that had been
- * decided upon and not written: what it brings is not delivered, and is claimed when it is idle.
+ * remains is the call that was under way, or one that had passed the look and not begun. A read that had been decided upon
+ * and not written takes entries that nobody is given by it; the owner finds them by gap.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,7 +203,8 @@ static bool is_quiet(struct rv__redis_slot *slot)
 	pthread_mutex_unlock(&slot->lock);
 	if (settled > 0)
 		rv__redis_tell(slot, true);
-	return settled == 0 && !slot->tellings && !slot->claim.asked && !rv__redis_slot_is_asked(slot);
+	return settled == 0 && !slot->tellings && !slot->claim.asked && !slot->unsure &&
+	    !rv__redis_slot_is_asked(slot);
 }
 
 void rv__redis_lease_release(struct rv__redis_slot *slot)
@@ -322,8 +323,8 @@ static bool may_take(struct rv__redis_slot *slot)
 	const struct rv__redis_consumer *consumer = slot->consumer;
 
 	return consumer->started && !consumer->close_call && !atomic_load(&consumer->stopped) &&
-	    slot->state >= RV__REDIS_SLOT_DRAIN && !slot->claim.asked && !rv__redis_slot_is_asked(slot) &&
-	    count_ours(consumer) < rv__redis_members_share(consumer);
+	    slot->state >= RV__REDIS_SLOT_DRAIN && !slot->claim.asked && !slot->unsure &&
+	    !rv__redis_slot_is_asked(slot) && count_ours(consumer) < rv__redis_members_share(consumer);
 }
 
 /* A value that no taking before had, of this process or another one of the same name. False: no memory. */

@@ -87,12 +87,22 @@ static void write_read(struct rv__redis_reader *reader, int64_t count, int64_t b
 	}
 }
 
+/* A read that leaves it out would have to be ended for it in a moment. */
+static bool awaits_certainty(const struct rv__redis_reader *reader)
+{
+	for (unsigned i = 0; i < atomic_load(&reader->consumer->slot_count); i++)
+		if (reader->consumer->slots[i]->reader == reader && reader->consumer->slots[i]->unsure)
+			return true;
+	return false;
+}
+
 static void ask(struct rv__redis_reader *reader)
 {
 	struct rv__redis_consumer *consumer = reader->consumer;
 	int64_t block_ms = consumer->settings->block_ms, count;
 
-	if (reader->reading || !rv__redis_link_is_open(reader->link) || !may_ask(consumer))
+	if (reader->reading || !rv__redis_link_is_open(reader->link) || !may_ask(consumer) ||
+	    awaits_certainty(reader))
 		return;
 	if (!gather(reader, &count, &block_ms))
 		return;
@@ -131,7 +141,7 @@ static void take_streams(struct rv__redis_reader *reader, struct rv__resp_cursor
 		slot = slot_of(&reader->answered, rv__resp_get_text(cursor));
 		/* Of a stream that is no longer ours they stay pending: its next owner begins with those. */
 		if (slot && rv__redis_lease_holds(slot))
-			(void)rv__redis_take_entries(slot, cursor, NULL, NULL, 0);
+			rv__redis_take_read(slot, reader->link, cursor);
 		else
 			rv__resp_skip(cursor);
 	}
@@ -153,7 +163,8 @@ static bool runs_free(const struct rv__redis_reader *reader)
 	for (size_t i = 0; i < reader->answered.count; i++)
 		if (reader->answered.items[i]->room >= 0 || reader->answered.items[i]->backlog.count > 0)
 			return false;
-	return reader->consumer->group && !is_once(reader->consumer);
+	/* What is to come in order is looked at before more is read; see gap.c. */
+	return reader->consumer->group && !is_once(reader->consumer) && !reader->consumer->settings->orderly;
 }
 
 /* The next read may be about other slots, or about none: what came belongs to those that were asked for it. */

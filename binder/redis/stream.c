@@ -274,8 +274,8 @@ bool rv__redis_slot_reads(const struct rv__redis_slot *slot)
 	/* Of a group's slot this thread alone takes and frees places. */
 	bool once = slot->consumer->group && slot->consumer->max_deliveries == 1 && slot->held_count > 0;
 
-	return slot->state == RV__REDIS_SLOT_READY && slot->announced && !slot->refused && !once &&
-	    slot->backlog.count == 0 && rv__redis_lease_left_ms(slot) > 0;
+	return slot->state == RV__REDIS_SLOT_READY && slot->announced && !slot->refused && !slot->unsure &&
+	    !once && slot->backlog.count == 0 && rv__redis_lease_left_ms(slot) > 0;
 }
 
 /* The operation: settlements and credit came in. */
