@@ -275,30 +275,31 @@ static void resolve(struct rv__kafka_lane *lane, struct rv__kafka_units *units,
 /* One transaction, if there is anything for one. */
 static void work(struct rv__kafka_lane *lane)
 {
-	rd_kafka_topic_partition_list_t *offsets = NULL;
+	struct rv__kafka_positions positions = {NULL, NULL};
 	struct rv__kafka_units units = {0};
 	enum rv__kafka_end end;
 	struct rv_error why = {0};
 
 	if (lane->deliveries)
-		offsets = lane->deliveries->take(lane, &units);
+		lane->deliveries->take(lane, &units, &positions);
 	else
 		units = take_timely(lane, lane->most);
-	if (!units.first && !offsets)
+	if (!units.first && !positions.list) {
+		rv__kafka_positions_finish(&positions);
 		return;
-	end = rv__kafka_transact(lane, &units, offsets, &why);
+	}
+	end = rv__kafka_transact(lane, &units, &positions, &why);
 	if (end == RV__KAFKA_COMMITTED) {
 		lane->most = lane->most < UNITS_MAX / 2 ? lane->most * 2 : UNITS_MAX;
 		if (lane->deliveries)
-			lane->deliveries->settle(lane, &units, offsets);
+			lane->deliveries->settle(lane, &units, positions.list);
 		tell_committed(&units);
-	} else if (end == RV__KAFKA_UNSURE && offsets) {
-		resolve(lane, &units, offsets, &why);
+	} else if (end == RV__KAFKA_UNSURE && positions.list) {
+		resolve(lane, &units, positions.list, &why);
 	} else {
 		settle_all_aborted(lane, &units, end == RV__KAFKA_ABORTED, &why);
 	}
-	if (offsets)
-		rd_kafka_topic_partition_list_destroy(offsets);
+	rv__kafka_positions_finish(&positions);
 }
 
 /* -- the thread ------------------------------------------------------------------------------------------- */

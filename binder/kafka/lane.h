@@ -90,6 +90,22 @@ struct rv__kafka_lane {
 	struct rv_error trouble; /* code 0: none */
 };
 
+/* What a transaction stores for the group. Zeroed memory: nothing. */
+struct rv__kafka_positions {
+	rd_kafka_topic_partition_list_t *list;
+	/* Who stores them: the member as it was when the deliveries were taken. In a later generation they may be another's. */
+	rd_kafka_consumer_group_metadata_t *member;
+};
+
+static inline void rv__kafka_positions_finish(struct rv__kafka_positions *positions)
+{
+	if (positions->list)
+		rd_kafka_topic_partition_list_destroy(positions->list);
+	if (positions->member)
+		rd_kafka_consumer_group_metadata_destroy(positions->member);
+	*positions = (struct rv__kafka_positions){NULL, NULL};
+}
+
 /* What is opened. */
 struct rv__kafka_lane_spec {
 	const char *binding;
@@ -154,9 +170,9 @@ enum rv__kafka_end {
 	RV__KAFKA_UNSURE   /* the broker did not say */
 };
 
-/** One transaction of all these, with the offsets (NULL: none). What went wrong is in `err`; the client may be gone. */
+/** One transaction of all these, with the positions (if any). What went wrong is in `err`; the client may be gone. */
 enum rv__kafka_end rv__kafka_transact(struct rv__kafka_lane *lane, const struct rv__kafka_units *units,
-    const rd_kafka_topic_partition_list_t *offsets, struct rv_error *err);
+    const struct rv__kafka_positions *positions, struct rv_error *err);
 /** Makes the client and initializes it. False: not now; the trouble is noted. */
 bool rv__kafka_lane_prepare(struct rv__kafka_lane *lane);
 /** Destroys it, for a new one. */
@@ -170,16 +186,17 @@ void rv__kafka_lane_trouble(struct rv__kafka_lane *lane, const struct rv_error *
 
 /* What the lane of an input asks of its deliveries. On the lane's thread. */
 struct rv__kafka_deliveries {
-	/* The units that can be committed now, and the positions behind them. NULL: no positions. */
-	rd_kafka_topic_partition_list_t *(*take)(struct rv__kafka_lane *lane, struct rv__kafka_units *units);
+	/* The units that can be committed now, and the positions behind them, to be finished by the caller. */
+	void (*take)(struct rv__kafka_lane *lane, struct rv__kafka_units *units,
+	    struct rv__kafka_positions *ret_positions);
 	/* They are committed: settles them. offsets NULL: none were stored. */
 	void (*settle)(struct rv__kafka_lane *lane, const struct rv__kafka_units *units,
 	    const rd_kafka_topic_partition_list_t *offsets);
 	/* Puts a unit back to its place, or tells that it is stale. */
 	void (*restore)(struct rv__kafka_unit *unit);
-	/* Adds the offsets to the transaction. */
+	/* Adds the positions to the transaction. */
 	rd_kafka_error_t *(*join)(
-	    struct rv__kafka_lane *lane, const rd_kafka_topic_partition_list_t *offsets, int timeout_ms);
+	    struct rv__kafka_lane *lane, const struct rv__kafka_positions *positions, int timeout_ms);
 	/* What the group has stored goes into the offsets; whether that is known. */
 	bool (*stored)(struct rv__kafka_lane *lane, rd_kafka_topic_partition_list_t *offsets);
 	/* Whether a unit lies before what is stored. */

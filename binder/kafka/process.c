@@ -29,22 +29,21 @@ static struct rv__kafka_session *borrow_session(struct rv__kafka_consumer *consu
 	return session;
 }
 
-static rd_kafka_error_t *join(
-    struct rv__kafka_lane *lane, const rd_kafka_topic_partition_list_t *offsets, int timeout_ms)
+/* NULL: it is in no group now. */
+static rd_kafka_consumer_group_metadata_t *member_of(struct rv__kafka_consumer *consumer)
 {
-	struct rv__kafka_session *session = borrow_session(lane->consumer);
+	struct rv__kafka_session *session = borrow_session(consumer);
 	rd_kafka_consumer_group_metadata_t *member =
 	    session ? rd_kafka_consumer_group_metadata(session->rk) : NULL;
-	rd_kafka_error_t *error;
 
-	if (member)
-		error = rd_kafka_send_offsets_to_transaction(lane->rk, offsets, member, timeout_ms);
-	else
-		error = rd_kafka_error_new(RD_KAFKA_RESP_ERR__STATE, "the consumer is not in its group now");
-	if (member)
-		rd_kafka_consumer_group_metadata_destroy(member);
 	rv__kafka_session_unref(session);
-	return error;
+	return member;
+}
+
+static rd_kafka_error_t *join(
+    struct rv__kafka_lane *lane, const struct rv__kafka_positions *positions, int timeout_ms)
+{
+	return rd_kafka_send_offsets_to_transaction(lane->rk, positions->list, positions->member, timeout_ms);
 }
 
 static bool stored(struct rv__kafka_lane *lane, rd_kafka_topic_partition_list_t *offsets)
@@ -88,17 +87,46 @@ static int64_t take_from(struct rv__kafka_partition *partition, struct rv__kafka
 	return position;
 }
 
-static rd_kafka_topic_partition_list_t *take(struct rv__kafka_lane *lane, struct rv__kafka_units *units)
+/* Whether some partition begins with a unit. */
+static bool has_unit(struct rv__kafka_consumer *consumer, uint32_t count)
 {
-	struct rv__kafka_consumer *consumer = lane->consumer;
-	uint32_t count = atomic_load_explicit(&consumer->slot_count, memory_order_acquire);
-	rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(8);
+	bool has = false;
+
+	for (uint32_t slot = 0; slot < count && !has; slot++) {
+		struct rv__kafka_partition *partition = rv__kafka_slot(consumer, slot);
+
+		pthread_mutex_lock(&partition->lock);
+		has = rv__kafka_window_head_waits(&partition->window);
+		pthread_mutex_unlock(&partition->lock);
+	}
+	return has;
+}
+
+static bool take_store(struct rv__kafka_lane *lane)
+{
 	bool store;
 
 	pthread_mutex_lock(&lane->lock);
 	store = lane->store;
 	lane->store = false;
 	pthread_mutex_unlock(&lane->lock);
+	return store;
+}
+
+static void take(
+    struct rv__kafka_lane *lane, struct rv__kafka_units *units, struct rv__kafka_positions *ret_positions)
+{
+	struct rv__kafka_consumer *consumer = lane->consumer;
+	uint32_t count = atomic_load_explicit(&consumer->slot_count, memory_order_acquire);
+	rd_kafka_topic_partition_list_t *offsets;
+	bool store = take_store(lane);
+
+	if (!store && !has_unit(consumer, count))
+		return;
+	/* Before any unit: one that is taken after a rebalance then comes with too old a generation, and goes again. */
+	if (!consumer->anonymous && !(ret_positions->member = member_of(consumer)))
+		return;
+	offsets = rd_kafka_topic_partition_list_new(8);
 	for (uint32_t slot = 0; slot < count; slot++) {
 		struct rv__kafka_partition *partition = rv__kafka_slot(consumer, slot);
 		int64_t position = take_from(partition, units, lane->most);
@@ -108,9 +136,9 @@ static rd_kafka_topic_partition_list_t *take(struct rv__kafka_lane *lane, struct
 			    ->offset = position;
 	}
 	if (offsets->cnt > 0 && !consumer->anonymous && (units->first || store))
-		return offsets;
-	rd_kafka_topic_partition_list_destroy(offsets);
-	return NULL;
+		ret_positions->list = offsets;
+	else
+		rd_kafka_topic_partition_list_destroy(offsets);
 }
 
 /* -- afterwards -------------------------------------------------------------------------------------------- */

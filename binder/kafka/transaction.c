@@ -204,28 +204,28 @@ static bool must_end(const struct rv__kafka_lane *lane)
 }
 
 typedef rd_kafka_error_t *(*call_fn)(
-    struct rv__kafka_lane *lane, const rd_kafka_topic_partition_list_t *offsets, int timeout_ms);
+    struct rv__kafka_lane *lane, const struct rv__kafka_positions *positions, int timeout_ms);
 
 static rd_kafka_error_t *commit(
-    struct rv__kafka_lane *lane, const rd_kafka_topic_partition_list_t *offsets, int timeout_ms)
+    struct rv__kafka_lane *lane, const struct rv__kafka_positions *positions, int timeout_ms)
 {
-	(void)offsets;
+	(void)positions;
 	return rd_kafka_commit_transaction(lane->rk, timeout_ms);
 }
 
 static rd_kafka_error_t *abort_it(
-    struct rv__kafka_lane *lane, const rd_kafka_topic_partition_list_t *offsets, int timeout_ms)
+    struct rv__kafka_lane *lane, const struct rv__kafka_positions *positions, int timeout_ms)
 {
-	(void)offsets;
+	(void)positions;
 	return rd_kafka_abort_transaction(lane->rk, timeout_ms);
 }
 
 /* The same call again while that may help. NULL: done. */
 static rd_kafka_error_t *insist(struct rv__kafka_lane *lane, call_fn call,
-    const rd_kafka_topic_partition_list_t *offsets, int64_t deadline_ms, bool may_end)
+    const struct rv__kafka_positions *positions, int64_t deadline_ms, bool may_end)
 {
 	for (;;) {
-		rd_kafka_error_t *error = call(lane, offsets, SLICE_MS);
+		rd_kafka_error_t *error = call(lane, positions, SLICE_MS);
 
 		if (!error || !rd_kafka_error_is_retriable(error) || rv__monotonic_ms() >= deadline_ms ||
 		    (may_end && must_end(lane)))
@@ -329,7 +329,7 @@ static enum rv__kafka_end conclude(
 }
 
 enum rv__kafka_end rv__kafka_transact(struct rv__kafka_lane *lane, const struct rv__kafka_units *units,
-    const rd_kafka_topic_partition_list_t *offsets, struct rv_error *err)
+    const struct rv__kafka_positions *positions, struct rv_error *err)
 {
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(lane->rk);
 
@@ -344,8 +344,8 @@ enum rv__kafka_end rv__kafka_transact(struct rv__kafka_lane *lane, const struct 
 		give_up(lane);
 		return RV__KAFKA_ABORTED;
 	}
-	if (offsets)
-		error = insist(lane, lane->deliveries->join, offsets, lane->deadline_ms, true);
+	if (positions->list)
+		error = insist(lane, lane->deliveries->join, positions, lane->deadline_ms, true);
 	if (error)
 		return conclude(lane, error, true, err);
 	error = insist(lane, commit, NULL, lane->deadline_ms, true);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/numbers.h"
+#include "binder/kafka/consumer.h"
 #include "binder/kafka/kafka.h"
 #include "binder/kafka/lane.h"
 #include "tests/integration/kafka_kit.h"
@@ -392,6 +393,70 @@ START_TEST(an_output_that_ends_does_not_wait_for_what_goes_with_deliveries)
 }
 END_TEST
 
+/* -- generations --------------------------------------------------------------------------------------- */
+
+/* A transaction of the test's own on behalf of a consumer, for its lane has a thread. */
+static void begin_by_hand(struct rv__kafka_lane *lane, struct rv__kafka_consumer *consumer)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", getenv("RV_TEST_ADDRESS"), NULL, 0);
+	rd_kafka_conf_set(conf, "transactional.id", topic, NULL, 0);
+	*lane = (struct rv__kafka_lane){.consumer = consumer, .most = 10, .store = true};
+	pthread_mutex_init(&lane->lock, NULL);
+	lane->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+	ck_assert_ptr_null(rd_kafka_init_transactions(lane->rk, SOON_MS));
+	ck_assert_ptr_null(rd_kafka_begin_transaction(lane->rk));
+}
+
+static void end_by_hand(struct rv__kafka_lane *lane)
+{
+	rd_kafka_error_t *error = rd_kafka_abort_transaction(lane->rk, SOON_MS);
+
+	ck_assert_ptr_null(error);
+	rd_kafka_destroy(lane->rk);
+	pthread_mutex_destroy(&lane->lock);
+}
+
+/* Its deliveries may be another member's by then, and what came of them would be seen twice. */
+START_TEST(a_transaction_that_outlived_its_generation_is_refused)
+{
+	struct kit_producer *in = send_by(&kit, topic);
+	struct kit_consumer *first = calloc(1, sizeof *first), *second = calloc(1, sizeof *second);
+	struct rv__kafka_positions positions = {NULL, NULL};
+	struct rv__kafka_units units = {0};
+	struct rv__kafka_lane lane;
+	rd_kafka_error_t *error;
+	struct kit member;
+	char apart[160];
+
+	ck_assert_int_eq(kit_send_text(in, "1"), RV_OK);
+	ck_assert_msg(kit_consume(&kit, first, topic, "workers",
+	                  LINES("configuration.auto.commit.interval.ms=3600000")),
+	    "%s", kit.error.text);
+	ck_assert(kit_wait_count(first, 1, SOON_MS));
+	ck_assert_int_eq(kit_settle(first, 0, RV_SETTLE_ACK, NULL), RV_OK);
+	begin_by_hand(&lane, first->consumer);
+	rv__kafka_deliveries.take(&lane, &units, &positions);
+	ck_assert_ptr_nonnull(positions.list);
+	snprintf(apart, sizeof apart, "%sapart-", prefix);
+	open_with(&member, apart, NULL);
+	ck_assert_msg(kit_consume(&member, second, topic, "workers", NULL), "%s", member.error.text);
+	WAIT_UNTIL(SOON_MS, kit_assigned(first) + kit_assigned(second) >= 2);
+	error = rv__kafka_deliveries.join(&lane, &positions, SOON_MS);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_int_eq(rd_kafka_error_code(error), RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+	ck_assert(rd_kafka_error_txn_requires_abort(error));
+	rd_kafka_error_destroy(error);
+	rv__kafka_positions_finish(&positions);
+	end_by_hand(&lane);
+	finish_consumer(second);
+	kit_close(&member);
+	finish_consumer(first);
+	finish_producer(in);
+}
+END_TEST
+
 /* -- a service ---------------------------------------------------------------------------------------- */
 
 /* Its input defers "held" and rejects the rest. */
@@ -512,8 +577,8 @@ int main(void)
 	    another_process_with_the_same_id_is_told_and_outlived, an_id_of_kafkas_own_name_says_what_to_set,
 	    an_output_may_do_without_transactions_outside_of_deliveries,
 	    an_output_that_ends_does_not_wait_for_what_goes_with_deliveries,
-	    a_dead_letter_waits_for_those_before_it, a_dead_letter_apart_from_its_position_does_not_wait,
-	    NULL};
+	    a_transaction_that_outlived_its_generation_is_refused, a_dead_letter_waits_for_those_before_it,
+	    a_dead_letter_apart_from_its_position_does_not_wait, NULL};
 
 	if (!getenv("RV_TEST_ADDRESS")) {
 		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster; see tests/peers/beside.py\n");
