@@ -236,10 +236,9 @@ static void place_anonymous(struct rv__kafka_consumer *consumer, rd_kafka_topic_
 
 	for (int i = 0; i < ends->cnt; i++)
 		ends->elems[i].offset = RD_KAFKA_OFFSET_END;
-	if (ends->cnt > 0 &&
-	    rd_kafka_offsets_for_times(consumer->session->rk, ends, COMMITTED_MS) !=
-	        RD_KAFKA_RESP_ERR_NO_ERROR)
-		ends->cnt = 0;
+	/* Of what is not answered the offset stays negative. */
+	if (ends->cnt > 0)
+		(void)rd_kafka_offsets_for_times(consumer->session->rk, ends, COMMITTED_MS);
 	for (int i = 0; i < list->cnt; i++) {
 		rd_kafka_topic_partition_t *named = &list->elems[i];
 		struct rv__kafka_partition *partition = get(consumer, named->topic, named->partition);

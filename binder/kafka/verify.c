@@ -250,8 +250,7 @@ static bool learn_ends(struct rv__kafka_consumer *consumer, rd_kafka_t *rk, uint
 			rd_kafka_topic_partition_list_add(starts, partition->topic, partition->number)
 			    ->offset = consumer->from_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
 	}
-	if (!ask(rk, starts))
-		starts->cnt = 0;
+	(void)ask(rk, starts); /* of what is not answered the offset stays negative */
 	answered = ask(rk, ends);
 	for (uint32_t slot = 0; slot < count && answered; slot++) {
 		const rd_kafka_topic_partition_t *start = find(starts, consumer->slots[slot]);
