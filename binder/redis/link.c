@@ -77,8 +77,10 @@ void rv__redis_link_ask(struct rv__redis_link *link, struct rv__redis_request *r
 	request->link = link;
 	if (request->replies == 0)
 		request->replies = 1;
-	if (!link->first)
+	if (!link->first) {
 		link->asked_ms = link->client->now_ms;
+		rv__redis_client_tend_at(link->client, link->asked_ms + link->silence_ms);
+	}
 	*link->last = request;
 	link->last = &request->next;
 }
@@ -156,6 +158,14 @@ static void fail_requests(struct rv__redis_link *link, const struct rv_error *wh
 
 /* -- losing -------------------------------------------------------------------------------------- */
 
+static void forget_socket(struct rv__redis_link *link)
+{
+	if (link->fd >= 0)
+		close(link->fd); /* leaves the epoll set by itself */
+	link->fd = -1;
+	link->watched = 0;
+}
+
 static void close_socket(struct rv__redis_link *link)
 {
 	if (link->lookup)
@@ -164,16 +174,13 @@ static void close_socket(struct rv__redis_link *link)
 	if (link->session)
 		link->client->transport->end(link->session);
 	link->session = NULL;
-	if (link->fd >= 0)
-		close(link->fd); /* leaves the epoll set by itself */
-	link->fd = -1;
-	link->watched = 0;
+	forget_socket(link);
 	rv__buffer_finish(&link->in);
 	rv__buffer_finish(&link->out);
 	link->in = (struct rv__buffer)RV__BUFFER_INIT(REPLY_MAX);
 	link->out = (struct rv__buffer)RV__BUFFER_INIT(OUT_MAX);
 	link->in_at = link->out_at = link->asked_at = 0;
-	link->asking_answered = false;
+	link->answered = link->asking_answered = false;
 	link->framer = (struct rv__resp_framer){0};
 	if (link->reader)
 		redisReaderFree(link->reader);
@@ -188,8 +195,8 @@ void rv__redis_link_drop(struct rv__redis_link *link, const struct rv_error *why
 
 	if (link->state == RV__REDIS_LINK_DOWN)
 		return;
-	if (link->state == RV__REDIS_LINK_OPEN)
-		link->failures = 0;
+	if (link->answered && link->state == RV__REDIS_LINK_OPEN)
+		link->failures = 0; /* whoever takes connections and says nothing was not there */
 	link->failures++;
 	link->why = kept;
 	link->denied = kept.code == RV_E_DENIED;
@@ -229,8 +236,6 @@ static void miss(struct rv__redis_link *link, const char *what, const char *why)
 
 /* -- connecting -------------------------------------------------------------------------------------- */
 
-static void connect_next(struct rv__redis_link *link);
-
 static void shake(struct rv__redis_link *link)
 {
 	struct rv_error why = {0};
@@ -251,6 +256,50 @@ static void shake(struct rv__redis_link *link)
 	}
 }
 
+/* 0, or why this address cannot even be tried: no such family here, no route, … */
+static int start_connecting(struct rv__redis_link *link, const struct sockaddr *address, socklen_t length)
+{
+	int failed;
+
+	link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (link->fd < 0)
+		return errno;
+	if (connect(link->fd, address, length) == 0 || errno == EINPROGRESS)
+		return 0;
+	failed = errno;
+	forget_socket(link);
+	return failed;
+}
+
+/* Tries the current address, and those behind it while they fail at once. */
+static void connect_next(struct rv__redis_link *link)
+{
+	struct rv__redis_addresses *all = &own(link)->addresses;
+	int failed = 0;
+
+	enter(link, RV__REDIS_LINK_CONNECTING);
+	for (; all->current < all->count; all->current++) {
+		failed = start_connecting(
+		    link, (const struct sockaddr *)&all->items[all->current], all->lengths[all->current]);
+		if (!failed) {
+			watch(link, EPOLLOUT);
+			return;
+		}
+	}
+	miss(link, "cannot be reached", strerror(failed));
+}
+
+/* The current address led nowhere. */
+static void connect_failed(struct rv__redis_link *link, const char *why)
+{
+	if (++own(link)->addresses.current >= own(link)->addresses.count) {
+		miss(link, "cannot be reached", why);
+		return;
+	}
+	forget_socket(link);
+	connect_next(link);
+}
+
 static void on_connected(struct rv__redis_link *link)
 {
 	int failed = 0, on = 1;
@@ -260,15 +309,7 @@ static void on_connected(struct rv__redis_link *link)
 	if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &failed, &length) != 0)
 		failed = errno;
 	if (failed) {
-		snprintf(why.text, sizeof why.text, "%s", strerror(failed));
-		if (++own(link)->addresses.current < own(link)->addresses.count) {
-			close(link->fd);
-			link->fd = -1;
-			link->watched = 0;
-			connect_next(link);
-		} else {
-			miss(link, "cannot be reached", why.text);
-		}
+		connect_failed(link, strerror(failed));
 		return;
 	}
 	(void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -281,25 +322,6 @@ static void on_connected(struct rv__redis_link *link)
 	}
 	enter(link, RV__REDIS_LINK_HANDSHAKE);
 	shake(link);
-}
-
-static void connect_next(struct rv__redis_link *link)
-{
-	const struct rv__redis_addresses *all = &own(link)->addresses;
-	const struct sockaddr *address = (const struct sockaddr *)&all->items[all->current];
-
-	enter(link, RV__REDIS_LINK_CONNECTING);
-	link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (link->fd < 0) {
-		miss(link, "cannot be reached", strerror(errno));
-		return;
-	}
-	if (connect(link->fd, address, all->lengths[all->current]) != 0 && errno != EINPROGRESS &&
-	    all->current + 1 == all->count) {
-		miss(link, "cannot be reached", strerror(errno));
-		return;
-	}
-	watch(link, EPOLLOUT); /* an immediate failure shows there, too */
 }
 
 static void on_found(void *owner, const struct rv__redis_addresses *addresses, const char *error)
@@ -329,7 +351,8 @@ static void begin(struct rv__redis_link *link)
 
 void rv__redis_link_greeted(struct rv__redis_link *link)
 {
-	link->failures = 0;
+	if (link->answered)
+		link->failures = 0;
 	link->denied = false;
 	link->seen = true;
 	link->why = (struct rv_error){0};
@@ -357,6 +380,7 @@ static void answer(struct rv__redis_link *link, const char *reply, size_t length
 	struct rv__redis_answer said = {.cursor = {.at = reply, .end = reply + length}};
 	struct rv_error why;
 
+	link->answered = true;
 	if (link->endpoint.asks && link->state == RV__REDIS_LINK_OPEN) {
 		link->asking_answered = !link->asking_answered;
 		if (link->asking_answered)
@@ -537,6 +561,8 @@ int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms)
 		return deadline_ms;
 	if (link->state == RV__REDIS_LINK_OPEN)
 		lose(link, "is silent", "no answer in time");
+	else if (link->state == RV__REDIS_LINK_CONNECTING)
+		connect_failed(link, "no answer in time");
 	else
 		miss(link, "cannot be reached", "no answer in time");
 	return now_ms;

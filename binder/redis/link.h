@@ -105,6 +105,7 @@ struct rv__redis_link {
 	struct rv__buffer out; /* to be written */
 	size_t out_at;         /* of it, written */
 	size_t asked_at;       /* of it, with ASKING before each command, where endpoint.asks */
+	bool answered;         /* anything came since it connected */
 	bool asking_answered;  /* there: the next reply is the command's own */
 	bool answering;        /* a reply is being looked at: `in` may not go now */
 	bool flushing;         /* is in the client's list of this turn */
