@@ -31,6 +31,7 @@ struct sentinel {
 	bool asking;
 	bool answered; /* since its link opened it answered, though perhaps that it knows no such master */
 	bool told;     /* since its link opened it named a master */
+	struct rv_error refused; /* why it answers nothing of use; RV_OK: it knows no such master */
 	struct rv__redis_endpoint master;
 	int64_t epoch;
 };
@@ -192,12 +193,35 @@ static void complain(struct sentinel *sentinel, const char *what)
 	    sentinel->endpoint.port, what);
 }
 
+/* The binder's account and addresses are others than the Sentinels': what to correct is theirs. */
+static void explain_refusal(
+    const struct sentinel *sentinel, const struct rv__redis_answer *answer, struct rv_error *ret_why)
+{
+	const struct rv__resp_cursor *reply = &answer->cursor;
+	int shown = reply->end - reply->at > 3 ? (int)(reply->end - reply->at) - 3 : 0;
+	bool denied = answer->trouble == RV__REDIS_DENIED;
+
+	if (!denied && answer->trouble != RV__REDIS_REFUSED) {
+		*ret_why = *answer->why;
+		return;
+	}
+	rv_error_set(ret_why, denied ? RV_E_DENIED : RV_E_UNAVAILABLE,
+	    denied ? RV__N_REDIS_DENIED : RV__N_REDIS_SENTINEL, RV__REDIS_TOPIC,
+	    "%s:%u %s '%.*s'; correct spring.cloud.stream.redis.binder.%s", sentinel->endpoint.host,
+	    sentinel->endpoint.port, denied ? "is a Sentinel that answers" : "is no Sentinel, it answers",
+	    shown < 200 ? shown : 200, reply->at + 1,
+	    denied ? "sentinel.username and spring.cloud.stream.redis.binder.sentinel.password" : "nodes");
+}
+
 static void on_address(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
 	struct sentinel *sentinel = sentinel_of(request, offsetof(struct sentinel, address));
 	struct rv__redis_endpoint master;
 
+	sentinel->refused = (struct rv_error){0};
 	if (answer->trouble != RV__REDIS_FINE) {
+		if (answer->trouble != RV__REDIS_LOST)
+			explain_refusal(sentinel, answer, &sentinel->refused);
 		complain(sentinel, answer->why->text);
 	} else if (!read_address(answer->tree, &master)) {
 		complain(sentinel, "it knows no master of that name");
@@ -262,8 +286,12 @@ static void on_account(struct rv__redis_request *request, const struct rv__redis
 {
 	struct sentinel *sentinel = sentinel_of(request, offsetof(struct sentinel, account));
 
-	if (answer->trouble != RV__REDIS_FINE && answer->trouble != RV__REDIS_LOST)
-		rv__redis_link_drop(sentinel->link, answer->why);
+	struct rv_error why;
+
+	if (answer->trouble == RV__REDIS_FINE || answer->trouble == RV__REDIS_LOST)
+		return;
+	explain_refusal(sentinel, answer, &why);
+	rv__redis_link_drop(sentinel->link, &why);
 }
 
 /* Sentinels have accounts of their own, and no databases. */
@@ -357,8 +385,12 @@ static bool explain(void *state_, struct rv_error *ret_why)
 	for (size_t i = 0; i < state->count; i++) {
 		const struct sentinel *sentinel = &state->sentinels[i];
 
-		if (!rv__redis_link_is_open(sentinel->link) || !sentinel->answered)
+		if (!rv__redis_link_is_open(sentinel->link) || !sentinel->answered || sentinel->told)
 			continue;
+		if (sentinel->refused.code != RV_OK) {
+			*ret_why = sentinel->refused;
+			return true;
+		}
 		rv_error_set(ret_why, RV_E_UNAVAILABLE, RV__N_REDIS_SENTINEL, RV__REDIS_TOPIC,
 		    "Sentinel %s:%u knows no master '%s'; correct "
 		    "spring.cloud.stream.redis.binder.sentinel.master",
