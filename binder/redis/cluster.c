@@ -2,8 +2,8 @@
 /*
  * The resolver of a Cluster: a key belongs to one of 16384 slots, a slot to one node. The map comes from CLUSTER SLOTS,
  * asked of any node that answers: at first, every few seconds, and soon after a node was lost or pointed elsewhere.
- * MOVED changes its slot at once. While a slot is being moved, ASK leads a key to where it already is, and every command
- * for it carries ASKING (link.c), until the map names another owner.
+ * MOVED changes its slot at once. While a slot is being moved, ASK leads a key to where it already is, that key alone, and
+ * every command for it carries ASKING (link.c), until the map names another owner.
  * Commands: redis.io cluster specification, redis 7.0 src/cluster.c clusterReplyMultiBulkSlots().
  */
 #include "binder/redis/cluster.h"
@@ -25,6 +25,14 @@ enum {
 	ASKED_MAX = 64
 };
 
+/* A key that has gone ahead of its slot; the others of that are where they were. */
+struct asked {
+	char *key; /* owned */
+	size_t length;
+	uint16_t slot;
+	struct rv__redis_endpoint from, to;
+};
+
 struct cluster_state {
 	struct rv__redis_client *client;
 	struct rv__redis_link *link; /* to the node that is asked for the map */
@@ -33,11 +41,9 @@ struct cluster_state {
 	struct rv_error tried; /* the last failure; RV_OK: none */
 	bool known;            /* there is a map */
 	bool rerouted;         /* MOVED or ASK changed it, and nobody was told yet */
-	struct {
-		uint16_t slot;
-		struct rv__redis_endpoint from, to;
-	} asked[ASKED_MAX]; /* slots that are being moved, of keys that we use */
+	struct asked asked[ASKED_MAX];
 	size_t asked_count;
+	bool missed;       /* a key of ours is in a slot that the map leaves out */
 	int64_t ask_ms;    /* when to ask again */
 	size_t next_try;   /* of nodes, then seeds: whom to ask when this one is lost */
 	unsigned failures; /* in a row, of whomever */
@@ -86,6 +92,8 @@ static void close_cluster(void *state_)
 
 	if (!state)
 		return;
+	for (size_t i = 0; i < state->asked_count; i++)
+		free(state->asked[i].key);
 	free(state->seeds); /* links end with the loop */
 	free(state->nodes);
 	free(state);
@@ -186,13 +194,20 @@ static void read_range(struct map *map, const redisReply *range, const struct rv
 		map->slots[slot] = index;
 }
 
-/* Called when something changed, or at first. */
-static void publish(struct cluster_state *state)
+static size_t count_uncovered(const struct cluster_state *state)
 {
 	size_t uncovered = 0;
 
 	for (size_t slot = 0; slot < RV__REDIS_SLOTS; slot++)
 		uncovered += state->slots[slot] == NOWHERE;
+	return uncovered;
+}
+
+/* Called when something changed, or at first. */
+static void publish(struct cluster_state *state)
+{
+	size_t uncovered = count_uncovered(state);
+
 	pthread_mutex_lock(&state->client->view_lock);
 	state->view.known = state->known;
 	state->view.nodes = state->node_count;
@@ -222,11 +237,14 @@ static void forget_moves(struct cluster_state *state, unsigned of_slot)
 		if (slot != of_slot && owner != NOWHERE &&
 		    rv__redis_endpoint_equal(&state->nodes[owner], &state->asked[i].from))
 			state->asked[kept++] = state->asked[i];
+		else
+			free(state->asked[i].key);
 	}
 	state->asked_count = kept;
 }
 
-static void take_map(struct cluster_state *state, const redisReply *reply)
+/* False: there is nothing in it. */
+static bool take_map(struct cluster_state *state, const redisReply *reply)
 {
 	struct map map = {.nodes = NULL};
 
@@ -235,7 +253,7 @@ static void take_map(struct cluster_state *state, const redisReply *reply)
 		read_range(&map, reply->element[i], &state->link->endpoint);
 	if (map.node_count == 0 || is_same(state, &map)) {
 		free(map.nodes);
-		return;
+		return map.node_count > 0;
 	}
 	free(state->nodes);
 	state->nodes = map.nodes;
@@ -247,6 +265,7 @@ static void take_map(struct cluster_state *state, const redisReply *reply)
 	state->client->env->log(RV_LOG_DEBUG, RV__REDIS_TOPIC,
 	    "the Cluster's slots are spread over %zu nodes", state->node_count);
 	rv__redis_client_rerouted(state->client);
+	return true;
 }
 
 /* -- asking for it ---------------------------------------------------------------------------- */
@@ -259,6 +278,45 @@ static void ask_at(struct cluster_state *state, int64_t at_ms)
 	rv__redis_client_tend_at(state->client, at_ms);
 }
 
+static bool has_others(const struct cluster_state *state)
+{
+	bool others = false;
+
+	for (size_t i = 0; i < state->node_count && !others; i++)
+		others = !rv__redis_endpoint_equal(&state->nodes[i], &state->link->endpoint);
+	for (size_t i = 0; i < state->seed_count && !others; i++)
+		others = !rv__redis_endpoint_equal(&state->seeds[i], &state->link->endpoint);
+	return others;
+}
+
+/* Whoever was asked is of no use: another one is asked, or the only one again later. */
+static void leave(struct cluster_state *state, const struct rv_error *why)
+{
+	struct rv_error kept = *why;
+
+	state->client->env->log(state->failures == 0 ? RV_LOG_WARN : RV_LOG_DEBUG, RV__REDIS_TOPIC,
+	    "RV%04u %s; trying again by itself", (unsigned)kept.number, kept.text);
+	if (has_others(state)) {
+		rv__redis_link_drop(state->link, &kept); /* on_lost() chooses */
+		return;
+	}
+	state->tried = kept;
+	state->failures++;
+	ask_at(state, state->client->now_ms + ASK_EVERY_MS / 5);
+	if (!state->known)
+		rv__redis_client_judge(state->client);
+}
+
+static void leave_since(struct cluster_state *state, const char *what)
+{
+	struct rv_error why;
+
+	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_REDIS_CLUSTER, RV__REDIS_TOPIC,
+	    "redis %s:%u %s; correct spring.cloud.stream.redis.binder.nodes, or remove mode=cluster",
+	    state->link->endpoint.host, state->link->endpoint.port, what);
+	leave(state, &why);
+}
+
 static void on_map(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
 	struct cluster_state *state = RV__OWNER(request, struct cluster_state, request);
@@ -266,17 +324,17 @@ static void on_map(struct rv__redis_request *request, const struct rv__redis_ans
 	state->asking = false;
 	if (answer->trouble == RV__REDIS_LOST)
 		return; /* on_lost() sees to it */
-	if (answer->trouble == RV__REDIS_FINE && answer->tree && answer->tree->type == REDIS_REPLY_ARRAY) {
+	if (answer->trouble == RV__REDIS_REFUSED)
+		leave_since(state, "is no part of a Cluster");
+	else if (answer->trouble != RV__REDIS_FINE)
+		leave(state, answer->why);
+	else if (!answer->tree || answer->tree->type != REDIS_REPLY_ARRAY || !take_map(state, answer->tree))
+		leave_since(state, "knows no slots of a Cluster");
+	else if (state->missed && count_uncovered(state) > 0)
+		leave_since(state, "knows of no node for a slot that is needed");
+	else
 		state->failures = 0;
-		take_map(state, answer->tree);
-		return;
-	}
-	if (answer->why)
-		state->tried = *answer->why;
-	state->client->env->log(RV_LOG_WARN, RV__REDIS_TOPIC, "%s:%u does not tell the Cluster's slots: %s",
-	    state->link->endpoint.host, state->link->endpoint.port,
-	    answer->why ? answer->why->text : "an answer of another kind");
-	ask_at(state, state->client->now_ms + ASK_EVERY_MS / 5);
+	state->missed = false; /* whoever still needs it asks again */
 }
 
 static void ask(struct cluster_state *state)
@@ -346,9 +404,18 @@ static int64_t tend(void *state_, int64_t now_ms)
 
 /* -- answering ------------------------------------------------------------------------------ */
 
+static struct asked *find_asked(struct cluster_state *state, const char *key, size_t length)
+{
+	for (size_t i = 0; i < state->asked_count; i++)
+		if (state->asked[i].length == length && memcmp(state->asked[i].key, key, length) == 0)
+			return &state->asked[i];
+	return NULL;
+}
+
 static bool locate(void *state_, const char *key, size_t length, struct rv__redis_endpoint *ret_endpoint)
 {
 	struct cluster_state *state = state_;
+	const struct asked *asked;
 	unsigned slot;
 
 	if (!state->known)
@@ -358,13 +425,13 @@ static bool locate(void *state_, const char *key, size_t length, struct rv__redi
 		return true;
 	}
 	slot = rv__redis_slot_of(key, length);
-	for (size_t i = 0; i < state->asked_count; i++) {
-		if (state->asked[i].slot != slot)
-			continue;
-		*ret_endpoint = state->asked[i].to;
+	asked = find_asked(state, key, length);
+	if (asked) {
+		*ret_endpoint = asked->to;
 		return true;
 	}
 	if (state->slots[slot] == NOWHERE) {
+		state->missed = true;
 		ask_at(state, state->client->now_ms + ASK_AGAIN_MS);
 		return false;
 	}
@@ -373,14 +440,25 @@ static bool locate(void *state_, const char *key, size_t length, struct rv__redi
 }
 
 /* The key is at `to` already, its slot is not. */
-static void note_move(struct cluster_state *state, unsigned slot, const struct rv__redis_endpoint *to)
+static void note_move(struct cluster_state *state, const char *key, size_t length, unsigned slot,
+    const struct rv__redis_endpoint *to)
 {
-	forget_moves(state, slot);
-	if (state->asked_count == ASKED_MAX || state->slots[slot] == NOWHERE)
-		return; /* it answers the same to the next try, which may find the move over */
-	state->asked[state->asked_count].slot = (uint16_t)slot;
-	state->asked[state->asked_count].from = state->nodes[state->slots[slot]];
-	state->asked[state->asked_count++].to = *to;
+	struct asked *asked = find_asked(state, key, length);
+	char *copy;
+
+	if (asked) {
+		asked->to = *to;
+		return;
+	}
+	/* Without room it answers the same to the next try, which may find the move over. */
+	if (state->asked_count == ASKED_MAX || state->slots[slot] == NOWHERE ||
+	    !(copy = strndup(key, length)))
+		return;
+	state->asked[state->asked_count++] = (struct asked){.key = copy,
+	    .length = length,
+	    .slot = (uint16_t)slot,
+	    .from = state->nodes[state->slots[slot]],
+	    .to = *to};
 }
 
 static void moved(void *state_, const char *key, size_t length, const struct rv__redis_endpoint *to)
@@ -391,7 +469,7 @@ static void moved(void *state_, const char *key, size_t length, const struct rv_
 	if (!key || !state->known)
 		return;
 	if (to->asks) {
-		note_move(state, slot, to);
+		note_move(state, key, length, slot, to);
 	} else {
 		uint16_t index = find_node(&state->nodes, &state->node_count, to);
 
@@ -406,14 +484,30 @@ static void moved(void *state_, const char *key, size_t length, const struct rv_
 	ask_at(state, state->client->now_ms + (state->asked_count > 0 ? ASK_EVERY_MS / 10 : ASK_AGAIN_MS));
 }
 
+/* To another one, at once. */
+static void turn_away(struct cluster_state *state)
+{
+	struct rv_error why;
+
+	if (state->link->state == RV__REDIS_LINK_DOWN) {
+		rv__redis_link_redirect(state->link, choose_other(state));
+		return;
+	}
+	rv_error_set(&why, RV_E_UNAVAILABLE, RV__N_REDIS_LOST, RV__REDIS_TOPIC,
+	    "redis %s:%u may be replaced; another node is asked", state->link->endpoint.host,
+	    state->link->endpoint.port);
+	rv__redis_link_drop(state->link, &why); /* on_lost() chooses */
+	state->link->retry_ms = state->client->now_ms;
+	rv__redis_client_tend_at(state->client, state->client->now_ms);
+}
+
 static void doubt(void *state_, const struct rv__redis_endpoint *endpoint)
 {
 	struct cluster_state *state = state_;
 
 	/* Who is in doubt knows least of who replaces it. */
-	if (state->link && state->node_count + state->seed_count > 1 &&
-	    rv__redis_endpoint_equal(endpoint, &state->link->endpoint))
-		rv__redis_link_redirect(state->link, choose_other(state));
+	if (state->link && rv__redis_endpoint_equal(endpoint, &state->link->endpoint) && has_others(state))
+		turn_away(state);
 	ask_at(state, state->client->now_ms + ASK_AGAIN_MS);
 }
 

@@ -30,7 +30,9 @@ enum { TROUBLE_MS = 200, DENIED_MS = 1000, LOOK_MIN_MS = 50, LOOK_MAX_MS = 1000 
 struct rv__redis_lease {
 	struct rv__redis_request request; /* first: it is the way back to the lease */
 	struct rv__redis_slot *slot;
-	char *key;   /* owned */
+	char *key; /* owned */
+	/* Its own: while their slot is being moved to another node of a Cluster, one of them is there before the other. */
+	struct rv__redis_route route;
 	char *value; /* owned: "<name> <number of this taking>" */
 	bool owned;
 	bool giving; /* … until it is drained */
@@ -216,7 +218,7 @@ void rv__redis_lease_release(struct rv__redis_slot *slot)
 		return;
 	lease->owned = lease->giving = slot->announced = false;
 	lease->next_ms = slot->consumer->client->now_ms + slot->consumer->settings->lease_ms / 3;
-	link = rv__redis_route_link(slot->consumer->client, &slot->route);
+	link = rv__redis_route_link(slot->consumer->client, &lease->route);
 	if (link && rv__redis_ask_and_forget(link, 1))
 		rv__resp_words(
 		    rv__redis_link_out(link), "EVAL", release, "1", lease->key, lease->value, NULL);
@@ -268,7 +270,9 @@ static int heard(struct rv__redis_lease *lease, const struct rv__redis_answer *a
 	} else {
 		lease->next_ms =
 		    client->now_ms + (answer->trouble == RV__REDIS_DENIED ? DENIED_MS : TROUBLE_MS);
-		if (answer->trouble != RV__REDIS_LOST)
+		if (answer->trouble == RV__REDIS_ASK)
+			rv__redis_route_refused(client, &lease->route, answer);
+		else if (answer->trouble != RV__REDIS_LOST)
 			rv__redis_slot_refused(slot, answer);
 	}
 	if (said == 1) {
@@ -357,7 +361,7 @@ int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms)
 	if (lease->owned && lease->giving)
 		go_on_giving(slot, now_ms);
 	if (!lease->asked && now_ms >= lease->next_ms) {
-		link = rv__redis_route_link(consumer->client, &slot->route);
+		link = rv__redis_route_link(consumer->client, &lease->route);
 		lease->next_ms = now_ms + look_ms(consumer);
 		if (link && lease->owned)
 			ask(slot, link, renew, on_renewed);
@@ -385,14 +389,17 @@ bool rv__redis_lease_create(struct rv__redis_slot *slot)
 		return false;
 	}
 	lease->slot = slot;
+	lease->route = (struct rv__redis_route){.key = lease->key, .length = strlen(lease->key)};
 	slot->lease = lease;
 	return true;
 }
 
 void rv__redis_lease_cancel(struct rv__redis_slot *slot)
 {
-	if (slot->lease)
-		rv__redis_request_cancel(&slot->lease->request);
+	if (!slot->lease)
+		return;
+	rv__redis_request_cancel(&slot->lease->request);
+	rv__redis_route_clear(&slot->lease->route);
 }
 
 void rv__redis_lease_destroy(struct rv__redis_slot *slot)

@@ -104,7 +104,8 @@ static void on_told(struct rv__redis_request *request, const struct rv__redis_an
 	if (answer->trouble == RV__REDIS_FINE || answer->trouble == RV__REDIS_NO_GROUP) {
 		confirm(telling);
 	} else {
-		if (answer->trouble != RV__REDIS_LOST)
+		/* ASK to a script is about either of its keys: it passes once both are on one node. */
+		if (answer->trouble != RV__REDIS_LOST && !(answer->trouble == RV__REDIS_ASK && slot->lease))
 			rv__redis_slot_refused(slot, answer);
 		take_back(telling);
 	}

@@ -20,12 +20,13 @@ struct kit kit;
 struct kit_producer producer;
 struct kit_consumer consumer;
 redisContext *raw;
-static char home[64], port[8], node[32];
+char home[64];
+static char port[8], node[32];
 static pid_t server;
 
 /* -- the server --------------------------------------------------------------------------------- */
 
-static void choose_port(void)
+int free_port(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof address;
@@ -33,9 +34,8 @@ static void choose_port(void)
 
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-	snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
-	snprintf(node, sizeof node, "nodes=127.0.0.1:%s", port);
 	close(fd);
+	return ntohs(address.sin_port);
 }
 
 static bool answers(void)
@@ -151,7 +151,8 @@ static void setup(void)
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(home, sizeof home, "/tmp/rivulet-redis-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(home));
-	choose_port();
+	snprintf(port, sizeof port, "%d", free_port());
+	snprintf(node, sizeof node, "nodes=127.0.0.1:%s", port);
 	memset(&consumer, 0, sizeof consumer);
 	memset(&producer, 0, sizeof producer);
 }

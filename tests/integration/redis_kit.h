@@ -20,6 +20,10 @@ extern struct kit kit;
 extern struct kit_producer producer;
 extern struct kit_consumer consumer;
 extern redisContext *raw;
+extern char home[64]; /* a folder that goes with the case */
+
+/** A port of this machine that nobody listens at. */
+int free_port(void);
 
 /** Until it answers. Every acknowledged write is on the disk: what a kill leaves is what was promised. */
 void start_server(const char *password);
