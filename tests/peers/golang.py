@@ -15,7 +15,7 @@ def build(folder, name):
     if not shutil.which("go"):
         raise tap.Skipped("go is not installed: apt install golang-go")
     target = os.path.join(maven.cache(), "go", name)
-    code, out, err = processes.run(["go", "build", *_QUICK, "-o", target, "."], deadline=240,
+    code, out, err = processes.run(["go", "build", *_QUICK, "-o", target, "."], deadline=280,
                                    cwd=os.path.join(maven.HERE, folder))
     if code != 0:
         raise RuntimeError("go build failed: " + out + err)
