@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "binder/redis/link.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +9,8 @@
 
 #include "base/numbers.h"
 #include "binder/redis/client.h"
+#include "binder/redis/connect.h"
 #include "binder/redis/greet.h"
-#include "binder/redis/lookup.h"
 
 enum {
 	READ_BYTES = 128 << 10,
@@ -23,23 +19,12 @@ enum {
 	DENIED_RETRY_MS = 1000
 };
 
-/* The connecting part of a link, beside its public face. */
-struct link {
-	struct rv__redis_link public;
-	struct rv__redis_addresses addresses;
-};
-
-static struct link *own(struct rv__redis_link *link)
-{
-	return (struct link *)link;
-}
-
 static void say_address(const struct rv__redis_link *link, char *text, size_t size)
 {
 	snprintf(text, size, "%s:%u", link->endpoint.host, (unsigned)link->endpoint.port);
 }
 
-static void enter(struct rv__redis_link *link, enum rv__redis_link_state state)
+void rv__redis_link_enter(struct rv__redis_link *link, enum rv__redis_link_state state)
 {
 	link->state = state;
 	link->since_ms = link->client->now_ms;
@@ -48,7 +33,7 @@ static void enter(struct rv__redis_link *link, enum rv__redis_link_state state)
 
 /* -- epoll ---------------------------------------------------------------------------------- */
 
-static void watch(struct rv__redis_link *link, unsigned events)
+void rv__redis_link_watch(struct rv__redis_link *link, unsigned events)
 {
 	struct epoll_event event = {.events = events, .data.ptr = link};
 
@@ -158,7 +143,7 @@ static void fail_requests(struct rv__redis_link *link, const struct rv_error *wh
 
 /* -- losing -------------------------------------------------------------------------------------- */
 
-static void forget_socket(struct rv__redis_link *link)
+void rv__redis_link_forget_socket(struct rv__redis_link *link)
 {
 	if (link->fd >= 0)
 		close(link->fd); /* leaves the epoll set by itself */
@@ -174,7 +159,7 @@ static void close_socket(struct rv__redis_link *link)
 	if (link->session)
 		link->client->transport->end(link->session);
 	link->session = NULL;
-	forget_socket(link);
+	rv__redis_link_forget_socket(link);
 	rv__buffer_finish(&link->in);
 	rv__buffer_finish(&link->out);
 	link->in = (struct rv__buffer)RV__BUFFER_INIT(REPLY_MAX);
@@ -205,7 +190,7 @@ void rv__redis_link_drop(struct rv__redis_link *link, const struct rv_error *why
 	close_socket(link);
 	link->retry_ms =
 	    client->now_ms + (link->denied ? DENIED_RETRY_MS : rv__redis_back_off_ms(client, link->failures));
-	enter(link, RV__REDIS_LINK_DOWN);
+	rv__redis_link_enter(link, RV__REDIS_LINK_DOWN);
 	rv__redis_client_tend_at(client, link->retry_ms);
 	atomic_fetch_add_explicit(&client->reconnects, 1, memory_order_relaxed);
 	fail_requests(link, &kept);
@@ -213,7 +198,7 @@ void rv__redis_link_drop(struct rv__redis_link *link, const struct rv_error *why
 		link->events->lost(link, &kept);
 }
 
-static void lose(struct rv__redis_link *link, const char *what, const char *why)
+void rv__redis_link_lose(struct rv__redis_link *link, const char *what, const char *why)
 {
 	struct rv_error error;
 	char address[RV__REDIS_HOST_MAX + 8];
@@ -224,131 +209,6 @@ static void lose(struct rv__redis_link *link, const char *what, const char *why)
 	rv__redis_link_drop(link, &error);
 }
 
-/* Nobody is there: what to do about it stands beside. */
-static void miss(struct rv__redis_link *link, const char *what, const char *why)
-{
-	char text[320];
-
-	snprintf(
-	    text, sizeof text, "%.200s; start it, or correct spring.cloud.stream.redis.binder.nodes", why);
-	lose(link, what, text);
-}
-
-/* -- connecting -------------------------------------------------------------------------------------- */
-
-static void shake(struct rv__redis_link *link)
-{
-	struct rv_error why = {0};
-	int done = link->client->transport->handshake(link->session, &why);
-
-	if (done == RV__TRANSPORT_LOST) {
-		lose(link, "did not begin a connection", why.text);
-	} else if (done == RV__TRANSPORT_AGAIN) {
-		watch(link, EPOLLIN | (link->client->transport->wants_write(link->session) ? EPOLLOUT : 0));
-	} else {
-		watch(link, EPOLLIN);
-		link->heard_ms = link->client->now_ms;
-		enter(link, RV__REDIS_LINK_GREETING);
-		if (link->greets)
-			rv__redis_greet(link);
-		else
-			rv__redis_link_greeted(link);
-	}
-}
-
-/* 0, or why this address cannot even be tried: no such family here, no route, … */
-static int start_connecting(struct rv__redis_link *link, const struct sockaddr *address, socklen_t length)
-{
-	int failed;
-
-	link->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (link->fd < 0)
-		return errno;
-	if (connect(link->fd, address, length) == 0 || errno == EINPROGRESS)
-		return 0;
-	failed = errno;
-	forget_socket(link);
-	return failed;
-}
-
-/* Tries the current address, and those behind it while they fail at once. */
-static void connect_next(struct rv__redis_link *link)
-{
-	struct rv__redis_addresses *all = &own(link)->addresses;
-	int failed = 0;
-
-	enter(link, RV__REDIS_LINK_CONNECTING);
-	for (; all->current < all->count; all->current++) {
-		failed = start_connecting(
-		    link, (const struct sockaddr *)&all->items[all->current], all->lengths[all->current]);
-		if (!failed) {
-			watch(link, EPOLLOUT);
-			return;
-		}
-	}
-	miss(link, "cannot be reached", strerror(failed));
-}
-
-/* The current address led nowhere. */
-static void connect_failed(struct rv__redis_link *link, const char *why)
-{
-	if (++own(link)->addresses.current >= own(link)->addresses.count) {
-		miss(link, "cannot be reached", why);
-		return;
-	}
-	forget_socket(link);
-	connect_next(link);
-}
-
-static void on_connected(struct rv__redis_link *link)
-{
-	int failed = 0, on = 1;
-	socklen_t length = sizeof failed;
-	struct rv_error why = {0};
-
-	if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &failed, &length) != 0)
-		failed = errno;
-	if (failed) {
-		connect_failed(link, strerror(failed));
-		return;
-	}
-	(void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	(void)setsockopt(link->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	link->session = link->client->transport->begin(
-	    link->client->transport_state, link->fd, link->endpoint.host, &why);
-	if (!link->session) {
-		lose(link, "did not begin a connection", why.text);
-		return;
-	}
-	enter(link, RV__REDIS_LINK_HANDSHAKE);
-	shake(link);
-}
-
-static void on_found(void *owner, const struct rv__redis_addresses *addresses, const char *error)
-{
-	struct rv__redis_link *link = owner;
-
-	link->lookup = NULL;
-	if (addresses->count == 0) {
-		miss(link, "has no address", *error ? error : "the name is not known");
-		return;
-	}
-	own(link)->addresses = *addresses;
-	connect_next(link);
-}
-
-static void begin(struct rv__redis_link *link)
-{
-	if (rv__redis_addresses_of_number(&link->endpoint, &own(link)->addresses)) {
-		connect_next(link);
-		return;
-	}
-	enter(link, RV__REDIS_LINK_LOOKUP);
-	link->lookup = rv__redis_lookup_start(link->client, &link->endpoint, on_found, link);
-	if (!link->lookup)
-		lose(link, "cannot be looked up", "no thread or memory");
-}
-
 void rv__redis_link_greeted(struct rv__redis_link *link)
 {
 	if (link->answered)
@@ -356,7 +216,7 @@ void rv__redis_link_greeted(struct rv__redis_link *link)
 	link->denied = false;
 	link->seen = true;
 	link->why = (struct rv_error){0};
-	enter(link, RV__REDIS_LINK_OPEN);
+	rv__redis_link_enter(link, RV__REDIS_LINK_OPEN);
 	link->events->opened(link);
 }
 
@@ -387,7 +247,7 @@ static void answer(struct rv__redis_link *link, const char *reply, size_t length
 			return; /* that was the one to ASKING */
 	}
 	if (!request) {
-		lose(link, "is out of step", "it answered what nobody asked");
+		rv__redis_link_lose(link, "is out of step", "it answered what nobody asked");
 		return;
 	}
 	if (*reply == '-') {
@@ -397,7 +257,8 @@ static void answer(struct rv__redis_link *link, const char *reply, size_t length
 		said.trouble = rv__redis_trouble_of((struct rv_span){reply + 1, length - 3}, address, &why);
 		said.why = &why;
 	} else if (request->tree && !(said.tree = make_tree(link, reply, length))) {
-		lose(link, "answered what cannot be read", link->reader ? link->reader->errstr : "no memory");
+		rv__redis_link_lose(
+		    link, "answered what cannot be read", link->reader ? link->reader->errstr : "no memory");
 		return;
 	}
 	if (--request->replies == 0)
@@ -417,7 +278,7 @@ static void answer_all(struct rv__redis_link *link)
 		    rv__resp_frame(&link->framer, bytes, link->in.length - link->in_at, &length);
 
 		if (framed == RV__RESP_BROKEN) {
-			lose(link, "is no Redis server", "its answer breaks the protocol");
+			rv__redis_link_lose(link, "is no Redis server", "its answer breaks the protocol");
 			return;
 		}
 		if (framed == RV__RESP_MORE)
@@ -446,7 +307,7 @@ static void receive(struct rv__redis_link *link)
 		ssize_t n;
 
 		if (!room) {
-			lose(link, "answered too much",
+			rv__redis_link_lose(link, "answered too much",
 			    "the reply is beyond all bounds, or there is no memory");
 			return;
 		}
@@ -454,7 +315,7 @@ static void receive(struct rv__redis_link *link)
 		if (n == RV__TRANSPORT_AGAIN)
 			return;
 		if (n == RV__TRANSPORT_LOST) {
-			lose(link, "was lost", why.text);
+			rv__redis_link_lose(link, "was lost", why.text);
 			return;
 		}
 		link->in.length += (size_t)n;
@@ -497,7 +358,7 @@ void rv__redis_link_flush(struct rv__redis_link *link)
 		put_asking(link);
 	if (rv__buffer_error(&link->out) != RV_OK) {
 		if (!link->answering)
-			lose(link, "cannot be told", "no memory for commands");
+			rv__redis_link_lose(link, "cannot be told", "no memory for commands");
 		return;
 	}
 	while (link->out_at < link->out.length) {
@@ -507,7 +368,7 @@ void rv__redis_link_flush(struct rv__redis_link *link)
 
 		if (n == RV__TRANSPORT_LOST) {
 			if (!link->answering) /* else the end of the turn finds the same */
-				lose(link, "was lost", why.text);
+				rv__redis_link_lose(link, "was lost", why.text);
 			return;
 		}
 		if (n == RV__TRANSPORT_AGAIN)
@@ -516,15 +377,14 @@ void rv__redis_link_flush(struct rv__redis_link *link)
 	}
 	if (link->out_at == link->out.length)
 		link->out.length = link->out_at = link->asked_at = 0;
-	watch(link, EPOLLIN | (link->client->transport->wants_write(link->session) ? EPOLLOUT : 0));
+	rv__redis_link_watch(
+	    link, EPOLLIN | (link->client->transport->wants_write(link->session) ? EPOLLOUT : 0));
 }
 
 void rv__redis_link_handle(struct rv__redis_link *link, unsigned events)
 {
-	if (link->state == RV__REDIS_LINK_CONNECTING) {
-		on_connected(link);
-	} else if (link->state == RV__REDIS_LINK_HANDSHAKE) {
-		shake(link);
+	if (link->state == RV__REDIS_LINK_CONNECTING || link->state == RV__REDIS_LINK_HANDSHAKE) {
+		rv__redis_link_go_on_connecting(link);
 	} else if (link->state >= RV__REDIS_LINK_GREETING) {
 		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 			receive(link);
@@ -545,7 +405,7 @@ int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms)
 			return INT64_MAX;
 		if (now_ms < link->retry_ms)
 			return link->retry_ms;
-		begin(link);
+		rv__redis_link_connect(link);
 		return now_ms; /* whatever began has a deadline of its own */
 	case RV__REDIS_LINK_OPEN:
 		if (!link->first)
@@ -560,11 +420,11 @@ int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms)
 	if (now_ms < deadline_ms)
 		return deadline_ms;
 	if (link->state == RV__REDIS_LINK_OPEN)
-		lose(link, "is silent", "no answer in time");
+		rv__redis_link_lose(link, "is silent", "no answer in time");
 	else if (link->state == RV__REDIS_LINK_CONNECTING)
-		connect_failed(link, "no answer in time");
+		rv__redis_link_connect_failed(link, "no answer in time");
 	else
-		miss(link, "cannot be reached", "no answer in time");
+		rv__redis_link_miss(link, "cannot be reached", "no answer in time");
 	return now_ms;
 }
 
@@ -574,8 +434,8 @@ struct rv__redis_link *rv__redis_link_create(struct rv__redis_client *client,
     const struct rv__redis_endpoint *endpoint, const char *role, const struct rv__redis_link_events *events,
     void *owner)
 {
-	struct link *link = calloc(1, sizeof *link);
-	struct rv__redis_link *public = &link->public;
+	struct rv__redis_connecting *link = calloc(1, sizeof *link);
+	struct rv__redis_link *public = &link->link;
 
 	if (!link)
 		return NULL;
