@@ -73,15 +73,21 @@ static void look(struct rv__redis_slot *slot, struct rv__redis_link *link, struc
 
 static bool get_first(struct rv__resp_cursor cursor, struct rv__redis_id *ret_first)
 {
-	return rv__resp_get_array(&cursor) > 0 && rv__resp_get_array(&cursor) == 2 &&
-	    rv__redis_id_parse(rv__resp_get_text(&cursor), ret_first);
+	/* [[id, [field, value …]] …] */
+	if (rv__resp_get_array(&cursor) <= 0)
+		return false;
+	return rv__resp_get_array(&cursor) == 2 && rv__redis_id_parse(rv__resp_get_text(&cursor), ret_first);
 }
 
 void rv__redis_take_read(
     struct rv__redis_slot *slot, struct rv__redis_link *link, struct rv__resp_cursor *cursor)
 {
-	struct rv__redis_id newest = slot->last, first;
+	struct rv__redis_id newest = slot->last, first = {0};
 
+	if (slot->unsure) {
+		rv__resp_skip(cursor); /* the look behind the next read finds these */
+		return;
+	}
 	slot->unsure = slot->lease && atomic_load(&slot->consumer->mixed) == 0 &&
 	    rv__redis_link_is_open(link) && get_first(*cursor, &first) &&
 	    rv__redis_id_compare(newest, first) < 0;

@@ -19,6 +19,7 @@ import shared_faults  # noqa: E402
 from checker import Checker  # noqa: E402
 from peers import processes, redis, tree  # noqa: E402
 from peers.probe import Probe  # noqa: E402
+from peers.relay import Relay  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 from scene import Scene  # noqa: E402
 
@@ -78,6 +79,23 @@ def a_server_that_stands_still_is_a_time_out_and_then_forgotten(server):
         finally:
             server.server.resume()
         shared_faults.wait_recovered(probe, "after", "after the server stood still")
+
+
+@suite.case(deadline=60)
+def a_connection_that_is_reset_behind_an_answer_takes_nothing_along(server):
+    destination, count = fresh("reset"), 200
+    with Relay(server.server.port) as relay:
+        nodes = [redis.BINDER + "nodes=127.0.0.1:%d" % relay.port]
+        with Probe(server, destination, group="g", channels="in", options=[*nodes, *QUICK_CLAIMS]) as probe:
+            probe.wait_state("input", "running")
+            relay.reset_behind = b"payload"
+            for number in range(count):
+                server.call("XADD", destination, "*", "payload", "message %d" % number)
+            processes.wait_for(lambda: relay.resets >= 3, 20, "connections that were reset")
+            relay.reset_behind = None
+            processes.wait_for(lambda: len({delivery["body"] for delivery in probe.received()}) == count, 20,
+                               "all messages")
+            expect_equal(probe.stop(), 0, "exit code")
 
 
 @suite.case(deadline=60)
