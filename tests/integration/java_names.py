@@ -76,7 +76,7 @@ COMMON = {
 }
 COMMON_CONSUMER = {
     "autoStartup": ("false", WORKS), "concurrency": ("3", WORKS), "partitioned": ("true", WORKS),
-    "instanceCount": ("2", WORKS), "instanceIndex": ("1", WORKS), "instanceIndexList": ("0,1", SPEAKS),
+    "instanceCount": ("2", WORKS), "instanceIndex": ("1", WORKS), "instanceIndexList": ("0,1", WORKS),
     "maxAttempts": ("5", WORKS), "backOffInitialInterval": ("100", WORKS), "backOffMaxInterval": ("1000", WORKS),
     "backOffMultiplier": ("1.5", WORKS), "defaultRetryable": ("false", WORKS),
     "retryableExceptions.java.lang.IllegalStateException": ("false", SPEAKS), "headerMode": ("embeddedHeaders", WORKS),
