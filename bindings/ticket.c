@@ -24,6 +24,20 @@ struct rv__waiter {
 	struct rv_error error; /* valid when failed */
 };
 
+/*
+ * Memory for tickets, kept for the life of the process. One by one they would stand between what clients allocate for
+ * message after message, which processors follow ahead only where it lies at even distances.
+ */
+enum { SLAB_TICKETS = 63 };
+
+struct slab {
+	struct slab *next;
+	_Alignas(64) struct rv__ticket tickets[SLAB_TICKETS];
+};
+
+/* All of them: whoever looks for leaks finds them in use. */
+static _Atomic(struct slab *) slabs;
+
 /* Given back, in no order. Only pushed and emptied, so that an address that comes back does no harm. */
 static _Atomic(struct rv__ticket *) used;
 
@@ -42,13 +56,14 @@ static void destroy_waiter(struct rv__waiter *waiter)
 
 static void leave_thread(void *unused)
 {
-	(void)unused;
-	while (own_tickets) {
-		struct rv__ticket *next = own_tickets->next;
+	struct rv__ticket *last = own_tickets;
 
-		free(own_tickets);
-		own_tickets = next;
-	}
+	(void)unused;
+	while (last && last->next)
+		last = last->next;
+	if (last)
+		rv__ticket_give_all(own_tickets, last);
+	own_tickets = NULL;
 	if (own_waiter)
 		destroy_waiter(own_waiter);
 	own_waiter = NULL;
@@ -72,6 +87,24 @@ static void keep_for_thread(void)
 	pthread_setspecific(at_exit, &asked);
 }
 
+/* One out of a new slab; the others are this thread's. NULL: no memory. */
+static struct rv__ticket *cut_slab(void)
+{
+	struct slab *slab = aligned_alloc(sizeof(struct rv__ticket), sizeof *slab);
+
+	if (!slab)
+		return NULL;
+	for (size_t i = 1; i < SLAB_TICKETS; i++) {
+		slab->tickets[i].next = own_tickets;
+		own_tickets = &slab->tickets[i];
+	}
+	slab->next = atomic_load_explicit(&slabs, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+	    &slabs, &slab->next, slab, memory_order_release, memory_order_relaxed))
+		;
+	return &slab->tickets[0];
+}
+
 struct rv__ticket *rv__ticket_take(void)
 {
 	struct rv__ticket *ticket = own_tickets;
@@ -80,10 +113,10 @@ struct rv__ticket *rv__ticket_take(void)
 		keep_for_thread();
 		ticket = atomic_exchange_explicit(&used, NULL, memory_order_acquire);
 	}
-	if (!ticket)
-		ticket = aligned_alloc(64, sizeof *ticket);
-	else
+	if (ticket)
 		own_tickets = ticket->next;
+	else
+		ticket = cut_slab();
 	if (!ticket)
 		return NULL;
 	__builtin_prefetch(own_tickets, 1); /* completed on another processor */

@@ -17,7 +17,8 @@ enum {
 	IDLE_MS = 1000,
 	BUSY_MS = 20,     /* while something is awaited that no event tells */
 	PURGED_MS = 5000, /* what was purged is completed long before */
-	FLUSH_MS = 100    /* one look whether all has left */
+	FLUSH_MS = 100,   /* one look whether all has left */
+	JOIN_AFTER = 256  /* messages */
 };
 
 /* -- librdkafka's side ---------------------------------------------------------------------------- */
@@ -99,7 +100,16 @@ static void tell_closers(struct rv__kafka_client *client)
 
 /* -- the thread ------------------------------------------------------------------------------------- */
 
-void rv__kafka_client_tidy(struct rv__kafka_client *client)
+/* Not for each report of a few: those that are far between lie anyhow. */
+static void join_freed(struct rv__kafka_client *client, uint64_t number)
+{
+	if (number - atomic_load_explicit(&client->joined, memory_order_relaxed) < JOIN_AFTER)
+		return;
+	atomic_store_explicit(&client->joined, number, memory_order_relaxed);
+	rv__kafka_pool_join_freed();
+}
+
+void rv__kafka_client_tidy(struct rv__kafka_client *client, uint64_t number)
 {
 	for (size_t i = 0; i < RV__KAFKA_SPENT; i++) {
 		rd_kafka_event_t *event;
@@ -107,8 +117,10 @@ void rv__kafka_client_tidy(struct rv__kafka_client *client)
 		if (!atomic_load_explicit(&client->spent[i], memory_order_relaxed))
 			continue;
 		event = atomic_exchange_explicit(&client->spent[i], NULL, memory_order_acquire);
-		if (event)
+		if (event) {
 			rd_kafka_event_destroy(event);
+			join_freed(client, number);
+		}
 		return;
 	}
 }

@@ -45,6 +45,7 @@ struct rv__kafka_client {
 	/* Served reports. Their messages were allocated by senders, who free them fastest: the C library's allocator
 	 * has a place of its own for each thread. */
 	_Alignas(64) _Atomic(rd_kafka_event_t *) spent[RV__KAFKA_SPENT];
+	_Atomic uint64_t joined; /* number of a message: when what was freed was last joined */
 
 	pthread_mutex_t lock;   /* protects what follows; nothing is called under it */
 	pthread_cond_t changed; /* a producer has nothing on its way, or is not pinned any more */
@@ -89,8 +90,8 @@ void rv__kafka_client_refuse(struct rv__kafka_client *client, struct rv__kafka_p
 /** Makes the client's thread look about. Any thread. */
 void rv__kafka_client_wake(struct rv__kafka_client *client);
 
-/** Frees one served report, if there is one. Any thread inside the gate. */
-void rv__kafka_client_tidy(struct rv__kafka_client *client);
+/** Frees one served report, if there is one. Any thread inside the gate; `number` is that of the message it sends. */
+void rv__kafka_client_tidy(struct rv__kafka_client *client, uint64_t number);
 
 /* -- private to the client's files, on its thread ---------------------------------------------------- */
 

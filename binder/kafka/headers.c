@@ -17,23 +17,45 @@ enum { USUAL_HEADERS = 8, USUAL_TYPES = 1024 };
 
 /* -- which go ------------------------------------------------------------------------------- */
 
-/* Names that Spring never maps: they steer the send, or describe a receipt. In the order of the source. */
-static const char *const never[] = {"kafka_acknowledgment", "kafka_consumer", "kafka_messageKey",
-    "kafka_offset", "kafka_partitionId", "kafka_data", "kafka_receivedMessageKey",
-    "kafka_receivedPartitionId", "kafka_receivedTimestamp", "kafka_receivedTopic", "kafka_timestamp",
-    "kafka_timestampType", "kafka_batchConvertedHeaders", "kafka_nativeHeaders", "kafka_topic",
-    "kafka_deliveryAttempt", "kafka_listenerInfo", "kafka_groupId", "id", "timestamp", "deliveryAttempt",
-    "scst_nativeHeadersPresent", RV__KAFKA_TYPES, RV_HEADER_KEY, RV_HEADER_MESSAGE_ID, NULL};
+#define KAFKA "kafka_"
+
+/* Names that Spring never maps: they steer the send, or describe a receipt. Those behind "kafka_", in the order of the
+ * source. */
+static const char *const never[] = {"acknowledgment", "consumer", "messageKey", "offset", "partitionId",
+    "data", "receivedMessageKey", "receivedPartitionId", "receivedTimestamp", "receivedTopic", "timestamp",
+    "timestampType", "batchConvertedHeaders", "nativeHeaders", "topic", "deliveryAttempt", "listenerInfo",
+    "groupId", NULL};
+
+static bool is_one_of(const char *const *words, const char *name)
+{
+	for (; *words; words++)
+		if (strcmp(*words, name) == 0)
+			return true;
+	return false;
+}
 
 static bool is_never(const char *name)
 {
 	/* Nearly all names are told from these by their first letter. */
-	if (!strchr("kitdsrm", name[0]))
+	switch (name[0]) {
+	case 'k':
+		return strncmp(name, KAFKA, sizeof KAFKA - 1) == 0 &&
+		    is_one_of(never, name + sizeof KAFKA - 1);
+	case 'i':
+		return strcmp(name, "id") == 0;
+	case 't':
+		return strcmp(name, "timestamp") == 0;
+	case 'd':
+		return strcmp(name, "deliveryAttempt") == 0;
+	case 's':
+		return strcmp(name, "scst_nativeHeadersPresent") == 0 || strcmp(name, RV__KAFKA_TYPES) == 0;
+	case 'r':
+		return strcmp(name, RV_HEADER_KEY) == 0;
+	case 'm':
+		return strcmp(name, RV_HEADER_MESSAGE_ID) == 0;
+	default:
 		return false;
-	for (size_t i = 0; never[i]; i++)
-		if (never[i][0] == name[0] && strcmp(never[i], name) == 0)
-			return true;
-	return false;
+	}
 }
 
 /* PatternMatchUtils.simpleMatch on lower-cased texts: `*` at the start, at the end, or both. */
@@ -63,10 +85,8 @@ static bool pattern_matches(const char *pattern, const char *name)
 	return strncasecmp(open_start ? name + name_length - length : name, pattern, length) == 0;
 }
 
-static bool wanted(const struct rv__kafka_mapping *mapping, const char *name)
+static bool is_chosen(const struct rv__kafka_mapping *mapping, const char *name)
 {
-	if (mapping->patterns.count == 0)
-		return true;
 	for (size_t i = 0; i < mapping->patterns.count; i++) {
 		const char *pattern = mapping->patterns.items[i];
 		bool negated = pattern[0] == '!';
@@ -77,17 +97,19 @@ static bool wanted(const struct rv__kafka_mapping *mapping, const char *name)
 	return false;
 }
 
+static bool wanted(const struct rv__kafka_mapping *mapping, const char *name)
+{
+	return mapping->patterns.count == 0 || is_chosen(mapping, name);
+}
+
 bool rv__kafka_header_is_raw(const char *name)
 {
 	static const char *const names[] = {
-	    "b3", "traceparent", "X-B3-TraceId", "X-B3-SpanId", "X-B3-Sampled", "X-B3-Flags", NULL};
+	    "X-B3-TraceId", "X-B3-SpanId", "X-B3-Sampled", "X-B3-Flags", NULL};
 
-	if (name[0] != 'b' && name[0] != 't' && name[0] != 'X')
-		return false;
-	for (size_t i = 0; names[i]; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
+	return name[0] == 'b' ? strcmp(name, "b3") == 0
+	    : name[0] == 't'  ? strcmp(name, "traceparent") == 0
+	                      : name[0] == 'X' && is_one_of(names, name);
 }
 
 /* What a dead letter is told beside the headers of its original: never listed. */
@@ -129,11 +151,32 @@ static bool make_room(struct types *types, size_t extra)
 	return true;
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* Whether one of eight bytes is below 0x20, a quote or a backslash. */
+static bool must_escape(uint64_t word)
+{
+	uint64_t quote = word ^ EACH_BYTE('"');
+	uint64_t slash = word ^ EACH_BYTE('\\');
+
+	return (((word - EACH_BYTE(0x20)) & ~word) | ((quote - EACH_BYTE(1)) & ~quote) |
+	           ((slash - EACH_BYTE(1)) & ~slash)) &
+	    EACH_BYTE(0x80);
+}
+
 static char *put_escaped(char *to, const char *text, size_t length)
 {
 	static const char digits[] = "0123456789ABCDEF";
+	size_t i = 0;
+	uint64_t word;
 
-	for (size_t i = 0; i < length; i++) {
+	for (; length - i >= sizeof word; i += sizeof word, to += sizeof word) {
+		memcpy(&word, text + i, sizeof word);
+		if (must_escape(word))
+			break;
+		memcpy(to, &word, sizeof word);
+	}
+	for (; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if (c == '"' || c == '\\') {

@@ -5,7 +5,7 @@
 
 enum {
 	WIDENED_FOR = 32,
-	WIDENED_BYTES = 60000
+	LARGE_BYTES = 60000
 }; /* so many small messages with their headers; less than is trimmed */
 
 bool rv__kafka_pool_init(struct rv__kafka_pool *pool, uint32_t capacity)
@@ -24,16 +24,18 @@ void rv__kafka_pool_finish(struct rv__kafka_pool *pool)
 	pool->places = NULL;
 }
 
-/*
- * More is on its way than ever before, so librdkafka will ask this thread's heap for more than it ever had. Heaps of
- * threads grow by the page, a system call each; one larger piece, given back at once, makes it one call for many.
- */
-static void widen_heap(void)
+/* One larger piece of this thread's heap, given back at once. */
+static void ask_large(void)
 {
-	void *piece = malloc(WIDENED_BYTES);
+	void *piece = malloc(LARGE_BYTES);
 
 	__asm__ volatile("" : : "r"(piece) : "memory"); /* else the compiler leaves both out */
 	free(piece);
+}
+
+void rv__kafka_pool_join_freed(void)
+{
+	ask_large();
 }
 
 static struct rv__kafka_place *take_fresh(struct rv__kafka_pool *pool)
@@ -42,8 +44,10 @@ static struct rv__kafka_place *take_fresh(struct rv__kafka_pool *pool)
 
 	while (fresh < pool->capacity)
 		if (atomic_compare_exchange_weak(&pool->fresh, &fresh, fresh + 1)) {
+			/* More is on its way than ever before, so librdkafka will ask this heap for more than it ever
+			 * had. Heaps of threads grow by the page, a system call each; now it is one for many. */
 			if (fresh % WIDENED_FOR == WIDENED_FOR - 1)
-				widen_heap();
+				ask_large();
 			return &pool->places[fresh];
 		}
 	return NULL;

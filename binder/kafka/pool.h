@@ -54,6 +54,13 @@ void rv__kafka_pool_gather(
 /** Gives back all that was gathered. */
 void rv__kafka_pool_give(struct rv__kafka_pool *pool, struct rv__kafka_returns *returns);
 
+/**
+ * For who freed the records of many messages: the C library then joins the small pieces that it had set aside, so that
+ * the next messages lie one behind the other again. librdkafka follows lists of thousands of them, and processors fetch
+ * ahead only what lies at even distances.
+ */
+void rv__kafka_pool_join_freed(void);
+
 /** From 1, for lists of places. */
 static inline uint32_t rv__kafka_place_number(
     const struct rv__kafka_pool *pool, const struct rv__kafka_place *place)

@@ -152,6 +152,7 @@ static enum outcome offer(struct rv__kafka_producer *producer, const struct rv_o
 	struct rv__kafka_client *client = producer->client;
 	struct rv__kafka_place *place = rv__kafka_pool_take(&client->pool);
 	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__QUEUE_FULL;
+	uint64_t number;
 
 	if (!place)
 		return FULL;
@@ -159,10 +160,10 @@ static enum outcome offer(struct rv__kafka_producer *producer, const struct rv_o
 	atomic_fetch_add(&producer->accepted, 1);
 	place->arg = outbound->arg;
 	place->patience_ns = 0;
-	place->number = atomic_fetch_add_explicit(&client->count, 1, memory_order_relaxed);
+	number = place->number = atomic_fetch_add_explicit(&client->count, 1, memory_order_relaxed);
 	atomic_store_explicit(&place->owner, producer, memory_order_release);
 	if (atomic_load(&client->open)) {
-		rv__kafka_client_tidy(client);
+		rv__kafka_client_tidy(client, number);
 		code = try_place(producer, outbound, place);
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
