@@ -107,8 +107,10 @@ START_TEST(a_batch_that_was_refused_is_tried_again_in_parts)
 
 	half_bind(&producer, "parts", NULL);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
-	rd_kafka_mock_broker_set_rtt(half.cluster, 1, 200);
+	/* Long enough for the others to be queued behind the first. */
+	rd_kafka_mock_broker_set_rtt(half.cluster, 1, 1000);
 	half_queue_number(&producer, 0);
+	WAIT_UNTIL(5000, !has_waiting(&producer));
 	rd_kafka_mock_push_request_errors(
 	    half.cluster, API_PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 	for (int i = 1; i < MANY; i++)
