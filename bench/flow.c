@@ -36,6 +36,12 @@ void flow_payload(char payload[FLOW_BYTES], int64_t due_ns)
 	memcpy(payload, &due_ns, sizeof due_ns);
 }
 
+void flow_id(char id[32], unsigned long number)
+{
+	for (int at = 31; at >= 0; at--, number >>= 4)
+		id[at] = "0123456789ABCDEF"[number & 15];
+}
+
 /* -- receiving -------------------------------------------------------------------- */
 
 static rv_verdict receive(const rv_message *message, void *context)

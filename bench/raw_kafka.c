@@ -85,13 +85,6 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, const 
 	return code;
 }
 
-/* The last digits of an id. printf() would cost as much as the rest of a header. */
-static void put_id(char id[32], unsigned long number)
-{
-	for (int at = 31; at >= 16; at--, number >>= 4)
-		id[at] = "0123456789ABCDEF"[number & 15];
-}
-
 /* Sends until all is acknowledged; the time from when a first message was. */
 static bool send_all(const char *topic, long count, int64_t *ret_ns)
 {
@@ -111,7 +104,7 @@ static bool send_all(const char *topic, long count, int64_t *ret_ns)
 	start = now_ns();
 	for (i = 0; i < count; i++) {
 		flow_payload(payload, 0);
-		put_id(id, (unsigned long)i);
+		flow_id(id, (unsigned long)i);
 		while (
 		    produce(rk, rkt, payload, sizeof payload, id, &reports) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			rd_kafka_poll(rk, 1);

@@ -83,17 +83,17 @@ static bool take_answers(redisContext *context, long n)
 static bool send_to(redisContext *context, const char *key, long count, int64_t *ret_ns)
 {
 	char payload[FLOW_BYTES];
-	char headers[512];
+	char headers[] = HEADERS_START "00000000000000000000000000000000" HEADERS_END;
 	const char *words[] = {
 	    "XADD", key, "*", "payload", payload, "contentType", "application/json", "headers", headers};
-	size_t lengths[] = {4, strlen(key), 1, 7, FLOW_BYTES, 11, 16, 7, 0};
+	size_t lengths[] = {4, strlen(key), 1, 7, FLOW_BYTES, 11, 16, 7, sizeof headers - 1};
 	long waiting = 0;
 	bool ok = true;
 	int64_t start = now_ns();
 
 	for (long i = 0; i < count && ok; i++) {
 		flow_payload(payload, 0);
-		lengths[8] = (size_t)snprintf(headers, sizeof headers, HEADERS_START "%032lX" HEADERS_END, i);
+		flow_id(headers + sizeof HEADERS_START - 1, (unsigned long)i);
 		ok = redisAppendCommandArgv(context, 9, words, lengths) == REDIS_OK;
 		/* Half of the window stays on the way. */
 		if (++waiting == WINDOW) {
