@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 enum {
-	WIDENED_FOR = 32,
-	LARGE_BYTES = 60000
-}; /* so many small messages with their headers; less than is trimmed */
+	WIDENED_FOR = 32,   /* so many small messages with their headers … */
+	LARGE_BYTES = 60000 /* … and less than is trimmed */
+};
 
 bool rv__kafka_pool_init(struct rv__kafka_pool *pool, uint32_t capacity)
 {

@@ -56,9 +56,7 @@ START_TEST(a_full_server_refuses_for_now_and_takes_again)
 {
 	struct rv_error why;
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	send_texts(0, 1);
 	ck_assert_int_eq(ask("CONFIG SET maxmemory 1"), 0);
 	ck_assert_int_eq(kit_send_text(&producer, "no room"), RV_E_FULL);
@@ -125,9 +123,7 @@ static double lag(void)
 
 START_TEST(the_lag_counts_what_was_not_read_and_what_was_not_settled)
 {
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consumer.capacity = 2; /* the core takes two; a batch lies behind them, the rest in the stream */
 	consume(NULL);
 	send_texts(0, 600);
@@ -215,9 +211,7 @@ END_TEST
 
 START_TEST(without_auto_create_a_missing_stream_is_an_error_of_the_send)
 {
-	start_server("");
-	open_kit("auto-create=false");
-	produce(NULL);
+	open_line("auto-create=false");
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_NOTFOUND);
 	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
 	send_texts(0, 1);

@@ -8,12 +8,8 @@ START_TEST(what_a_dead_consumer_held_comes_to_a_living_one)
 {
 	static const char *const quick[] = {"claim-min-idle=300", "claim-interval=50", NULL};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
-	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
-	send_texts(0, 5);
-	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 5 STREAMS d >"), 1);
+	open_line(NULL);
+	leave_read(5, 5);
 	consumer.settle_at_once = true;
 	consume(quick);
 	ck_assert(kit_wait_count(&consumer, 5, SOON_MS));
@@ -28,9 +24,7 @@ START_TEST(what_was_delivered_too_often_comes_alone_with_its_count)
 	static const char *const quick[] = {
 	    "claim-min-idle=300", "claim-interval=50", "max-deliveries=4", NULL};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
 	send_texts(0, 3);
 	for (int i = 0; i < 3; i++)
@@ -51,9 +45,7 @@ START_TEST(what_was_lost_on_the_way_to_us_is_no_delivery)
 {
 	static const char *const named[] = {"consumer-name=we", NULL};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(named);
 	send_texts(0, 1);
 	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
@@ -76,13 +68,9 @@ START_TEST(those_behind_a_message_that_ends_its_consumers_are_set_back)
 {
 	static const char *const quick[] = {"claim-min-idle=300", "claim-interval=50", NULL};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
-	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
-	send_texts(0, 4);
+	open_line(NULL);
 	/* Read together, and the first once more alone. */
-	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 4 STREAMS d >"), 1);
+	leave_read(4, 4);
 	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 1 STREAMS d 0"), 1);
 	consume(quick);
 	for (int i = 0; i < 4; i++) {
@@ -101,9 +89,7 @@ START_TEST(a_requeued_message_comes_again_after_its_delay)
 	static const char *const again[] = {"redeliver=true", "redelivery-delay=200", NULL};
 	int64_t hold_ms = -1, at_ms;
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(again);
 	ck_assert(consumer.info.redelivers);
 	send_texts(0, 1);
@@ -124,12 +110,8 @@ START_TEST(entries_that_were_trimmed_while_pending_stop_nobody)
 {
 	static const char *const quick[] = {"claim-min-idle=200", "claim-interval=50", NULL};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
-	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
-	send_texts(0, 5);
-	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 5 STREAMS d >"), 1);
+	open_line(NULL);
+	leave_read(5, 5);
 	ck_assert_int_eq(ask("XTRIM d MAXLEN 1"), 4);
 	consumer.settle_at_once = true;
 	consume(quick);
@@ -145,9 +127,7 @@ START_TEST(held_entries_are_kept_from_others)
 	static const char *const quick[] = {"claim-min-idle=400", "claim-interval=50", NULL};
 	struct rv_token token;
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(quick);
 	send_texts(0, 1);
 	ck_assert(kit_wait_count(&consumer, 1, SOON_MS));
@@ -166,9 +146,7 @@ START_TEST(a_consumer_that_leaves_gives_back_and_is_removed_when_it_held_nothing
 {
 	struct kit_consumer second = {0};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(NULL);
 	send_texts(0, 2);
 	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));

@@ -119,6 +119,13 @@ void produce(const char *const *settings)
 	ck_assert_msg(kit_produce(&kit, &producer, "d", settings), "%s", kit.error.text);
 }
 
+void open_line(const char *more)
+{
+	start_server("");
+	open_kit(more);
+	produce(NULL);
+}
+
 void consume(const char *const *settings)
 {
 	ck_assert_msg(kit_consume(&kit, &consumer, "d", "g", settings), "%s", kit.error.text);
@@ -133,6 +140,13 @@ void send_texts(int from, int to)
 		ck_assert_msg(
 		    kit_send_text(&producer, text) == RV_OK, "%s: %s", text, kit_last(&producer).text);
 	}
+}
+
+void leave_read(int sent, int read)
+{
+	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
+	send_texts(0, sent);
+	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT %d STREAMS d >", read), 1);
 }
 
 bool has(const char *text)

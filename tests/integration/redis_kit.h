@@ -38,8 +38,12 @@ void open_kit(const char *more);
 /** To destination d, and from it in group g. */
 void produce(const char *const *settings);
 void consume(const char *const *settings);
+/** A server without a password, the binder and the producer. */
+void open_line(const char *more);
 /** m<from>, m<from + 1> …, each until the server has it. */
 void send_texts(int from, int to);
+/** So many are there, and the first of them were read by consumer `dead`, of whom nothing more comes. */
+void leave_read(int sent, int read);
 /** Whether that text was delivered. */
 bool has(const char *text);
 void close_all(void);

@@ -22,12 +22,8 @@ static void expect_row(struct kit_consumer *of, size_t first, int from, int to)
 
 START_TEST(an_orderly_consumer_waits_for_the_lease_of_a_dead_one_and_begins_with_what_it_left)
 {
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
-	ck_assert_int_eq(ask("XGROUP CREATE d g 0 MKSTREAM"), 0);
-	send_texts(0, 300);
-	ck_assert_int_eq(ask("XREADGROUP GROUP g dead COUNT 150 STREAMS d >"), 1);
+	open_line(NULL);
+	leave_read(300, 150);
 	ck_assert_int_eq(ask("SET {d}:owner:g dead PX 1500"), 0);
 	consumer.settle_at_once = true;
 	consume(orderly);
@@ -44,9 +40,7 @@ END_TEST
 
 START_TEST(a_lost_lease_ends_the_epoch_and_what_was_under_way_comes_again_in_order)
 {
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(orderly);
 	send_texts(0, 5);
 	ck_assert(kit_wait_count(&consumer, 5, SOON_MS));
@@ -94,9 +88,7 @@ START_TEST(members_that_differ_in_orderly_are_named_and_lose_nothing)
 	bool seen[200] = {false};
 
 	ck_assert_ptr_nonnull(shared);
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consumer.settle_at_once = shared->settle_at_once = true;
 	consume(orderly);
 	ck_assert(!wait_until(200, mixed() > 0));
@@ -123,9 +115,7 @@ START_TEST(what_another_owner_has_by_now_is_not_acknowledged)
 {
 	static const char *const slow[] = {"orderly=true", "lease=3000", "ack-interval=1000", NULL};
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(slow);
 	ck_assert(consumer.info.fenced);
 	send_texts(0, 2);
@@ -147,9 +137,7 @@ START_TEST(an_orderly_consumer_holds_a_failed_message_at_the_head_of_its_stream)
 {
 	int64_t hold_ms = -1;
 
-	start_server("");
-	open_kit(NULL);
-	produce(NULL);
+	open_line(NULL);
 	consume(orderly);
 	send_texts(0, 2);
 	ck_assert(kit_wait_count(&consumer, 2, SOON_MS));

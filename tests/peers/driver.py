@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python side of the Java driver (java/): commands in, answers and received messages out."""
 
-import json
-import subprocess
-import threading
 import time
 import urllib.parse
 
-from . import maven, processes, tap
+from . import lines, maven, processes, tap
 
 
 class DriverError(Exception):
     """The Java side answered with an exception; its text."""
 
 
-class Driver:
+class Driver(lines.Piped):
     """
     One JVM with the official client: 'rocketmq4' (4.9.7, and mqadmin) or 'rocketmq5' (5.3.3). Clients look for
     changes every second instead of every 20-30 s, so that cases are short; rebalance_ms=20000 is the original.
@@ -31,42 +28,18 @@ class Driver:
             "-Duser.home=" + self.home, "-Drocketmq.client.logRoot=" + self.home,
             "-Drocketmq.log.root=" + self.home, "-Drocketmq.client.logLevel=WARN",
             "-Drocketmq.client.rebalance.waitInterval=%d" % rebalance_ms))
-        self.process = processes.Process(module + "-driver", command, stdin=True, stdout=subprocess.PIPE,
-                                         env={"NAMESRV_ADDR": "", "ROCKETMQ_HOME": self.home, **(env or {})})
-        self._lock = threading.Condition()
         self._answers = {}
-        self._messages = {}
         self._next = 0
-        self._ready = self._ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        super().__init__(module + "-driver", command, {"NAMESRV_ADDR": "", "ROCKETMQ_HOME": self.home, **(env or {})})
 
-    def _read(self):
-        for line in self.process.popen.stdout:
-            event = json.loads(line)
-            with self._lock:
-                if "reply" in event:
-                    self._answers[event["reply"]] = event
-                elif event["event"] == "message":
-                    event["message"]["at"] = time.monotonic()
-                    self._messages.setdefault(event["consumer"], []).append(event["message"])
-                else:
-                    self._ready = True
-                self._lock.notify_all()
-        with self._lock:
-            self._ended = True
-            self._lock.notify_all()
-
-    def _wait(self, condition, deadline, what):
-        with self._lock:
-            self._lock.wait_for(lambda: self._ended or condition(), deadline)
-            if not condition():
-                raise TimeoutError("%s: %s" % (what, "the driver ended" if self._ended else
-                                               "nothing within %.1f s" % deadline))
-
-    def wait_ready(self):
-        self._wait(lambda: self._ready, 30, "Java driver")
-        return self
+    def _take(self, event):
+        if "reply" in event:
+            self._answers[event["reply"]] = event
+        elif event["event"] == "message":
+            event["message"]["at"] = time.monotonic()
+            self._messages.setdefault(event["consumer"], []).append(event["message"])
+        else:
+            self._ready = True
 
     def call(self, verb, *words, deadline=30.0, **options):
         """Runs one command; None options are left out. Returns its value or raises DriverError."""
@@ -77,8 +50,7 @@ class Driver:
             if value is not None:
                 text = str(value).lower() if isinstance(value, bool) else str(value)
                 parts.append("%s=%s" % (name.replace("__", ".").replace("_", "-"), urllib.parse.quote(text)))
-        self.process.popen.stdin.write((" ".join(parts) + "\n").encode())
-        self.process.popen.stdin.flush()
+        self._write(" ".join(parts))
         self._wait(lambda: number in self._answers, deadline, verb)
         answer = self._answers.pop(number)
         if "error" in answer:
@@ -100,10 +72,6 @@ class Driver:
     def stop_consumer(self, name):
         self.call("consumer.stop", name=name)
 
-    def messages(self, consumer):
-        with self._lock:
-            return list(self._messages.get(consumer, []))
-
     def wait_messages(self, consumer, count, deadline=15.0):
         """At least `count` messages of a consumer, in order of arrival."""
         try:
@@ -117,17 +85,3 @@ class Driver:
         """What one mqadmin command printed; its complaints if that is nothing. Logs of the client go among the latter."""
         answer = self.call("mqadmin", *words, "-n", self.name_server, deadline=deadline)
         return answer["out"] if answer["out"].strip() else answer["err"]
-
-    def stop(self):
-        if self.process.alive():
-            self.process.popen.stdin.close()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-
-    def __enter__(self):
-        return self.wait_ready()
-
-    def __exit__(self, *_):
-        self.stop()

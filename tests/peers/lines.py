@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A peer that is driven over pipes: it tells what it receives and answers what it is asked, one JSON line each."""
+"""Peers that are driven over pipes: they tell what they receive and answer what they are asked, one JSON line each."""
 
 import json
 import subprocess
@@ -8,18 +8,13 @@ import threading
 from . import processes
 
 
-class Lines:
-    """
-    Says {"event": "ready"}, {"event": "sent"} for each line it is given, and {"event": "message", …} for what it
-    receives. `by` is the member by which its messages are told apart.
-    """
+class Piped:
+    """What such peers share: a process, and a thread that hands each line to `_take`, under the lock."""
 
-    def __init__(self, name, argv, by, env=None):
+    def __init__(self, name, argv, env=None):
         self.name = name
-        self._by = by
         self._lock = threading.Condition()
         self._messages = {}
-        self._answers = []
         self._ready = self._ended = False
         self.process = processes.Process(name, argv, env=env, stdin=True, stdout=subprocess.PIPE)
         threading.Thread(target=self._read, daemon=True).start()
@@ -28,12 +23,7 @@ class Lines:
         for line in self.process.popen.stdout:
             event = json.loads(line)
             with self._lock:
-                if event["event"] == "message":
-                    self._messages.setdefault(event[self._by], []).append(event)
-                elif event["event"] == "sent":
-                    self._answers.append(event)
-                else:
-                    self._ready = True
+                self._take(event)
                 self._lock.notify_all()
         with self._lock:
             self._ended = True
@@ -50,25 +40,13 @@ class Lines:
         self._wait(lambda: self._ready, deadline, self.name)
         return self
 
-    def ask(self, line, deadline=30):
-        """Gives it a line and waits for the answer."""
-        self.process.popen.stdin.write((json.dumps(line) + "\n").encode())
+    def _write(self, line):
+        self.process.popen.stdin.write((line + "\n").encode())
         self.process.popen.stdin.flush()
-        self._wait(lambda: self._answers, deadline, "an answer to %s" % line)
-        return self._answers.pop(0)
 
     def messages(self, of):
         with self._lock:
             return list(self._messages.get(of, []))
-
-    def find(self, of, accept, deadline=20):
-        """The first of these messages that `accept` takes, waited for."""
-        def look():
-            return next((message for message in self._messages.get(of, []) if accept(message)), None)
-
-        self._wait(lambda: look() is not None, deadline, "a message of " + of)
-        with self._lock:
-            return look()
 
     def stop(self):
         if self.process.alive():
@@ -80,6 +58,44 @@ class Lines:
 
     def __enter__(self):
         return self.wait_ready()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Lines(Piped):
+    """
+    Says {"event": "ready"}, {"event": "sent"} for each line it is given, and {"event": "message", …} for what it
+    receives. `by` is the member by which its messages are told apart.
+    """
+
+    def __init__(self, name, argv, by, env=None):
+        self._by = by
+        self._answers = []
+        super().__init__(name, argv, env)
+
+    def _take(self, event):
+        if event["event"] == "message":
+            self._messages.setdefault(event[self._by], []).append(event)
+        elif event["event"] == "sent":
+            self._answers.append(event)
+        else:
+            self._ready = True
+
+    def ask(self, line, deadline=30):
+        """Gives it a line and waits for the answer."""
+        self._write(json.dumps(line))
+        self._wait(lambda: self._answers, deadline, "an answer to %s" % line)
+        return self._answers.pop(0)
+
+    def find(self, of, accept, deadline=20):
+        """The first of these messages that `accept` takes, waited for."""
+        def look():
+            return next((message for message in self._messages.get(of, []) if accept(message)), None)
+
+        self._wait(lambda: look() is not None, deadline, "a message of " + of)
+        with self._lock:
+            return look()
 
     def __exit__(self, *_):
         if self.process.alive():
