@@ -86,6 +86,12 @@ int rv__app_run_only(rv_app *app);
 /** Reads the properties and judges them and all declarations. false: problems has fatal ones. */
 bool rv__app_configure(rv_app *app);
 
+/** Adds to app->problems what is wrong with a key of the binding: `key_end` as "consumer.instance-index". Named is the
+ * key that was set, its own or that of `default.`. */
+__attribute__((format(printf, 6, 7))) void rv__binding_complain(rv_app *app,
+    const struct rv__binding *binding, const char *key_end, bool fatal, uint16_t number, const char *format,
+    ...);
+
 /** Frees everything; not after work was left in listeners. */
 void rv__app_destroy(rv_app *app);
 

@@ -61,8 +61,8 @@ struct rv__binding {
 	const char *content_type;
 	struct rv__binder *binder;
 	void *extension; /* settings of the binder's own table; owned */
-	int32_t *
-	    instances; /* numbers of an input that has several, ascending; owned; NULL: consumer.instance_index */
+	/* Numbers of an input that has several, ascending; owned; NULL: consumer.instance_index. */
+	int32_t *instances;
 	size_t instances_count;
 
 	struct rv__input *input; /* inputs; one reference is ours */

@@ -7,6 +7,7 @@
 #include "bindings/instances.h"
 #include "bindings/message.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,47 +98,46 @@ static void read_extension(rv_app *app, struct rv__binding *binding)
 	    binding->extension, &app->problems);
 }
 
+void rv__binding_complain(rv_app *app, const struct rv__binding *binding, const char *key_end, bool fatal,
+    uint16_t number, const char *format, ...)
+{
+	char own[KEY_SIZE], common[KEY_SIZE], what[512];
+	const char *key = own;
+	va_list args;
+
+	snprintf(own, sizeof own, RV__STREAM_PREFIX ".bindings.%s.%s", binding->channel, key_end);
+	snprintf(common, sizeof common, RV__STREAM_PREFIX ".default.%s", key_end);
+	if (!rv__config_get(app->config, own) && rv__config_get(app->config, common))
+		key = common;
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	rv__problems_add(
+	    &app->problems, fatal, number, key, "%s: %s: %s", rv__config_origin(app->config, key), key, what);
+}
+
 static void check_back_off(rv_app *app, const struct rv__binding *binding)
 {
-	char key[KEY_SIZE];
-
-	if (binding->consumer.back_off_initial_ms <= binding->consumer.back_off_max_ms)
-		return;
-	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.consumer.back-off-max-interval",
-	    binding->channel);
-	rv__problems_add(&app->problems, true, RV__N_BACK_OFF, key,
-	    "%s: %s: the longest wait (%lld ms) is shorter than the first (%lld ms); raise it, or lower "
-	    "back-off-initial-interval",
-	    rv__config_origin(app->config, key), key, (long long)binding->consumer.back_off_max_ms,
-	    (long long)binding->consumer.back_off_initial_ms);
+	if (binding->consumer.back_off_initial_ms > binding->consumer.back_off_max_ms)
+		rv__binding_complain(app, binding, "consumer.back-off-max-interval", true, RV__N_BACK_OFF,
+		    "the longest wait (%lld ms) is shorter than the first (%lld ms); raise it, or lower "
+		    "back-off-initial-interval",
+		    (long long)binding->consumer.back_off_max_ms,
+		    (long long)binding->consumer.back_off_initial_ms);
 }
 
 /* What the binder cannot do is refused in words, not ignored. */
 static void check_capabilities(rv_app *app, const struct rv__binding *binding)
 {
-	char key[KEY_SIZE];
 	bool counts = binding->producer.partition_count > 1;
 
 	if ((!counts && !binding->producer.partition_key_expression) ||
 	    (binding->binder->ops->caps & RV_CAP_PARTITIONS))
 		return;
-	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.producer.%s", binding->channel,
-	    counts ? "partition-count" : "partition-key-expression");
-	rv__problems_add(&app->problems, true, RV__N_UNFIT, key,
-	    "%s: %s: the %s binder has no partitions; leave the key out, or use another binder",
-	    rv__config_origin(app->config, key), key, binding->binder->ops->label);
-}
-
-static void complain(rv_app *app, const struct rv__binding *binding, const char *key_end, bool fatal,
-    uint16_t number, const char *what)
-{
-	char key[KEY_SIZE];
-
-	snprintf(key, sizeof key, RV__STREAM_PREFIX ".bindings.%s.producer.%s", binding->channel, key_end);
-	if (!rv__config_get(app->config, key))
-		snprintf(key, sizeof key, RV__STREAM_PREFIX ".default.producer.%s", key_end);
-	rv__problems_add(
-	    &app->problems, fatal, number, key, "%s: %s: %s", rv__config_origin(app->config, key), key, what);
+	rv__binding_complain(app, binding,
+	    counts ? "producer.partition-count" : "producer.partition-key-expression", true, RV__N_UNFIT,
+	    "the %s binder has no partitions; leave the key out, or use another binder",
+	    binding->binder->ops->label);
 }
 
 /* A partitioned output has its expressions compiled once, here. */
@@ -153,7 +153,8 @@ static void set_up_partitions(rv_app *app, struct rv__binding *binding)
 	output->dynamic_partitions = producer->dynamic_partitions;
 	if (!producer->partition_key_expression) {
 		if (producer->partition_selector_expression)
-			complain(app, binding, "partition-selector-expression", false, RV__N_LONE_SELECTOR,
+			rv__binding_complain(app, binding, "producer.partition-selector-expression", false,
+			    RV__N_LONE_SELECTOR,
 			    "there is no key to select by; set partition-key-expression, or leave it out");
 		return;
 	}
@@ -162,9 +163,10 @@ static void set_up_partitions(rv_app *app, struct rv__binding *binding)
 	    (enum rv__partition_hash)binding->own_producer.partition_hash, &output->partitioner, &in_selector,
 	    &error);
 	if (code != RV_OK)
-		complain(app, binding,
-		    in_selector ? "partition-selector-expression" : "partition-key-expression", true,
-		    error.number, error.text);
+		rv__binding_complain(app, binding,
+		    in_selector ? "producer.partition-selector-expression"
+		                : "producer.partition-key-expression",
+		    true, error.number, "%s", error.text);
 }
 
 static void set_up_output(struct rv__binding *binding, const rv_channel *channel)
