@@ -28,7 +28,7 @@ def new_topic(peer, prefix="topic", queues=4):
     """Creates a topic by its first message, as producers do, and returns its name; the message is 'first'."""
     topic = fresh(prefix)
     peer.java.send("p", topic, "first", tag="Setup")
-    processes.wait_for(lambda: remoting.has_route(peer.broker.name_server, topic), 10, "route of " + topic)
+    processes.wait_for(lambda: remoting.has_route(peer.broker.name_server, topic), 60, "route of " + topic)
     return topic
 
 
@@ -36,7 +36,7 @@ def without_first(messages):
     return [m for m in messages if m["tags"] != "Setup"]
 
 
-def wait_bodies(peer, consumer, bodies, deadline=15):
+def wait_bodies(peer, consumer, bodies, deadline=60):
     """Waits for these bodies and checks that each came exactly once, besides the one that made the topic."""
     def look():
         got = [m["body"] for m in without_first(peer.java.messages(consumer))]
@@ -148,10 +148,11 @@ def a_delay_level_holds_a_message_back(peer):
     consumer = fresh("c")
     peer.java.consumer(consumer, consumer, topic)
     peer.java.wait_messages(consumer, 1)
-    (result,) = peer.java.send("p", topic, "later", delay=2, tag="D", keys="delayed")
-    (message,) = wait_bodies(peer, consumer, ["later"], deadline=20)
+    (result,) = peer.java.send("p", topic, "later", delay=3, tag="D", keys="delayed")
+    (message,) = wait_bodies(peer, consumer, ["later"])
     waited = message["storeTimestamp"] - message["bornTimestamp"]
-    expect(4900 <= waited <= 9000, "level 2 is 5 s, the message was stored in its queue after %d ms" % waited)
+    # The next level is 30 s: the first with room for a machine that stands still for a while.
+    expect(9900 <= waited <= 29000, "level 3 is 10 s, the message was stored in its queue after %d ms" % waited)
     expect_equal(message["msgId"], result["msgId"], "message id")
     expect_equal((message["tags"], message["keys"], message["topic"]), ("D", "delayed", topic), "tags, keys, topic")
 
@@ -196,7 +197,7 @@ def an_orderly_failure_holds_its_queue_until_it_succeeds(peer):
     peer.java.send("p", topic, "poison", queue=1)
     peer.java.send("p", topic, "after {i}", queue=1, count=3)
     peer.java.consumer(consumer, consumer, topic, orderly=True, fail="poison", fail_times=2, suspend=50)
-    processes.wait_for(lambda: len(without_first(peer.java.messages(consumer))) >= 6, 15, "six deliveries")
+    processes.wait_for(lambda: len(without_first(peer.java.messages(consumer))) >= 6, 60, "six deliveries")
     bodies = [m["body"] for m in without_first(peer.java.messages(consumer))]
     expect_equal(bodies, ["poison"] * 3 + ["after 0", "after 1", "after 2"], "order of deliveries")
 
@@ -207,7 +208,7 @@ def a_failed_message_comes_back_by_its_delay_level(peer):
     consumer = fresh("c")
     peer.java.consumer(consumer, consumer, topic, fail="again", fail_times=1, delay_level=1)
     (result,) = peer.java.send("p", topic, "again", {"who": "me"}, tag="T", keys="K")
-    processes.wait_for(lambda: len(without_first(peer.java.messages(consumer))) >= 2, 20, "the second delivery")
+    processes.wait_for(lambda: len(without_first(peer.java.messages(consumer))) >= 2, 60, "the second delivery")
     first, second = without_first(peer.java.messages(consumer))
     expect_equal((first["reconsumeTimes"], second["reconsumeTimes"]), (0, 1), "reconsumeTimes")
     expect_equal(second["msgId"], result["msgId"], "message id")
@@ -216,10 +217,10 @@ def a_failed_message_comes_back_by_its_delay_level(peer):
     expect(second["at"] - first["at"] >= 0.9, "it came back after %.2f s, before its second" % (second["at"] - first["at"]))
 
 
-def check_dead_letter(peer, group, body, result, topic, deadline=15):
+def check_dead_letter(peer, group, body, result, topic, deadline=60):
     reader = fresh("dlq")
     dead = "%DLQ%" + group
-    processes.wait_for(lambda: remoting.has_route(peer.broker.name_server, dead), 15, "route of " + dead)
+    processes.wait_for(lambda: remoting.has_route(peer.broker.name_server, dead), 60, "route of " + dead)
     peer.java.consumer(reader, reader, dead)
     (message,) = peer.java.wait_messages(reader, 1, deadline)
     expect_equal(message["body"], body, "body of the dead letter")
@@ -230,7 +231,7 @@ def check_dead_letter(peer, group, body, result, topic, deadline=15):
     return message
 
 
-@suite.case(deadline=45)
+@suite.case()
 def after_max_reconsume_times_a_message_is_a_dead_letter(peer):
     topic = new_topic(peer)
     consumer = fresh("c")
@@ -241,11 +242,12 @@ def after_max_reconsume_times_a_message_is_a_dead_letter(peer):
     expect("ORIGIN_MESSAGE_ID" in dead["properties"], "no ORIGIN_MESSAGE_ID")
     poison = [m["reconsumeTimes"] for m in peer.java.messages(consumer) if m["body"] == "poison"]
     expect_equal(poison, [0, 1, 2], "reconsumeTimes of the deliveries")
-    good = [m["body"] for m in peer.java.messages(consumer) if m["body"].startswith("good")]
-    expect_equal(sorted(good), ["good %d" % i for i in range(8)], "messages beside it")
+    good = lambda: sorted(m["body"] for m in peer.java.messages(consumer) if m["body"].startswith("good"))  # noqa: E731
+    processes.wait_for(lambda: len(good()) >= 8, 60, "the messages beside it")
+    expect_equal(good(), ["good %d" % i for i in range(8)], "messages beside it")
 
 
-@suite.case(deadline=45)
+@suite.case()
 def delay_level_minus_one_is_a_dead_letter_at_once(peer):
     topic = new_topic(peer)
     consumer = fresh("c")
@@ -255,7 +257,7 @@ def delay_level_minus_one_is_a_dead_letter_at_once(peer):
     expect_equal(sum(m["body"] == "poison" for m in peer.java.messages(consumer)), 1, "deliveries")
 
 
-@suite.case(deadline=100)
+@suite.case(deadline=200)
 def an_orderly_message_is_a_dead_letter_after_its_attempts(peer):
     topic = new_topic(peer)
     consumer = fresh("c")
@@ -263,9 +265,9 @@ def an_orderly_message_is_a_dead_letter_after_its_attempts(peer):
     (result,) = peer.java.send("p", topic, "poison", keys="K", queue=0)
     peer.java.send("p", topic, "next", queue=0)
     # The client marks this send with delay level 3 + 2, which Apache's broker obeys even on the way to the dead letters.
-    check_dead_letter(peer, consumer, "poison", result, topic, 80 if peer.broker.kind == "apache" else 15)
+    check_dead_letter(peer, consumer, "poison", result, topic, 120 if peer.broker.kind == "apache" else 60)
     wait = lambda: [m["body"] for m in without_first(peer.java.messages(consumer))][-1:] == ["next"]  # noqa: E731
-    processes.wait_for(wait, 10, "the message behind the dead letter")
+    processes.wait_for(wait, 60, "the message behind the dead letter")
 
 
 @suite.case()
@@ -282,7 +284,7 @@ def a_group_goes_on_where_it_stopped(peer):
     wait_bodies(peer, two, ["between %d" % i for i in range(20)])
 
 
-@suite.case(deadline=40)
+@suite.case()
 def members_share_the_queues_and_the_rest_takes_over(peer):
     topic = new_topic(peer)
     group = fresh("group")
@@ -295,20 +297,20 @@ def members_share_the_queues_and_the_rest_takes_over(peer):
         peer.java.send("p", topic, "probe", queue="each", count=4, tag="Setup")
         return peer.java.messages(two)
 
-    processes.wait_for(both_receive, 20, "a share for the second member", every=0.2)
+    processes.wait_for(both_receive, 60, "a share for the second member", every=0.2)
     counts = (len(without_first(peer.java.messages(one))), len(without_first(peer.java.messages(two))))
     expect_equal(counts, (0, 0), "messages before")
-    processes.wait_for(lambda: settled(peer, one, two, topic), 15, "a stable assignment", every=0.2)
+    processes.wait_for(lambda: settled(peer, one, two, topic), 60, "a stable assignment", every=0.2)
     peer.java.send("p", topic, "shared {i}", queue="each", count=40)
     merged = lambda: [m["body"] for c in (one, two) for m in without_first(peer.java.messages(c))]  # noqa: E731
-    processes.wait_for(lambda: len(merged()) >= 40, 15, "40 messages")
+    processes.wait_for(lambda: len(merged()) >= 40, 60, "40 messages")
     expect_equal(sorted(merged()), sorted("shared %d" % i for i in range(40)), "bodies over both members")
     expect_equal([len({m["queueId"] for m in without_first(peer.java.messages(c))}) for c in (one, two)], [2, 2],
                  "queues of each member")
     peer.java.stop_consumer(two)
     peer.java.send("p", topic, "rest {i}", queue="each", count=40)
     rest = lambda: {m["body"] for m in peer.java.messages(one) if m["body"].startswith("rest")}  # noqa: E731
-    processes.wait_for(lambda: len(rest()) == 40, 15, "the rest takes over")
+    processes.wait_for(lambda: len(rest()) == 40, 60, "the rest takes over")
 
 
 def settled(peer, one, two, topic):
@@ -316,7 +318,7 @@ def settled(peer, one, two, topic):
     before = [len(peer.java.messages(c)) for c in (one, two)]
     peer.java.send("p", topic, "probe", queue="each", count=4, tag="Setup")
     total = lambda: sum(len(peer.java.messages(c)) for c in (one, two)) - sum(before)  # noqa: E731
-    processes.wait_for(lambda: total() >= 4, 10, "probes")
+    processes.wait_for(lambda: total() >= 4, 60, "probes")
     queues = [{m["queueId"] for m in peer.java.messages(c)[n:]} for c, n in zip((one, two), before)]
     return [len(q) for q in queues] == [2, 2] and total() == 4
 
@@ -359,7 +361,7 @@ def broadcasting_gives_every_member_its_copy(peer):
     for number, member in enumerate(members):
         peer.java.consumer(member, group, topic, broadcast=True, **{"from": "first"}, instance="b%d" % number)
     for member in members:
-        processes.wait_for(lambda m=member: probe_reaches(peer, topic, m), 15, "the member's first message", every=0.2)
+        processes.wait_for(lambda m=member: probe_reaches(peer, topic, m), 60, "the member's first message", every=0.2)
     peer.java.send("p", topic, "all {i}", count=10)
     for member in members:
         wait_bodies(peer, member, ["all %d" % i for i in range(10)])
@@ -398,7 +400,7 @@ def a_lite_pull_consumer_polls_everything(peer):
         got.extend(m["body"] for m in without_first(peer.java.call("litepull.poll", name=name, timeout=500)))
         return len(got) >= 60
 
-    processes.wait_for(poll, 20, "60 messages")
+    processes.wait_for(poll, 60, "60 messages")
     peer.java.call("litepull.stop", name=name)
     expect_equal(sorted(got), sorted("lite %d" % i for i in range(60)), "bodies")
 
@@ -415,7 +417,7 @@ def the_vip_channel_answers_too(peer):
     peer.java.call("producer.stop", name=producer)
 
 
-@suite.case(deadline=60)
+@suite.case()
 def messages_and_offsets_survive_a_restart_of_the_broker(peer):
     topic = new_topic(peer)
     group = fresh("group")
@@ -427,7 +429,7 @@ def messages_and_offsets_survive_a_restart_of_the_broker(peer):
     peer.java.send("p", topic, "kept {i}", count=10)
     peer.broker.restart_broker()
     peer.java.consumer(two, group, topic)
-    wait_bodies(peer, two, ["kept %d" % i for i in range(10)], deadline=30)
+    wait_bodies(peer, two, ["kept %d" % i for i in range(10)])
     expect(peer.java.send("p", topic, "after")[0]["status"] == "SEND_OK", "a send after the restart")
 
 

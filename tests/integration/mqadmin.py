@@ -90,7 +90,7 @@ def consumer_progress_of_a_group_shows_no_backlog(peer):
         output = peer.java.mqadmin("consumerProgress", "-g", GROUP)
         return re.search(r"Diff Total: 0\b", output) and output
 
-    output = processes.wait_for(look, 15, "offsets to be committed", every=0.3)
+    output = processes.wait_for(look, 60, "offsets to be committed", every=0.3)
     table = [row for row in rows(output) if row[0] == TOPIC]
     expect_equal([row[2] for row in table], ["0", "1", "2", "3"], "queues")
     expect_equal(sum(int(row[4]) for row in table), peer.sent, "consumer offsets")
@@ -129,7 +129,7 @@ def send_message_sends_and_query_message_by_id_finds_it(peer):
     output = peer.java.mqadmin("sendMessage", "-t", TOPIC, "-p", "from mqadmin", "-k", "adminkey", "-c", "AdminTag")
     row = one_row(output)
     expect_equal((row[0], row[2]), (peer.name, "SEND_OK"), "broker and status")
-    processes.wait_for(lambda: any(m["body"] == "from mqadmin" for m in peer.java.messages("c")), 10, "the message")
+    processes.wait_for(lambda: any(m["body"] == "from mqadmin" for m in peer.java.messages("c")), 60, "the message")
     (result,) = peer.java.send("p", "other-topic", "find me", tag="T", keys="K1 K2")
     output = peer.java.mqadmin("queryMsgById", "-i", result["offsetMsgId"])
     for name, value in (("Topic", "other-topic"), ("Tags", "[T]"), ("Keys", "[K1 K2]"),
@@ -147,7 +147,7 @@ def send_message_sends_and_query_message_by_id_finds_it(peer):
 def query_message_by_key_and_unique_key_find_it(peer):
     (result,) = peer.java.send("p", "other-topic", "by key", keys="needle")
     found = lambda: result["msgId"] in peer.java.mqadmin("queryMsgByKey", "-t", "other-topic", "-k", "needle")  # noqa: E731
-    processes.wait_for(found, 10, "the key in the index", every=0.2)
+    processes.wait_for(found, 60, "the key in the index", every=0.2)
     output = peer.java.mqadmin("queryMsgByUniqueKey", "-t", "other-topic", "-i", result["msgId"])
     expect(re.search(r"^Keys:\s+\[needle\]$", output, re.M) and result["msgId"] in output, output)
 

@@ -34,10 +34,10 @@ class Walk:
         self.store = processes.directory("store")
         self.namesrv = processes.Process("namesrv", [tree.rivulet(), "broker", "--role", "namesrv", "--store", self.store,
                                                      "--name-server-port", str(base)], env=self.env)
-        processes.wait_for(lambda: remoting.answers(self.name_server), 10, "the name server")
+        processes.wait_for(lambda: remoting.answers(self.name_server), 60, "the name server")
         self.broker = processes.Process("broker", [tree.rivulet(), "broker", "--role", "broker", "--store", self.store,
                                                    "--port", str(base + 4)], env=self.env)
-        processes.wait_for(lambda: remoting.has_route(self.name_server, "TBW102"), 10, "the broker's registration")
+        processes.wait_for(lambda: remoting.has_route(self.name_server, "TBW102"), 60, "the broker's registration")
         self.http = ports.reserve()
 
     def program(self, name, **options):
@@ -51,31 +51,31 @@ class Walk:
         """Runs the C consumer until it printed `count` messages and stops it with Ctrl-C: [(id, text)]."""
         consumer = self.program("quickstart-consumer")
         line = re.compile(r"^([0-9A-F]+) queue \d+ offset \d+ tag TagA: (.*)$", re.M)
-        processes.wait_for(lambda: len(line.findall(consumer.output())) >= count, 20, "%d messages" % count)
+        processes.wait_for(lambda: len(line.findall(consumer.output())) >= count, 60, "%d messages" % count)
         consumer.signal(signal.SIGINT)
-        expect_equal(consumer.wait(10), 0, "exit code of the consumer after Ctrl-C")
+        expect_equal(consumer.wait(60), 0, "exit code of the consumer after Ctrl-C")
         return line.findall(consumer.output())
 
     def shut_down(self, role, process):
         began = time.monotonic()
         code, _, complaint = processes.run([tree.rivulet(), "shutdown", role, "--store", self.store], env=self.env)
         expect_equal(code, 0, "exit code of rivulet shutdown %s: %s" % (role, complaint))
-        expect_equal(process.wait(5), 0, "exit code of the " + role)
+        expect_equal(process.wait(60), 0, "exit code of the " + role)
         took = time.monotonic() - began
         comment("rivulet shutdown %s: %.2f s" % (role, took))
-        expect(took < 3, "rivulet shutdown %s took %.1f s" % (role, took))
+        expect(took < 15, "rivulet shutdown %s took %.1f s" % (role, took))  # it would wait for 30 s
 
 
-@suite.case(deadline=60)
+@suite.case()
 def a_thousand_messages_go_from_c_to_c(walk):
     producer = walk.program("quickstart-producer")
-    expect_equal(producer.wait(20), 0, "exit code of the producer")
+    expect_equal(producer.wait(60), 0, "exit code of the producer")
     got = walk.receive(1000)
     expect_equal(sorted(text for _, text in got), BODIES, "texts")
     expect_equal(len({message_id for message_id, _ in got}), 1000, "different ids")
 
 
-@suite.case(deadline=60)
+@suite.case()
 def a_thousand_messages_go_from_java_to_java_and_to_c(walk):
     if sys.argv[0] != "java":
         return
@@ -84,13 +84,13 @@ def a_thousand_messages_go_from_java_to_java_and_to_c(walk):
         results = java.send("p", TOPIC, "Hello RocketMQ {i}", tag="TagA", count=1000)
         expect_equal({r["status"] for r in results}, {"SEND_OK"}, "statuses")
         java.consumer("c", "please_rename_unique_group_name_5", TOPIC, namesrv=None)
-        got = java.wait_messages("c", 2000, 20)
+        got = java.wait_messages("c", 2000)
         expect_equal(sorted(m["body"] for m in got), sorted(BODIES * 2), "bodies in Java")
         expect({r["msgId"] for r in results} <= {m["msgId"] for m in got}, "ids of Java's messages")
         expect_equal(sorted(i for i, _ in walk.receive(1000)), sorted(r["msgId"] for r in results), "ids in C")
 
 
-@suite.case(deadline=30)
+@suite.case()
 def shutdown_ends_the_broker_and_then_the_name_server(walk):
     walk.shut_down("broker", walk.broker)
     expect(remoting.answers(walk.name_server), "the name server went with the broker")
@@ -98,7 +98,7 @@ def shutdown_ends_the_broker_and_then_the_name_server(walk):
     expect(not remoting.answers(walk.name_server), "something still answers for the name server")
 
 
-@suite.case(deadline=30)
+@suite.case()
 def shutdown_of_what_does_not_run_says_so(walk):
     code, _, complaint = processes.run([tree.rivulet(), "shutdown", "broker", "--store", walk.store], env=walk.env)
     expect_equal(code, 1, "exit code")

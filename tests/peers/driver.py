@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python side of the Java driver (java/): commands in, answers and received messages out."""
 
-import time
 import urllib.parse
 
 from . import lines, maven, processes, tap
@@ -14,7 +13,8 @@ class DriverError(Exception):
 class Driver(lines.Piped):
     """
     One JVM with the official client: 'rocketmq4' (4.9.7, and mqadmin) or 'rocketmq5' (5.3.3). Clients look for
-    changes every second instead of every 20-30 s, so that cases are short; rebalance_ms=20000 is the original.
+    changes every second instead of every 20-30 s, so that cases are short; rebalance_ms=20000 is the original. A
+    message's "at" is the moment, in seconds of the JVM's clock, at which the listener had it.
     """
 
     def __init__(self, module="rocketmq4", name_server=None, env=None, rebalance_ms=1000):
@@ -27,6 +27,7 @@ class Driver(lines.Piped):
         command = maven.java(module, "peer.Driver", [], "256m", (
             "-Duser.home=" + self.home, "-Drocketmq.client.logRoot=" + self.home,
             "-Drocketmq.log.root=" + self.home, "-Drocketmq.client.logLevel=WARN",
+            "-Dcom.rocketmq.remoting.client.connect.timeout=30000",
             "-Drocketmq.client.rebalance.waitInterval=%d" % rebalance_ms))
         self._answers = {}
         self._next = 0
@@ -36,12 +37,11 @@ class Driver(lines.Piped):
         if "reply" in event:
             self._answers[event["reply"]] = event
         elif event["event"] == "message":
-            event["message"]["at"] = time.monotonic()
             self._messages.setdefault(event["consumer"], []).append(event["message"])
         else:
             self._ready = True
 
-    def call(self, verb, *words, deadline=30.0, **options):
+    def call(self, verb, *words, deadline=90.0, **options):
         """Runs one command; None options are left out. Returns its value or raises DriverError."""
         self._next += 1
         number = str(self._next)
@@ -72,7 +72,7 @@ class Driver(lines.Piped):
     def stop_consumer(self, name):
         self.call("consumer.stop", name=name)
 
-    def wait_messages(self, consumer, count, deadline=15.0):
+    def wait_messages(self, consumer, count, deadline=60.0):
         """At least `count` messages of a consumer, in order of arrival."""
         try:
             self._wait(lambda: len(self._messages.get(consumer, [])) >= count, deadline, consumer)
@@ -81,7 +81,7 @@ class Driver(lines.Piped):
                                % (error, len(self.messages(consumer)), count)) from None
         return self.messages(consumer)
 
-    def mqadmin(self, *words, deadline=30.0):
+    def mqadmin(self, *words, deadline=90.0):
         """What one mqadmin command printed; its complaints if that is nothing. Logs of the client go among the latter."""
         answer = self.call("mqadmin", *words, "-n", self.name_server, deadline=deadline)
         return answer["out"] if answer["out"].strip() else answer["err"]

@@ -52,7 +52,7 @@ class Piped:
         if self.process.alive():
             self.process.popen.stdin.close()
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
 
@@ -82,13 +82,13 @@ class Lines(Piped):
         else:
             self._ready = True
 
-    def ask(self, line, deadline=30):
+    def ask(self, line, deadline=60):
         """Gives it a line and waits for the answer."""
         self._write(json.dumps(line))
         self._wait(lambda: self._answers, deadline, "an answer to %s" % line)
         return self._answers.pop(0)
 
-    def find(self, of, accept, deadline=20):
+    def find(self, of, accept, deadline=60):
         """The first of these messages that `accept` takes, waited for."""
         def look():
             return next((message for message in self._messages.get(of, []) if accept(message)), None)

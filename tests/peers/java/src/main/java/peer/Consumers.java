@@ -23,6 +23,9 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /** The official consumers: push (concurrent, orderly), lite pull and pull. Each message is one event line. */
 @SuppressWarnings("deprecation") // the pull consumer is deprecated and still in use
 final class Consumers {
+	/** What hangs is bounded by the suite; a machine that stands still for some seconds is no failure. */
+	static final int PATIENCE_MS = 30000;
+
 	private final Driver driver;
 	private final Map<String, DefaultMQPushConsumer> consumers = new ConcurrentHashMap<>();
 	private final Map<String, DefaultLitePullConsumer> litePulls = new ConcurrentHashMap<>();
@@ -52,6 +55,9 @@ final class Consumers {
 		consumer.setConsumeThreadMax(command.number("threads", 4));
 		consumer.setMaxReconsumeTimes(command.number("max-reconsume", -1));
 		consumer.setSuspendCurrentQueueTimeMillis(command.number("suspend", 100));
+		consumer.setMqClientApiTimeout(PATIENCE_MS);
+		/* Without it a stop does not wait for listeners, and the last message, told but not counted, comes again. */
+		consumer.setAwaitTerminationMillisWhenShutdown(PATIENCE_MS);
 		if (command.get("instance", null) != null) { // two members of one group in one JVM
 			consumer.setInstanceName(command.need("instance"));
 		}
@@ -97,7 +103,10 @@ final class Consumers {
 			String failing = command.get("fail", null);
 			String body = new String(message.getBody(), StandardCharsets.UTF_8);
 
-			driver.event("message", "consumer", command.need("name"), "message", describe(message));
+			Map<String, Object> description = describe(message);
+
+			description.put("at", System.nanoTime() / 1e9); // before the verdict: what follows from it is later
+			driver.event("message", "consumer", command.need("name"), "message", description);
 			if (failing != null && body.contains(failing)
 			        && message.getReconsumeTimes() < command.number("fail-times", Integer.MAX_VALUE)) {
 				accepted = false;
@@ -114,6 +123,7 @@ final class Consumers {
 		consumer.setVipChannelEnabled(command.flag("vip"));
 		consumer.setPollNameServerInterval(command.number("poll", 1000));
 		consumer.setHeartbeatBrokerInterval(command.number("poll", 1000));
+		consumer.setMqClientApiTimeout(PATIENCE_MS);
 		consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
 		consumer.subscribe(command.need("topic"), command.get("tags", "*"));
 		consumer.start();
@@ -146,6 +156,8 @@ final class Consumers {
 		List<Object> queues = new ArrayList<>();
 
 		consumer.setNamesrvAddr(command.need("namesrv"));
+		consumer.setMqClientApiTimeout(PATIENCE_MS);
+		consumer.setConsumerPullTimeoutMillis(PATIENCE_MS);
 		consumer.start();
 		try {
 			for (MessageQueue queue : consumer.fetchSubscribeMessageQueues(command.need("topic"))) {

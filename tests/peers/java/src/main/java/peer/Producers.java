@@ -28,7 +28,11 @@ final class Producers {
 			producer.setNamesrvAddr(command.need("namesrv"));
 		}
 		producer.setVipChannelEnabled(command.flag("vip"));
-		producer.setSendMsgTimeout(command.number("timeout", 5000));
+		producer.setSendMsgTimeout(command.number("timeout", Consumers.PATIENCE_MS));
+		producer.setMqClientApiTimeout(Consumers.PATIENCE_MS);
+		/* The first heartbeat, after a second, may find no broker yet; the next one would be half a minute away. */
+		producer.setPollNameServerInterval(1000);
+		producer.setHeartbeatBrokerInterval(1000);
 		producer.setCompressMsgBodyOverHowmuch(command.number("compress-over", 4096));
 		producer.start();
 		producers.put(command.need("name"), producer);
@@ -122,7 +126,7 @@ final class Producers {
 				}
 			});
 		}
-		if (!left.await(20, TimeUnit.SECONDS)) {
+		if (!left.await(2 * Consumers.PATIENCE_MS, TimeUnit.MILLISECONDS)) {
 			throw new IllegalStateException(left.getCount() + " asynchronous sends did not complete");
 		}
 		return new ArrayList<>(results.values());
