@@ -15,7 +15,7 @@ trap 'exit 1' INT TERM
 "$rivulet" broker --store "$dir/store" --port 0 --name-server-port 0 --ports-file "$dir/ports" \
 	--flushDiskType=ASYNC_FLUSH >"$dir/log" 2>&1 &
 broker=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
 	grep -qs '^namesrv=' "$dir/ports" && break
 	kill -0 "$broker" 2>/dev/null || break
 	sleep 0.05

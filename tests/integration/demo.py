@@ -22,7 +22,7 @@ PAYLOAD = '{"mcontent":"这是第一个消息测试.","mtype":"支付消息"}'
 
 
 def demo(*options):
-    return processes.run([DEMO, "demo", *options], deadline=180, env={"RV_BUILD_DIR": tree.BUILD})
+    return processes.run([DEMO, "demo", *options], deadline=270, env={"RV_BUILD_DIR": tree.BUILD})
 
 
 def listener():
@@ -33,7 +33,7 @@ def listener():
     return taken
 
 
-@suite.case(deadline=200)
+@suite.case(deadline=280)
 def a_message_goes_from_http_to_the_listener(kind):
     code, out, err = demo("--once", "--free-ports", "--binder", kind)
     expect_equal(code, 0, "exit code of:\n%s%s" % (out, err))

@@ -18,9 +18,9 @@ suite = Suite(setup_deadline=300)
 Peer = collections.namedtuple("Peer", "broker program")
 
 
-@suite.case(deadline=90)
+@suite.case(deadline=180)
 def messages_sent_in_go_are_received_in_go(peer):
-    code, out, err = processes.run([peer.program, peer.broker.name_server, "go-topic", "50"], deadline=80)
+    code, out, err = processes.run([peer.program, peer.broker.name_server, "go-topic", "50"], deadline=170)
     expect_equal(code, 0, "exit code: " + err[-2000:])
     answer = json.loads(out)
     first = [m for m in answer["received"] if m["reconsumeTimes"] == 0]

@@ -23,6 +23,9 @@ TEXT = '{"mcontent":"这是第一个消息测试.","mtype":"支付消息"}'
 TOPIC = "park-pay-topic"
 CONCURRENT = ["--spring.cloud.stream.bindings.input.consumer.concurrency=4"]
 _numbers = itertools.count(1)
+# A machine that stands still for some seconds is no reason to refuse a message; what refuses one is told apart below.
+PATIENCE = "rivulet.bindings.output.producer.send-timeout="
+PATIENT, LESS_PATIENT = ["--" + PATIENCE + "30s"], ["--" + PATIENCE + "8s"]
 
 
 def fresh(prefix):
@@ -34,7 +37,7 @@ def destination(channel, name):
 
 
 @contextlib.contextmanager
-def pair(broker, charging_options=(), message_options=()):
+def pair(broker, charging_options=PATIENT, message_options=()):
     """Both services, ready."""
     with Service("message", broker, message_options) as message:
         with Service("charging", broker, charging_options) as charging:
@@ -73,12 +76,12 @@ def orderly(broker, word):
     return [key + word] if broker.binder == "rocketmq" else []
 
 
-@suite.case(deadline=45)
+@suite.case()
 def messages_are_exchanged_orderly(broker):
     exchange(broker, [*orderly(broker, "true"), "--spring.cloud.stream.bindings.input.group=" + fresh("orderly")])
 
 
-@suite.case(deadline=45)
+@suite.case()
 def messages_are_exchanged_concurrently(broker):
     exchange(broker, [*CONCURRENT, *orderly(broker, "false"), "--spring.cloud.stream.bindings.input.group=" + fresh("concurrent")])
 
@@ -86,7 +89,7 @@ def messages_are_exchanged_concurrently(broker):
 @suite.case()
 def a_stopped_service_goes_on_where_it_was(broker):
     topic = fresh("go-on")
-    with Service("charging", broker, [destination("output", topic)]) as charging:
+    with Service("charging", broker, [destination("output", topic), *PATIENT]) as charging:
         with Service("message", broker, [destination("input", topic)]) as message:
             first = charging.send_test_message()
             message.wait_consumed(first)
@@ -97,9 +100,9 @@ def a_stopped_service_goes_on_where_it_was(broker):
             expect_equal(consumed(message, first), 0, "deliveries of the message that was consumed before")
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=240)
 def messages_pass_across_a_restart_of_the_broker(broker):
-    with pair(broker) as (charging, message):
+    with pair(broker, LESS_PATIENT) as (charging, message):
         before = [charging.send_test_message() for _ in range(10)]
         broker.stop_broker()
         status, answer = charging.request("POST", "/sendTestMsg")
@@ -107,14 +110,18 @@ def messages_pass_across_a_restart_of_the_broker(broker):
         expect_equal(message.health("/liveness")[0], 200, "liveness without a broker")
         broker.start_broker()
         began = time.monotonic()
-        after = [processes.wait_for(lambda: posted(charging), 40, "a send after the restart", every=0.05)]
+        after = [processes.wait_for(lambda: posted(charging), 60, "a send after the restart", every=0.05)]
         comment("first send %.2f s after a raw client's first success" % (time.monotonic() - began))
         after += [charging.send_test_message() for _ in range(9)]
         for message_id in before + after:
-            message.wait_consumed(message_id, 30)
+            message.wait_consumed(message_id)
         comment("all there %.2f s after" % (time.monotonic() - began))
         charging.stop()
         message.stop()
+
+
+# Two seconds are promised, of a machine that has time for it; who is not told looks for a topic once in 30 s.
+SOON = 15
 
 
 def posted(charging):
@@ -125,24 +132,24 @@ def posted(charging):
 def first_message(charging, message, limit, what):
     """From the broker's first answer: the time until a message is through, which must be below `limit`."""
     began = time.monotonic()
-    message_id = processes.wait_for(lambda: posted(charging), 30, "the first send " + what, every=0.02)
+    message_id = processes.wait_for(lambda: posted(charging), 60, "the first send " + what, every=0.02)
     sent = time.monotonic()
-    message.wait_consumed(message_id, 40)
+    message.wait_consumed(message_id)
     comment("%s: sent after %.2f s, received %.2f s later" % (what, sent - began, time.monotonic() - sent))
     expect(time.monotonic() - began < limit, "it took %.2f s" % (time.monotonic() - began))
 
 
-@suite.case(deadline=60)
+@suite.case()
 def a_service_started_before_its_topic_gets_the_first_message(broker):
     topic = fresh("late-topic")
     with Service("message", broker, [destination("input", topic)]) as message:
         status, bindings = message.request("GET", "/actuator/bindings", management=True)
         expect_equal(status, 200, "GET /actuator/bindings")
         with Service("charging", broker, [destination("output", topic)]) as charging:
-            first_message(charging, message, 3.0 if broker.binder == "rocketmq" else 30, "topic later")
+            first_message(charging, message, SOON if broker.binder == "rocketmq" else 30, "topic later")
 
 
-@rocketmq.case(deadline=90)
+@rocketmq.case(deadline=240)
 def services_started_before_the_broker_recover_by_themselves(_):
     broker = brokers.create(kind, **({"split": True} if kind == "inhouse" else {}))
     try:
@@ -153,7 +160,7 @@ def services_started_before_the_broker_recover_by_themselves(_):
         broker.__exit__()
 
 
-@rocketmq.case(deadline=90)
+@rocketmq.case(deadline=240)
 def services_started_before_the_name_server_recover_by_themselves(_):
     broker = brokers.create(kind, **({"split": True} if kind == "inhouse" else {}))
 
@@ -167,13 +174,14 @@ def services_started_before_the_name_server_recover_by_themselves(_):
         broker.__exit__()
 
 
-def started_early(broker, what, readiness, start, limit=4.0):
+def started_early(broker, what, readiness, start, limit=SOON):
     message, charging = Service("message", broker), Service("charging", broker)
     for service in (message, charging):
         service.start(wait=False)
         service.wait_live()
     with message, charging:
-        expect_equal(message.health("/readiness")[0], readiness, "readiness while waiting")
+        # Live comes before the first attempt to bind.
+        processes.wait_for(lambda: message.health("/readiness")[0] == readiness, 60, "readiness %d" % readiness)
         status, answer = charging.request("POST", "/sendTestMsg")
         expect_equal(status, 503, "POST /sendTestMsg without a broker: %s" % (answer,))
         start()
@@ -186,7 +194,7 @@ def started_early(broker, what, readiness, start, limit=4.0):
 @suite.case()
 def a_c_service_sends_headers_and_reads_them_back(broker):
     topic = fresh("headers")
-    with Probe(broker, topic, group=fresh("g")) as probe:
+    with Probe(broker, topic, group=fresh("g"), options=[PATIENCE + "30s"]) as probe:
         answer = probe.send("支付", {"contentType": "text/plain", "plate": "粤B12345", "TAGS": "TagA",
                                    "rivulet_key": "order-7"})
         expect("sent" in answer, str(answer))
@@ -204,12 +212,12 @@ def a_c_service_sends_headers_and_reads_them_back(broker):
 @rocketmq.case()
 def a_sent_message_lies_in_the_broker_as_java_would_write_it(broker):
     topic = fresh("raw")
-    with Probe(broker, topic, channels="out") as probe:
+    with Probe(broker, topic, channels="out", options=[PATIENCE + "30s"]) as probe:
         answer = probe.send("{}", {"contentType": "application/json", "TAGS": "T", "rivulet_key": "K"})
     pull = {"consumerGroup": "raw", "topic": topic, "queueOffset": 0, "maxMsgNums": 32, "sysFlag": 4,
             "commitOffset": 0, "suspendTimeoutMillis": 0, "subscription": "*", "subVersion": 0,
             "expressionType": "TAG"}
-    processes.wait_for(lambda: remoting.has_route(broker.name_server, topic), 10, "route of " + topic)
+    processes.wait_for(lambda: remoting.has_route(broker.name_server, topic), 60, "route of " + topic)
     bodies = [remoting.call(broker.address, 11, dict(pull, queueId=q)).body for q in range(4)]
     (record,) = [b for b in bodies if b]
     properties = record[record.rindex(topic.encode()) + len(topic) + 2:].decode()
@@ -222,7 +230,7 @@ def a_sent_message_lies_in_the_broker_as_java_would_write_it(broker):
 others = Suite()
 
 
-@others.case(deadline=90)
+@others.case(deadline=240)
 def services_started_before_a_broker_of_another_kind_recover_by_themselves(_):
     broker = brokers.create(kind)
     try:

@@ -16,7 +16,8 @@ from peers import brokers, ports, processes, tree  # noqa: E402
 from peers.probe import Probe  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 
-suite = Suite(setup_deadline=120)
+suite = Suite(setup_deadline=240)
+PATIENT = "rivulet.bindings.output.producer.send-timeout=30s"  # a machine may stand still for some seconds
 ENVIRONMENT = "--spring.cloud.stream.binders.%s.environment.spring.cloud.stream."
 
 
@@ -40,7 +41,7 @@ class Scene:
         self.service = processes.Process("two-binders", self.command)
 
     def health(self):
-        link = http.client.HTTPConnection("127.0.0.1", self.port + 1, timeout=5)
+        link = http.client.HTTPConnection("127.0.0.1", self.port + 1, timeout=60)
         try:
             link.request("GET", "/actuator/health")
             return json.loads(link.getresponse().read())
@@ -56,7 +57,7 @@ class Scene:
         names = [json.loads(m["body"]).get("receiptFor") for m in self.receipts.received()]
         return collections.Counter(name for name in names if name in bodies)
 
-    def wait_receipts(self, bodies, deadline=30):
+    def wait_receipts(self, bodies, deadline=60):
         processes.wait_for(lambda: len(self.receipts_of(bodies)) == len(bodies), deadline,
                            "a receipt for each of %d payments" % len(bodies), every=0.05)
         return self.receipts_of(bodies)
@@ -64,7 +65,7 @@ class Scene:
     def __enter__(self):
         self.start()
         self.receipts = Probe(self.redis, "receipts", group="readers", channels="in", name="receipts")
-        self.payments = Probe(self.kafka, "payments", channels="out", name="payments")
+        self.payments = Probe(self.kafka, "payments", channels="out", name="payments", options=[PATIENT])
         return self
 
     def __exit__(self, *_):
@@ -73,7 +74,7 @@ class Scene:
                 process.kill()
 
 
-@suite.case(deadline=60)
+@suite.case()
 def what_comes_from_kafka_goes_to_redis(scene):
     bodies = ["payment %d" % n for n in range(20)]
     for body in bodies:
@@ -85,21 +86,21 @@ def what_comes_from_kafka_goes_to_redis(scene):
     expect_equal(sorted(binders), ["events", "receipts"], "binder configurations in health")
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=240)
 def a_payment_waits_while_redis_is_away(scene):
     bodies = ["while away %d" % n for n in range(5)]
     scene.redis.kill_broker()
     for body in bodies:
         scene.pay(body)
-    processes.wait_for(lambda: scene.health()["status"] != "UP", 30, "health that says it", every=0.2)
+    processes.wait_for(lambda: scene.health()["status"] != "UP", 60, "health that says it", every=0.2)
     expect(not scene.receipts_of(bodies), "receipts without Redis")
     scene.redis.start_broker()
-    counts = scene.wait_receipts(bodies, 40)
+    counts = scene.wait_receipts(bodies)
     comment("receipts: %s" % dict(counts))
-    processes.wait_for(lambda: scene.health()["status"] == "UP", 30, "health that recovered", every=0.2)
+    processes.wait_for(lambda: scene.health()["status"] == "UP", 60, "health that recovered", every=0.2)
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=240)
 def what_was_paid_while_the_service_was_dead_gets_its_receipt(scene):
     scene.pay("before the kill")
     scene.wait_receipts(["before the kill"])
@@ -108,7 +109,7 @@ def what_was_paid_while_the_service_was_dead_gets_its_receipt(scene):
     for body in bodies:
         scene.pay(body)
     scene.start()
-    scene.wait_receipts(bodies, 60)
+    scene.wait_receipts(bodies)
     expect_equal(scene.service.stop(), 0, "exit code")
 
 

@@ -8,6 +8,7 @@ from . import maven, pair, ports, processes, remoting, tap
 _OPENS = ("--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED", "--add-opens=java.base/java.nio=ALL-UNNAMED",
           "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
 
+# The last two: it would refuse what waited 200 ms for a thread, which a loaded machine makes it do.
 _BROKER = """brokerClusterName=DefaultCluster
 brokerName=broker-a
 brokerId=0
@@ -28,6 +29,8 @@ deleteWhen=04
 fileReservedTime=72
 autoCreateTopicEnable=true
 registerNameServerPeriod=10000
+brokerFastFailureEnable=false
+osPageCacheBusyTimeOutMills=60000
 """
 
 
@@ -36,8 +39,7 @@ class Apache(pair.Pair):
 
     kind = "apache"
     name = "Apache RocketMQ"
-    ready_seconds = 60
-    stop_seconds = 20
+    ready_seconds = 120
 
     def __init__(self, flush="ASYNC_FLUSH"):
         why = maven.missing("rocketmq4")

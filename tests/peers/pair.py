@@ -9,9 +9,9 @@ from . import processes, remoting
 class Pair:
     name = None  # for people, in messages
     binder, label = "rocketmq", "RocketMQ"  # the type a service binds to it, and what it calls its messages' source
-    ready_seconds = 15  # how long a start may take …
+    ready_seconds = 60  # how long a start may take …
     look_every = 0.05  # … and how often it is looked at
-    stop_seconds = 10
+    stop_seconds = 60
     namesrv_process = broker_process = None
 
     def start(self, attempts=3):
@@ -48,9 +48,10 @@ class Pair:
     def round_trip(self, topic="raw-round-trip"):
         """Whether a raw client finds the topic's broker, can send a message there and read it back now."""
         try:
-            sent = remoting.send(self.address, topic, b"there and back")
+            sent = remoting.send(self.address, topic, b"there and back", timeout=remoting.LOOK_S)
             known = remoting.has_route(self.name_server, topic)
-            return known and b"there and back" in remoting.pull(self.address, topic, sent.fields["queueOffset"])
+            offset = sent.fields["queueOffset"]
+            return known and b"there and back" in remoting.pull(self.address, topic, offset, timeout=remoting.LOOK_S)
         except (OSError, ValueError, KeyError, struct.error):
             return False
 

@@ -9,6 +9,7 @@ import time
 SEND_MESSAGE, PULL_MESSAGE, QUERY_OFFSET, UPDATE_OFFSET = 10, 11, 14, 15
 MAX_OFFSET, MIN_OFFSET = 30, 31
 ROUTE, CLUSTER, TOPICS = 105, 106, 206
+LOOK_S = 2.0  # for an answer where "not yet" is one, too, and the caller looks again
 
 
 class Answer:
@@ -19,7 +20,7 @@ class Answer:
         self.body = body
 
 
-def call(address, code, fields=None, body=b"", timeout=2.0):
+def call(address, code, fields=None, body=b"", timeout=30.0):
     """One request on a connection of its own; OSError when the peer is not there."""
     host, port = address.rsplit(":", 1)
     header = json.dumps({"code": code, "language": "OTHER", "version": 409, "opaque": 1, "flag": 0,
@@ -45,7 +46,7 @@ def _exactly(link, count):
 def answers(address):
     """Whether something speaks the protocol there."""
     try:
-        call(address, TOPICS)
+        call(address, TOPICS, timeout=LOOK_S)
         return True
     except (OSError, ValueError, struct.error):
         return False
@@ -53,7 +54,8 @@ def answers(address):
 
 def has_route(name_server, topic):
     try:
-        return call(name_server, ROUTE, {"topic": topic, "acceptStandardJsonOnly": "true"}).code == 0
+        fields = {"topic": topic, "acceptStandardJsonOnly": "true"}
+        return call(name_server, ROUTE, fields, timeout=LOOK_S).code == 0
     except (OSError, ValueError, struct.error):
         return False
 
@@ -70,17 +72,17 @@ def queue_offsets(broker, topic, queues):
                for q in range(queues))
 
 
-def send(broker, topic, body, queue=0, properties="", queues=4):
+def send(broker, topic, body, queue=0, properties="", queues=4, timeout=30.0):
     fields = {"producerGroup": "raw", "topic": topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": queues,
               "queueId": queue, "sysFlag": 0, "bornTimestamp": int(time.time() * 1000), "flag": 0,
               "properties": properties, "reconsumeTimes": 0, "unitMode": "false"}
-    return call(broker, SEND_MESSAGE, fields, body)
+    return call(broker, SEND_MESSAGE, fields, body, timeout)
 
 
-def pull(broker, topic, offset, queue=0):
+def pull(broker, topic, offset, queue=0, timeout=30.0):
     """The bytes of the messages from an offset on; nothing when there are none."""
     fields = {"consumerGroup": "raw", "topic": topic, "queueId": queue, "queueOffset": offset, "maxMsgNums": 1,
               "sysFlag": 4, "commitOffset": 0, "suspendTimeoutMillis": 0, "subscription": "*", "subVersion": 0,
               "expressionType": "TAG"}
-    answer = call(broker, PULL_MESSAGE, fields)
+    answer = call(broker, PULL_MESSAGE, fields, timeout=timeout)
     return answer.body if answer.code == 0 else b""

@@ -29,7 +29,7 @@ class Service:
             self.wait_ready()
         return self
 
-    def request(self, method, path, body=None, management=False, timeout=10):
+    def request(self, method, path, body=None, management=False, timeout=60):
         """(status, decoded JSON or text) of one request on a connection of its own."""
         link = http.client.HTTPConnection("127.0.0.1", self.management_port if management else self.port,
                                           timeout=timeout)
@@ -50,10 +50,10 @@ class Service:
         except (OSError, http.client.HTTPException):
             return 0, {}
 
-    def wait_live(self, deadline=10):
+    def wait_live(self, deadline=60):
         self._wait(lambda: self.health("/liveness")[0] == 200, deadline, "liveness")
 
-    def wait_ready(self, deadline=15):
+    def wait_ready(self, deadline=60):
         self._wait(lambda: self.health("/readiness")[0] == 200, deadline, "readiness")
 
     def _wait(self, condition, deadline, what):
@@ -72,11 +72,11 @@ class Service:
             raise RuntimeError("POST /sendTestMsg answered %d: %s" % (status, answer))
         return answer["messageId"]
 
-    def wait_consumed(self, message_id, deadline=15):
+    def wait_consumed(self, message_id, deadline=60):
         """Waits for the line that parking-message prints once it is done with a message."""
         return self.process.wait_output("consume %s cost: [0-9]+ ms" % message_id, deadline)
 
-    def stop(self, deadline=20):
+    def stop(self, deadline=60):
         code = self.process.stop(deadline)
         if code != 0:
             raise RuntimeError("parking-%s stopped with exit code %d: %s" % (self.name, code, self.process.tail()))
@@ -86,4 +86,4 @@ class Service:
 
     def __exit__(self, *_):
         if self.process.alive():
-            self.process.stop(20)
+            self.process.stop(60)

@@ -40,7 +40,8 @@ func check(err error) {
 
 func send(nameServer []string, topic string, count int) []message {
 	var sent []message
-	p, err := rocketmq.NewProducer(producer.WithNameServer(nameServer), producer.WithGroupName("go-producer"))
+	p, err := rocketmq.NewProducer(producer.WithNameServer(nameServer), producer.WithGroupName("go-producer"),
+		producer.WithSendMsgTimeout(30*time.Second))
 
 	check(err)
 	check(p.Start())
@@ -90,7 +91,7 @@ func receive(nameServer []string, topic string, count int) []message {
 	check(c.Start())
 	select {
 	case <-done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(90 * time.Second):
 	}
 	check(c.Shutdown())
 	lock.Lock()
