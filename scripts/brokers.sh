@@ -33,8 +33,8 @@ start_broker_inhouse() {
 	need_space "$store" 100 "the broker's store"
 	say "Starting the broker (name server $address, broker 127.0.0.1:$broker_port, store $store)"
 	start broker "$build"/cli/rivulet broker --store "$store" --port "$broker_port" --name-server-port "$name_server_port"
-	wait_until broker 20 "it took connections on port $name_server_port" listening "$name_server_port"
-	wait_until broker 20 "it took connections on port $broker_port" listening "$broker_port"
+	wait_until broker 60 "it took connections on port $name_server_port" listening "$name_server_port"
+	wait_until broker 60 "it took connections on port $broker_port" listening "$broker_port"
 	on_rocketmq "$address"
 }
 
@@ -63,7 +63,7 @@ start_broker_redis() {
 	port=$(free_ports 1)
 	say "Starting Redis (127.0.0.1:$port)"
 	start broker redis-server --bind 127.0.0.1 --port "$port" --dir "$work" --appendonly yes
-	wait_until broker 20 "it took connections on port $port" listening "$port"
+	wait_until broker 60 "it took connections on port $port" listening "$port"
 	broker_options=(--spring.profiles.active=redis --spring.cloud.stream.redis.binder.nodes="127.0.0.1:$port"
 		--rivulet.binder.path="$build/binder/redis")
 	broker_hints=("  redis-cli -p $port XRANGE park-pay-topic - +")
@@ -75,7 +75,7 @@ start_java_broker() {
 	tests/peers/install "$1" || die "$3 could not be installed from Maven Central; is the network up?"
 	say "Starting $3"
 	start broker tests/peers/run "$2"
-	wait_until broker 90 "it was ready" grep -qs 'address [0-9.]*:[0-9]' "$work/broker.log"
+	wait_until broker 240 "it was ready" grep -qs 'address [0-9.]*:[0-9]' "$work/broker.log"
 	address=$(sed -n 's/.*address //p' "$work/broker.log")
 	say "$3 answers on $address"
 }

@@ -72,12 +72,12 @@ stop_all() {
 	for name in "${order[@]}"; do # last started first: services before the broker
 		alive "$name" || continue
 		kill -TERM "${pid_of[$name]}" 2>/dev/null || true
-		for ((i = 0; i < 150; i++)); do
+		for ((i = 0; i < 600; i++)); do
 			alive "$name" || break
 			sleep 0.1
 		done
 		if alive "$name"; then
-			say "$name did not stop within 15 s and was killed; its log: $work/$name.log"
+			say "$name did not stop within 60 s and was killed; its log: $work/$name.log"
 			kill -KILL "${pid_of[$name]}" 2>/dev/null || true
 			keep_logs=yes
 		fi
@@ -121,10 +121,13 @@ start_broker_"$binder"
 say "Starting parking-message on port $message_port and parking-charging on port $charging_port"
 start parking-message "$build"/services/parking-message \
 	--spring.config.location=config/message/ --server.port="$message_port" "${broker_options[@]}"
+# One message is to arrive, however slow the machine; what stays up has the time-out of its properties.
+patience=(--rivulet.bindings.output.producer.send-timeout=30s)
+[ "$word" = demo ] || patience=()
 start parking-charging "$build"/services/parking-charging \
-	--spring.config.location=config/charging/ --server.port="$charging_port" "${broker_options[@]}"
-wait_until parking-message 20 "it was ready" ready "$message_port"
-wait_until parking-charging 20 "it was ready" ready "$charging_port"
+	--spring.config.location=config/charging/ --server.port="$charging_port" "${broker_options[@]}" "${patience[@]}"
+wait_until parking-message 60 "it was ready" ready "$message_port"
+wait_until parking-charging 60 "it was ready" ready "$charging_port"
 say "Both services are ready."
 
 # -- one message -----------------------------------------------------------------
@@ -134,13 +137,13 @@ url=http://127.0.0.1:$charging_port/sendTestMsg
 send_and_show() {
 	local answer id
 	say "" "\$ curl -X POST $url"
-	answer=$(curl -sS -m 10 -X POST -w '\n%{http_code}' "$url" 2>&1) || fail parking-charging "the request failed: $answer"
+	answer=$(curl -sS -m 60 -X POST -w '\n%{http_code}' "$url" 2>&1) || fail parking-charging "the request failed: $answer"
 	[ "${answer##*$'\n'}" = 200 ] || fail parking-charging "parking-charging answered ${answer##*$'\n'}: ${answer%$'\n'*}"
 	answer=${answer%$'\n'*}
 	say "$answer"
 	id=$(sed -n 's/.*"messageId" *: *"\([^"]*\)".*/\1/p' <<<"$answer")
 	[ -n "$id" ] || fail parking-charging "its answer names no messageId"
-	wait_until parking-message 30 "the message $id arrived" grep -q "consume $id cost" "$work/parking-message.log"
+	wait_until parking-message 60 "the message $id arrived" grep -q "consume $id cost" "$work/parking-message.log"
 	say "" "parking-message received it:"
 	grep -e 'Receive input msg = ' -e "consume $id cost" "$work/parking-message.log" | tail -n 2
 }
