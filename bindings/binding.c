@@ -172,7 +172,7 @@ void rv__binding_describe_wait(struct rv__binding *binding, char *text, size_t s
 {
 	pthread_mutex_lock(&binding->lock);
 	snprintf(text, size, "%s",
-	    binding->why.code != RV_OK ? binding->why.text : "the binding has not started yet");
+	    binding->why.code != RV_OK ? binding->why.text : "the binding has not started yet; try again");
 	pthread_mutex_unlock(&binding->lock);
 }
 

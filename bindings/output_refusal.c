@@ -43,12 +43,11 @@ rv_err rv__output_refuse(struct rv__output *output, rv_err code, struct rv_error
 		    "there",
 		    channel, output->binding->destination);
 	if (code == RV_E_UNAVAILABLE) {
-		char why[256];
+		char why[400];
 
 		rv__binding_describe_wait(output->binding, why, sizeof why);
 		return rv_error_set(err, code, RV__N_SEND_UNAVAILABLE, "channel",
-		    "channel '%s' has no way to its broker: %s; start the broker or correct its address",
-		    channel, why);
+		    "channel '%s' has no way to its broker: %s", channel, why);
 	}
 	return rv_message_error(rv__message_failed(RV_E_NOMEM), err);
 }

@@ -60,7 +60,7 @@ static rv_err poll_until(struct rv__binding *binding, const struct rv__listener 
 /* Nothing was handled: why. */
 static rv_err explain(struct rv__binding *binding, struct rv_error *err)
 {
-	char why[256];
+	char why[400];
 	bool stopped;
 	bool waits;
 
@@ -76,8 +76,7 @@ static rv_err explain(struct rv__binding *binding, struct rv_error *err)
 		    "channel '%s' had no message in time; poll again", binding->channel);
 	rv__binding_describe_wait(binding, why, sizeof why);
 	return rv_error_set(err, RV_E_UNAVAILABLE, RV__N_POLL_STOPPED, "channel",
-	    "channel '%s' has no way to its broker: %s; start the broker or correct its address",
-	    binding->channel, why);
+	    "channel '%s' has no way to its broker: %s", binding->channel, why);
 }
 
 rv_err rv__binding_poll(

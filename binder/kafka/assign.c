@@ -113,7 +113,7 @@ static void begin(struct rv__kafka_partition *partition, int64_t position)
 static int64_t start_of(
     const struct rv__kafka_consumer *consumer, const struct rv__kafka_partition *partition, int64_t otherwise)
 {
-	if (!consumer->settings->reset_offsets || partition->was_assigned)
+	if (!consumer->resets || partition->was_assigned)
 		return otherwise;
 	return consumer->from_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
 }
@@ -270,6 +270,8 @@ static void on_assign(struct rv__kafka_consumer *consumer, rd_kafka_topic_partit
 	rd_kafka_t *rk = consumer->session->rk;
 	const char *protocol = rd_kafka_rebalance_protocol(rk);
 
+	if (consumer->trouble.native == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+		consumer->trouble = (struct rv_error){0};
 	/* Asked now: from the callback of a close it may hang. */
 	consumer->session->cooperative = protocol && strcmp(protocol, "COOPERATIVE") == 0;
 	if (consumer->anonymous)

@@ -72,6 +72,12 @@ static rv_err check(const struct rv_consumer_spec *spec, struct rv_error *err)
 		return unfit(spec, err,
 		    "enable-dlq and destination-is-pattern exclude each other; name the topics, or leave "
 		    "enable-dlq out");
+	if (!settings->auto_rebalance && !anonymous && spec->instances_count == 0 &&
+	    spec->instance_count > 0 && spec->instance_index >= spec->instance_count)
+		return unfit(spec, err,
+		    "with auto-rebalance-enabled=false an instance-index that is not below instance-count "
+		    "gets "
+		    "no partition; count instances from 0, or raise instance-count");
 	if (settings->destination_is_pattern)
 		return RV_OK;
 	return rv__kafka_check_topic(spec->destination, spec->binding, err);
@@ -95,15 +101,14 @@ static rv_err name_it(
 	consumer->binding = strdup(spec->binding);
 	consumer->destination = strdup(spec->destination);
 	consumer->group = consumer->anonymous ? anonymous_group(consumer) : strdup(spec->group);
-	if (settings->destination_is_pattern) /* that is how librdkafka knows a pattern */
-		made = asprintf(
-		    &consumer->pattern, "%s%s", *spec->destination == '^' ? "" : "^", spec->destination);
 	if (made >= 0 && settings->enable_dlq)
 		made = settings->dlq_name && *settings->dlq_name
 		    ? asprintf(&consumer->dead_letters, "%s", settings->dlq_name)
 		    : asprintf(&consumer->dead_letters, "error.%s.%s", spec->destination, spec->group);
 	if (made < 0 || !consumer->binding || !consumer->destination || !consumer->group)
 		return no_memory(err);
+	if (settings->destination_is_pattern)
+		return rv__kafka_pattern(spec->destination, spec->binding, &consumer->pattern, err);
 	return consumer->dead_letters ? rv__kafka_check_topic(consumer->dead_letters, spec->binding, err)
 	                              : RV_OK;
 }

@@ -381,12 +381,23 @@ static rv_err set_row(const struct rv__kafka_config *config, const struct rv_bin
 	return failed;
 }
 
+static bool is_one_of(const char *value, const char *one, const char *other)
+{
+	return value && (strcasecmp(value, one) == 0 || strcasecmp(value, other) == 0);
+}
+
 static rv_err set_key(const struct rv__kafka_config *config, const struct rv_binder_env *env,
     const struct rv__kafka_key *key, rd_kafka_conf_t *conf, struct rv_error *err)
 {
 	const struct rv__kafka_key_row *row = rv__kafka_key_find(key->name);
 	rv_err failed;
 
+	/* librdkafka takes any number, and the broker refuses each message. */
+	if (strcmp(key->name, "acks") == 0 && !is_one_of(key->value, "all", "-1") &&
+	    !is_one_of(key->value, "0", "1"))
+		return rv_error_set(err, RV_E_CONFIG, RV__N_KAFKA_BAD_KEY, RV__KAFKA_TOPIC,
+		    "required-acks (acks) of '%.40s' means nothing to a broker; write all, 1 or 0",
+		    key->value);
 	if (row)
 		return set_row(config, env, row, key->value, conf, err);
 	failed = rv__kafka_conf_set(conf, key->name, key->value, key->name, config->binding, err);
@@ -404,11 +415,6 @@ static rv_err set_key(const struct rv__kafka_config *config, const struct rv_bin
 static bool is_raw(const struct rv__kafka_key *key)
 {
 	return strncmp(key->name, RAW_PREFIX, sizeof RAW_PREFIX - 1) == 0;
-}
-
-static bool is_one_of(const char *value, const char *one, const char *other)
-{
-	return value && (strcasecmp(value, one) == 0 || strcasecmp(value, other) == 0);
 }
 
 /* As Java: what contradicts idempotence switches it off in silence unless somebody asked for it. */

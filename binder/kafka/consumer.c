@@ -81,6 +81,12 @@ void rv__kafka_consumer_trouble(struct rv__kafka_consumer *consumer, int code, c
 		    "make session.timeout.ms and partition.assignment.strategy fit the broker and the other "
 		    "members";
 		break;
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+		number = RV__N_KAFKA_BAD_KEY;
+		cure = "auto.offset.reset=none reads nothing then; set start-offset, or store a position for "
+		       "the "
+		       "group, and start the binding again";
+		break;
 	default:
 		rv__kafka_watch_heard(consumer->kafka->watch, code, words);
 		return;
@@ -318,7 +324,9 @@ static void look_around(struct rv__kafka_consumer *consumer, int64_t now)
 		    (int)partition->number, (long long)offset, partition->topic, (long long)(age / 1000));
 	}
 	atomic_store_explicit(&consumer->lag, lag, memory_order_relaxed);
-	if (consumer->trouble.code != RV_OK && now - consumer->trouble_ms > TROUBLE_MS)
+	/* Where reading has no place to begin, librdkafka says so once. */
+	if (consumer->trouble.code != RV_OK && now - consumer->trouble_ms > TROUBLE_MS &&
+	    consumer->trouble.native != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		consumer->trouble = (struct rv_error){0};
 	pthread_mutex_lock(&consumer->lock);
 	snprintf(consumer->slow, sizeof consumer->slow, "%s", slow);

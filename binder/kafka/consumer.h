@@ -133,6 +133,7 @@ struct rv__kafka_consumer {
 	rd_kafka_queue_t *queue;           /* of the client: rebalances, errors, commits */
 	bool subscribed;
 	atomic_bool from_end; /* where there is no stored position: the end, else the start */
+	bool resets;          /* reset-offsets, where the start is known */
 	bool ends_known;      /* anonymous: where to begin was read */
 	int64_t *ends;        /* owned */
 	int32_t end_count;

@@ -79,4 +79,7 @@ extern const struct rv_binder_ops rv__kafka_binder;
 /** RV_E_CONFIG with a sentence unless it is a topic's name: letters, digits, '.', '_', '-', at most 249. */
 rv_err rv__kafka_check_topic(const char *topic, const char *binding, struct rv_error *err);
 
+/** A pattern of whole names in Java's words as librdkafka takes it, owned. RV_E_CONFIG with a sentence; RV_E_NOMEM. */
+rv_err rv__kafka_pattern(const char *java, const char *binding, char **ret_pattern, struct rv_error *err);
+
 #endif

@@ -22,6 +22,8 @@ enum { EVENT_MS = 20, DESTROY_MS = 5000, LEAST_CLOSE_MS = 2000, COMMIT_MS = 5000
 
 static const uint64_t wake_word = 1;
 
+#define INTERNAL_TOPICS "^__consumer_offsets$,^__transaction_state$"
+
 /* -- references --------------------------------------------------------------------------------------- */
 
 void rv__kafka_session_ref(struct rv__kafka_session *session)
@@ -65,6 +67,14 @@ static void choose_start(struct rv__kafka_consumer *consumer, struct rv__kafka_c
 	reset = rv__kafka_config_get(config, "auto.offset.reset");
 	consumer->from_end = strcasecmp(reset, "latest") == 0 || strcasecmp(reset, "largest") == 0 ||
 	    strcasecmp(reset, "end") == 0;
+	/* As in Java: without a start there is nothing to be set back to. */
+	consumer->resets = consumer->settings->reset_offsets && strcasecmp(reset, "none") != 0;
+	if (consumer->settings->reset_offsets && !consumer->resets && !consumer->session)
+		consumer->kafka->env->log(RV_LOG_WARN, RV__KAFKA_TOPIC,
+		    "binding=%s: reset-offsets has no effect with auto.offset.reset=none; set start-offset, "
+		    "or leave "
+		    "it out",
+		    consumer->binding);
 	/* Its first position is always given; only what the broker deleted meanwhile is decided by this. */
 	if (consumer->anonymous && consumer->fixed &&
 	    rv__kafka_config_layer(config, "auto.offset.reset") == RV__KAFKA_BUILT_IN)
@@ -133,6 +143,8 @@ static rv_err make_conf(struct rv__kafka_consumer *consumer, rd_kafka_conf_t **r
 	/* Known from librdkafka 2.2 on; before, see rv__kafka_session_fetch(). */
 	if (!backs_off)
 		(void)rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", NULL, 0);
+	if (consumer->pattern) /* as Java's client does: exclude.internal.topics */
+		(void)rd_kafka_conf_set(conf, "topic.blacklist", INTERNAL_TOPICS, NULL, 0);
 	rd_kafka_conf_set_opaque(conf, kafka->watch);
 	rd_kafka_conf_set_log_cb(conf, rv__kafka_log);
 	rd_kafka_conf_set_events(

@@ -13,7 +13,7 @@
 #include "binder/kafka/kafka.h"
 #include "binder/kafka/provision.h"
 
-enum { LOOK_MS = 1000, SOON_MS = 60, WRONG_MS = 1000, CALM_MS = 3000, FRESH_MS = 5000 };
+enum { LOOK_MS = 1000, SOON_MS = 60, WRONG_MS = 1000, CALM_MS = 3000 };
 
 struct known_topic {
 	struct known_topic *next;
@@ -33,8 +33,7 @@ struct rv__kafka_watch {
 	bool asked, up;
 	struct rv_error why; /* while not up */
 	int heard_code;
-	char heard[256];
-	int64_t heard_ms;
+	char heard[256]; /* since the cluster last answered; empty: nothing */
 	int broker_count;
 	int leaderless; /* partitions */
 	unsigned round;
@@ -67,7 +66,6 @@ void rv__kafka_watch_heard(struct rv__kafka_watch *watch, int code, const char *
 		watch->heard_code = code;
 		snprintf(watch->heard, sizeof watch->heard, "%s", reason ? reason : "");
 	}
-	watch->heard_ms = rv__monotonic_ms();
 	if (watch->up && !watch->hurry) {
 		watch->hurry = true;
 		pthread_cond_broadcast(&watch->changed);
@@ -90,12 +88,11 @@ void rv__kafka_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	watch->kafka->env->log(RV_LOG_DEBUG, "librdkafka", "%s: %s: %s", rd_kafka_name(rk), facility, text);
 }
 
-/* Why the cluster cannot be reached. Locks: watch->lock held. */
+/* Why the cluster cannot be reached. librdkafka repeats the same words only twice a minute. Locks: watch->lock held. */
 static void explain(struct rv__kafka_watch *watch, rd_kafka_resp_err_t code)
 {
-	bool fresh = watch->heard[0] && rv__monotonic_ms() - watch->heard_ms < FRESH_MS;
-	const char *words = fresh ? watch->heard : rd_kafka_err2str(code);
-	bool login = fresh &&
+	const char *words = watch->heard[0] ? watch->heard : rd_kafka_err2str(code);
+	bool login = watch->heard[0] &&
 	    (watch->heard_code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
 	        watch->heard_code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED);
 
@@ -104,10 +101,15 @@ static void explain(struct rv__kafka_watch *watch, rd_kafka_resp_err_t code)
 		    "the cluster refused the log-in (%s); correct sasl.mechanism and sasl.jaas.config of the "
 		    "binder",
 		    words);
+	else if (strstr(words, "SSL"))
+		rv_error_set(&watch->why, RV_E_UNAVAILABLE, RV__N_KAFKA_UNREACHABLE, RV__KAFKA_TOPIC,
+		    "no broker can be reached by TLS (%s); correct security.protocol, ssl.truststore.* and "
+		    "ssl.keystore.* of the binder",
+		    words);
 	else
 		rv_error_set(&watch->why, RV_E_UNAVAILABLE, RV__N_KAFKA_UNREACHABLE, RV__KAFKA_TOPIC,
 		    "no broker can be reached (%s); start one, or correct "
-		    "spring.cloud.stream.kafka.binder.brokers "
+		    "spring.cloud.stream.kafka.binder.brokers, security.protocol "
 		    "and the brokers' advertised.listeners",
 		    words);
 	watch->why.native = code;
@@ -451,7 +453,11 @@ static rv_err create_client(struct rv__kafka_watch *watch, struct rv_error *err)
 		return RV_OK;
 	rd_kafka_conf_destroy(conf);
 	return rv_error_set(err, RV_E_CONFIG, RV__N_KAFKA_CLIENT, RV__KAFKA_TOPIC,
-	    "the client of the binder could not be made: %s", why);
+	    "the client of the binder could not be made: %s; %s", why,
+	    strstr(why, "ssl.")
+	        ? "look whether the files that ssl.truststore.* and ssl.keystore.* name are there, "
+	          "and may be read"
+	        : "correct its settings");
 }
 
 rv_err rv__kafka_watch_create(

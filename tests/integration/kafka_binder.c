@@ -253,24 +253,30 @@ END_TEST
 START_TEST(a_pattern_reads_every_topic_that_matches)
 {
 	struct kit_consumer *consumer = make();
-	struct kit_producer *first, *second;
+	struct kit_producer *first, *second, *third;
 	char pattern[80], one[64];
 
 	snprintf(one, sizeof one, "%s", topic);
-	snprintf(pattern, sizeof pattern, "%s.*", one);
+	snprintf(pattern, sizeof pattern, "%.60s(-two)?|__.*", one); /* the broker's own topics never match */
 	first = produce();
 	snprintf(topic, sizeof topic, "%.50s-two", one);
 	second = produce();
+	snprintf(topic, sizeof topic, "%.50s-two-more", one);
+	send_text(third = produce(), "not this one", 0);
 	ck_assert(kit_consume(&kit, consumer, pattern, group_name, LINES("destination-is-pattern=true")));
 	send_text(first, "a", 0);
 	send_text(second, "b", 0);
 	ck_assert(kit_wait_count(consumer, 2, SOON_MS));
 	ck_assert_str_ne(
 	    rv_message_destination(consumer->messages[0]), rv_message_destination(consumer->messages[1]));
+	for (size_t i = 0; i < kit_count(consumer); i++)
+		ck_assert_str_ne(rv_message_text(consumer->messages[i]), "not this one");
+	ck_assert_uint_eq(kit_count(consumer), 2);
 	settle_all(consumer, 2);
 	end_consumer(consumer);
 	end_producer(first);
 	end_producer(second);
+	end_producer(third);
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/numbers.h"
 #include "binder/kafka/consumer.h"
 #include "tests/integration/kafka_kit.h"
 #include "tests/support/unit.h"
@@ -268,6 +269,22 @@ START_TEST(the_lag_is_known_before_the_first_delivery)
 }
 END_TEST
 
+/* Java's client ends then; here the binding says why nothing comes, until the group has a position. */
+START_TEST(without_a_place_to_begin_the_binding_says_so)
+{
+	struct kit_consumer *consumer = make();
+	struct kit_producer *producer = produce();
+
+	send_text(producer, "unread", 0);
+	ck_assert(kit_consume(&kit, consumer, topic, group_name,
+	    LINES("configuration.auto.offset.reset=none", "reset-offsets=true")));
+	WAIT_UNTIL(SOON_MS, kit_consumer_why(consumer).number == RV__N_KAFKA_BAD_KEY);
+	ck_assert_uint_eq(kit_count(consumer), 0);
+	end_consumer(consumer);
+	end_producer(producer);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("kafka_places");
@@ -280,6 +297,7 @@ int main(void)
 	tcase_set_timeout(tests, 100);
 	tcase_add_checked_fixture(tests, open_kit, close_kit);
 	tcase_add_test(tests, an_anonymous_pattern_gets_what_is_sent_once_it_runs);
+	tcase_add_test(tests, without_a_place_to_begin_the_binding_says_so);
 	tcase_add_loop_test(tests, sends_wait_for_a_topic_that_is_made_again, 0, 3);
 	tcase_add_test(tests, the_lag_is_known_before_the_first_delivery);
 	tcase_add_loop_test(tests, a_topic_made_again_is_read_from_its_start, 0, sizeof ways / sizeof *ways);

@@ -2,6 +2,7 @@
 /* From Java's client settings to librdkafka's: layers, names, values, and what is refused in words. */
 #include "binder/kafka/config.h"
 
+#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,6 +351,63 @@ START_TEST(names_of_topics_are_checked)
 }
 END_TEST
 
+static const struct {
+	const char *java, *name;
+	bool matches;
+} patterns[] = {
+    {"orders", "orders", true},
+    {"orders", "orders-archive", false},
+    {"orders", "my-orders", false},
+    {"^orders-.*$", "orders-eu", true},
+    {"orders|bills", "bills", true},
+    {"orders|bills", "bills2", false},
+    {"orders-\\d+", "orders-17", true},
+    {"orders-\\d+", "orders-d", false},
+    {"orders\\.\\w{2}", "orders.eu", true},
+    {"orders\\.\\w{2}", "orders-eu", false},
+    {"\\D+", "orders1", false},
+    {"[\\w.\\-]+", "a-b.c_1", true},
+    {"[\\w.\\-]+", "a\\b", false},
+    {"[^\\d]+", "orders", true},
+    {"(?:a|b)-.*?", "b-1", true},
+};
+
+START_TEST(a_pattern_means_what_it_does_in_java)
+{
+	char *pattern = NULL;
+	regex_t compiled;
+
+	ck_assert_int_eq(rv__kafka_pattern(patterns[_i].java, "input", &pattern, &why), RV_OK);
+	ck_assert_int_eq(pattern[0], '^'); /* that is how librdkafka knows one */
+	ck_assert_int_eq(regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	ck_assert_msg((regexec(&compiled, patterns[_i].name, 0, NULL, 0) == 0) == patterns[_i].matches,
+	    "'%s' became '%s'", patterns[_i].java, pattern);
+	regfree(&compiled);
+	free(pattern);
+}
+END_TEST
+
+static const char *const no_patterns[] = {"(?i)orders", "orders(?=-eu)", "orders\\b", "\\Qorders\\E",
+    "[a-z&&[^b]]", "[a\\]]", "(orders", "[a-z", "orders\\", "[z-a]"};
+
+START_TEST(a_pattern_that_librdkafka_cannot_take_is_refused)
+{
+	char *pattern = NULL;
+
+	ck_assert_int_eq(rv__kafka_pattern(no_patterns[_i], "input", &pattern, &why), RV_E_CONFIG);
+	ck_assert_msg(strstr(why.text, no_patterns[_i]) != NULL, "%s", why.text);
+	ck_assert_ptr_null(pattern);
+}
+END_TEST
+
+START_TEST(acks_that_no_broker_knows_are_refused)
+{
+	ck_assert_int_eq(with(RV__KAFKA_PRODUCER, "acks", "7"), RV_E_CONFIG);
+	ck_assert_msg(strstr(why.text, "all, 1 or 0") != NULL, "%s", why.text);
+	ck_assert_int_eq(with(RV__KAFKA_PRODUCER, "acks", "ALL"), RV_OK);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("kafka_config");
@@ -374,6 +432,11 @@ int main(void)
 	tcase_add_test(group, springs_own_keys_lie_beneath);
 	tcase_add_test(group, old_names_of_the_ack_mode_count);
 	tcase_add_test(group, names_of_topics_are_checked);
+	tcase_add_loop_test(
+	    group, a_pattern_means_what_it_does_in_java, 0, sizeof patterns / sizeof *patterns);
+	tcase_add_loop_test(group, a_pattern_that_librdkafka_cannot_take_is_refused, 0,
+	    sizeof no_patterns / sizeof *no_patterns);
+	tcase_add_test(group, acks_that_no_broker_knows_are_refused);
 	suite_add_tcase(suite, group);
 	return unit_run_suite(suite);
 }
