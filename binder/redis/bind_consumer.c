@@ -163,7 +163,6 @@ static void finish_close(struct rv__redis_consumer *consumer)
 		rv__redis_lease_cancel(slot);
 		rv__redis_mixture_destroy(slot);
 		rv__redis_request_cancel(&slot->measure);
-		rv__redis_request_cancel(&slot->look);
 		consumer->left_over +=
 		    rv__redis_tell_cancel(slot) + slot->settled.count + slot->requeued.count;
 		rv__redis_route_clear(&slot->route);

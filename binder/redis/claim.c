@@ -434,41 +434,80 @@ static bool alone_is_out(struct rv__redis_slot *slot)
 	return out;
 }
 
-/* XRANGE of one that could not be claimed: there, and another consumer was faster; or gone from the stream. */
-static void on_look(struct rv__redis_request *request, const struct rv__redis_answer *answer)
+static void page_is_done(struct rv__redis_slot *slot)
 {
-	struct rv__redis_slot *slot = RV__OWNER(request, struct rv__redis_slot, look);
-	const struct rv__redis_consumer *consumer = slot->consumer;
-	struct rv__resp_cursor cursor = answer->cursor;
+	if (slot->claim.last)
+		scan_is_over(slot);
+	else
+		rv__redis_client_tend_at(slot->consumer->client, slot->consumer->client->now_ms);
+}
 
-	if (answer->trouble != RV__REDIS_FINE || rv__resp_get_array(&cursor) != 0)
+static size_t next_missing(struct rv__redis_slot *slot, size_t i)
+{
+	while (i < slot->claim.count && rv__redis_held_has(slot, slot->claim.ids[i]))
+		i++;
+	return i;
+}
+
+/*
+ * What could not be claimed is there, and another consumer was faster, or gone from the stream, as all is that lies
+ * before `found`, the first entry from there on. Redis 7.0 took these from the pending ones when they were claimed.
+ */
+static void settle_missing(struct rv__redis_slot *slot, const struct rv__redis_id *found)
+{
+	const struct rv__redis_consumer *consumer = slot->consumer;
+	const struct rv__redis_claim *claim = &slot->claim;
+	size_t gone = 0;
+
+	if (!rv__redis_held_reserve(slot, claim->count))
+		return; /* the next scan finds them again */
+	for (size_t i = next_missing(slot, 0); i < claim->count; i = next_missing(slot, i + 1), gone++) {
+		if (found && rv__redis_id_compare(claim->ids[i], *found) >= 0)
+			break;
+		rv__redis_settle_gone(slot, claim->ids[i]);
+	}
+	if (gone == 0)
 		return;
 	consumer->client->env->log(RV_LOG_WARN, RV__REDIS_TOPIC,
 	    "channel=%s RV%04d up to %zu messages of '%s' were trimmed before group '%s' had settled them; "
 	    "let the stream "
 	    "keep more, or trim with trimming=safe",
-	    consumer->binding, RV__N_REDIS_TRIMMED, slot->looked_for, slot->key, consumer->group);
+	    consumer->binding, RV__N_REDIS_TRIMMED, gone, slot->key, consumer->group);
 }
 
-/* Redis 7.0 drops trimmed entries from the list of pending ones without a word when they are claimed. */
-static void look_for_missing(struct rv__redis_slot *slot, size_t missing)
+/* [] or [[id, fields]] */
+static void on_look(struct rv__redis_request *request, const struct rv__redis_answer *answer)
 {
-	const struct rv__redis_claim *claim = &slot->claim;
-	struct rv__redis_link *link = rv__redis_route_link(slot->consumer->client, &slot->route);
-	size_t i = 0;
+	struct rv__redis_slot *slot = slot_of(request);
+	struct rv__redis_claim *claim = &slot->claim;
+	struct rv__resp_cursor cursor = answer->cursor;
+	struct rv__redis_id found;
 
-	while (i < claim->count && rv__redis_held_has(slot, claim->ids[i]))
-		i++;
-	if (!link || slot->look.link || i == claim->count)
+	if (answer->trouble == RV__REDIS_DENIED || answer->trouble == RV__REDIS_REFUSED)
+		claim->asked = claim->overtaken = false; /* we may not look: then nothing is said */
+	else if (!goes_on(slot, answer))
 		return;
-	rv__resp_array(rv__redis_link_out(link), 4);
-	rv__resp_text(&link->out, "XRANGE");
-	rv__resp_text(&link->out, slot->key);
-	rv__resp_id(&link->out, claim->ids[i]);
-	rv__resp_id(&link->out, claim->ids[i]);
-	slot->looked_for = missing;
-	slot->look = (struct rv__redis_request){.done = on_look};
-	rv__redis_link_ask(link, &slot->look);
+	else if (rv__resp_get_array(&cursor) == 0)
+		settle_missing(slot, NULL);
+	else if (rv__resp_get_array(&cursor) == 2 && rv__redis_id_parse(rv__resp_get_text(&cursor), &found))
+		settle_missing(slot, &found);
+	page_is_done(slot);
+}
+
+static void ask_look(struct rv__redis_slot *slot, struct rv__redis_link *link, struct rv__redis_id from)
+{
+	struct rv__buffer *out = rv__redis_link_out(link);
+
+	rv__resp_array(out, 6);
+	rv__resp_text(out, "XRANGE");
+	rv__resp_text(out, slot->key);
+	rv__resp_id(out, from);
+	rv__resp_text(out, "+");
+	rv__resp_text(out, "COUNT");
+	rv__resp_text(out, "1");
+	slot->claim.request = (struct rv__redis_request){.done = on_look};
+	slot->claim.asked = true;
+	rv__redis_link_ask(link, &slot->claim.request);
 }
 
 static void on_claimed(struct rv__redis_request *request, const struct rv__redis_answer *answer)
@@ -477,23 +516,23 @@ static void on_claimed(struct rv__redis_request *request, const struct rv__redis
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_claim *claim = &slot->claim;
 	struct rv__resp_cursor cursor = answer->cursor;
-	size_t taken;
+	struct rv__redis_link *link = rv__redis_route_link(consumer->client, &slot->route);
+	size_t taken, missing;
 
 	if (!goes_on(slot, answer))
 		return;
 	taken = rv__redis_take_entries(slot, &cursor, claim->ids, claim->deliveries, claim->count);
 	atomic_fetch_add_explicit(&consumer->claimed, taken, memory_order_relaxed);
-	if (taken < claim->count)
-		look_for_missing(slot, claim->count - taken);
 	if (taken > 0) {
 		note_alone(slot);
 		consumer->client->env->log(RV_LOG_DEBUG, RV__REDIS_TOPIC,
 		    "channel=%s stream=%s: %zu pending entries claimed", consumer->binding, slot->key, taken);
 	}
-	if (claim->last)
-		scan_is_over(slot);
+	missing = taken < claim->count ? next_missing(slot, 0) : claim->count;
+	if (link && missing < claim->count)
+		ask_look(slot, link, claim->ids[missing]);
 	else
-		rv__redis_client_tend_at(consumer->client, consumer->client->now_ms);
+		page_is_done(slot);
 }
 
 /* -- time ------------------------------------------------------------------------------------------------ */

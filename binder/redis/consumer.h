@@ -107,8 +107,6 @@ struct rv__redis_slot {
 	struct rv__redis_claim claim;
 	int64_t lag; /* as last measured */
 	struct rv__redis_request measure;
-	struct rv__redis_request look; /* whether an entry that could not be claimed was trimmed */
-	size_t looked_for;
 	struct rv__redis_request gap; /* orderly: a look for what was passed over; see gap.c */
 	bool unsure;                  /* its answer is due: what the last read brought waits in the backlog */
 	bool announced;               /* assigned() was called */
@@ -224,6 +222,9 @@ bool rv__redis_slot_reads(const struct rv__redis_slot *slot);
 void rv__redis_slot_refused(struct rv__redis_slot *slot, const struct rv__redis_answer *answer);
 
 /* deliver.c */
+/** Acknowledges one that is gone from the stream: only its place among the pending ones is left. Room must have been
+ * reserved. Takes slot->lock. */
+void rv__redis_settle_gone(struct rv__redis_slot *slot, struct rv__redis_id id);
 /** Takes an array of entries of a reply. `deliveries` (NULL: all 0) are those before, by id as in `ids`. Returns how many
  * had fields. */
 size_t rv__redis_take_entries(struct rv__redis_slot *slot, struct rv__resp_cursor *cursor,

@@ -153,13 +153,13 @@ static rv_message *make_message(
 	return rv_message_create_received(&received);
 }
 
-static void settle_gone(struct rv__redis_slot *slot, uint32_t index)
+void rv__redis_settle_gone(struct rv__redis_slot *slot, struct rv__redis_id id)
 {
-	struct rv__redis_held *held;
+	uint32_t index;
 
 	pthread_mutex_lock(&slot->lock);
-	held = &slot->held[index];
-	held->state = RV__REDIS_SETTLED;
+	index = rv__redis_held_take(slot, id, 0);
+	slot->held[index].state = RV__REDIS_SETTLED;
 	slot->settled.items[slot->settled.count++] = index;
 	pthread_mutex_unlock(&slot->lock);
 	slot->ack_ms = slot->consumer->client->now_ms;
@@ -216,20 +216,17 @@ size_t rv__redis_take_entries(struct rv__redis_slot *slot, struct rv__resp_curso
 	for (int64_t i = 0; i < count && !cursor->failed; i++) {
 		struct rv__redis_id id;
 
-		if (rv__resp_get_array(cursor) != 2 || !rv__redis_id_parse(rv__resp_get_text(cursor), &id)) {
-			if (!cursor->failed)
-				continue; /* a nil where a deleted entry was: 6.2 */
-			break;
+		if (rv__resp_is_nil(cursor)) { /* before 7.0, for one that is gone from the stream */
+			rv__resp_skip(cursor);
+			continue;
 		}
+		if (rv__resp_get_array(cursor) != 2 || !rv__redis_id_parse(rv__resp_get_text(cursor), &id))
+			break;
 		if (rv__redis_id_compare(slot->last, id) < 0)
 			slot->last = id;
-		if (rv__resp_peek(cursor) == '*' && cursor->end - cursor->at >= 3 && cursor->at[1] == '-') {
-			/* Trimmed while it was pending: nothing is left but its place in the list. */
+		if (rv__resp_is_nil(cursor)) {
 			rv__resp_skip(cursor);
-			pthread_mutex_lock(&slot->lock);
-			uint32_t index = rv__redis_held_take(slot, id, 0);
-			pthread_mutex_unlock(&slot->lock);
-			settle_gone(slot, index);
+			rv__redis_settle_gone(slot, id);
 			continue;
 		}
 		taken += take_entry(

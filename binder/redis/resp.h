@@ -90,6 +90,14 @@ static inline char rv__resp_peek(const struct rv__resp_cursor *cursor)
 	return cursor->failed || cursor->at == cursor->end ? 0 : *cursor->at;
 }
 
+/** Whether the next value is nil, of whichever type. */
+static inline bool rv__resp_is_nil(const struct rv__resp_cursor *cursor)
+{
+	char type = rv__resp_peek(cursor);
+
+	return (type == '*' || type == '$') && cursor->end - cursor->at >= 3 && cursor->at[1] == '-';
+}
+
 /** Items of an array; -1 for a nil one. */
 int64_t rv__resp_get_array(struct rv__resp_cursor *cursor);
 /** Bytes of a bulk string, status or integer; bytes NULL for nil. */
