@@ -314,13 +314,17 @@ def members_share_the_queues_and_the_rest_takes_over(peer):
 
 
 def settled(peer, one, two, topic):
-    """Whether a probe in each queue reaches exactly two queues a member."""
+    """
+    Whether a probe in each queue reaches exactly two queues a member, and a second one, too: who has not heard yet that
+    a queue is another's gets the first one of it as well, a moment later.
+    """
     before = [len(peer.java.messages(c)) for c in (one, two)]
-    peer.java.send("p", topic, "probe", queue="each", count=4, tag="Setup")
     total = lambda: sum(len(peer.java.messages(c)) for c in (one, two)) - sum(before)  # noqa: E731
-    processes.wait_for(lambda: total() >= 4, 60, "probes")
+    for count in (4, 8):
+        peer.java.send("p", topic, "probe", queue="each", count=4, tag="Setup")
+        processes.wait_for(lambda n=count: total() >= n, 60, "probes")
     queues = [{m["queueId"] for m in peer.java.messages(c)[n:]} for c, n in zip((one, two), before)]
-    return [len(q) for q in queues] == [2, 2] and total() == 4
+    return [len(q) for q in queues] == [2, 2] and total() == 8
 
 
 @suite.case(deadline=60)
