@@ -45,6 +45,7 @@ class Walk:
         return processes.Process(name, [
             tree.program("examples/" + name),
             "--spring.config.location=" + os.path.join(tree.SOURCE, "examples", "quickstart") + "/",
+            "--rivulet.default.producer.send-timeout=30s",  # a machine may stand still for some seconds
             "--server.port=%d" % self.http, "--management.server.port=%d" % (self.http + 1)], env=self.env, **options)
 
     def receive(self, count):
