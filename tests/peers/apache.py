@@ -8,6 +8,9 @@ from . import maven, pair, ports, processes, remoting, tap
 _OPENS = ("--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED", "--add-opens=java.base/java.nio=ALL-UNNAMED",
           "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
 
+# From 90 % on it takes nothing more, whatever diskMaxUsedSpaceRatio says; what a test writes does not fill a disk.
+_FULL = ("-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99", "-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98")
+
 # The last two: it would refuse what waited 200 ms for a thread, which a loaded machine makes it do.
 _BROKER = """brokerClusterName=DefaultCluster
 brokerName=broker-a
@@ -76,7 +79,7 @@ class Apache(pair.Pair):
 
     def start_broker(self, wait=True):
         self.broker_process = self._jvm("broker", "org.apache.rocketmq.broker.BrokerStartup", "384m",
-                                        ("-XX:MaxDirectMemorySize=256m", *_OPENS))
+                                        ("-XX:MaxDirectMemorySize=256m", *_FULL, *_OPENS))
         if wait:
             self.wait_ready()
 
