@@ -6,7 +6,9 @@
 
 #include "base/keys.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,6 +117,20 @@ static int asks_for_help(int argc, char **argv)
 	return 0;
 }
 
+/* What was written may only fail now: an answer that did not arrive is none. Nobody reads on: no failure. */
+static int finish_output(const char *name, int result)
+{
+	bool lost;
+
+	errno = 0;
+	lost = fflush(stdout) != 0 || ferror(stdout);
+	if (!lost || errno == EPIPE)
+		return result;
+	fprintf(stderr, "rivulet %s: standard output cannot be written: %s\n", name,
+	    errno ? strerror(errno) : "a part of it is lost");
+	return result == RV__EXIT_OK ? RV__EXIT_FAILED : result;
+}
+
 int main(int argc, char **argv)
 {
 	const struct rv__command *command;
@@ -132,7 +148,7 @@ int main(int argc, char **argv)
 
 	if (asks_for_help(argc - 1, argv + 1)) {
 		fputs(command->usage, stdout);
-		return RV__EXIT_OK;
+		return finish_output(command->name, RV__EXIT_OK);
 	}
-	return command->run(argc - 1, argv + 1);
+	return finish_output(command->name, command->run(argc - 1, argv + 1));
 }

@@ -265,7 +265,7 @@ static int run(int argc, char **argv)
 
 	rv__app_args_init(&send.args);
 	result = read_words(&send, argc, argv);
-	if (result == RV__EXIT_OK && !send.topic)
+	if (result == RV__EXIT_OK && (!send.topic || !*send.topic))
 		result = rv__usage_error(&rv__command_send, "which topic?");
 	if (result == RV__EXIT_OK && send.lines && send.text)
 		result =

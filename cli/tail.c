@@ -6,6 +6,7 @@
 
 #include <rivulet/rivulet.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,8 +173,12 @@ static rv_verdict show(const rv_message *message, void *context)
 		print_json(message);
 	else
 		print_text(tail, message);
-	if (fflush(stdout) != 0)
+	if (fflush(stdout) != 0) {
+		/* Nobody reads on: no failure. Anything else is told at the end. */
+		if (errno == EPIPE)
+			clearerr(stdout);
 		rv_app_request_stop(running_app);
+	}
 	tail->seen++;
 	wait_for_next(tail);
 	if (tail->count && tail->seen >= tail->count)
@@ -306,7 +311,7 @@ static int run(int argc, char **argv)
 
 	rv__app_args_init(&tail.args);
 	result = read_words(&tail, argc, argv);
-	if (result == RV__EXIT_OK && !tail.topic)
+	if (result == RV__EXIT_OK && (!tail.topic || !*tail.topic))
 		result = rv__usage_error(&rv__command_tail, "which topic?");
 	if (result == RV__EXIT_OK) {
 		rv__app_args_bind(&tail.args, "input", tail.topic);
