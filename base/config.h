@@ -50,6 +50,7 @@ struct rv__config_sources {
 	const char *directory;       /* searched for application.properties, .yml, and config/ below, unless
 	                        * spring.config.location says where to look; NULL: "." */
 	const char *const *defaults; /* "key=value", NULL-terminated: the built-in layer */
+	const char *file;    /* a location that stands for spring.config.location, with any signs in it */
 	bool every_document; /* documents of one file count whatever their profile; for judging a file */
 	bool no_files;       /* nothing is read unless spring.config.location names it */
 };

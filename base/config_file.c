@@ -139,13 +139,21 @@ struct rv__config_file *rv__config_file_read(
 	return file;
 }
 
-const char *rv__config_document_get(const struct rv__config_document *document, const char *uniform)
+const struct rv__config_item *rv__config_document_find(
+    const struct rv__config_document *document, const char *uniform)
 {
 	char key[RV__KEY_MAX];
-	const char *value = NULL;
+	const struct rv__config_item *found = NULL;
 
 	for (const struct rv__config_item *item = document->items; item; item = item->next)
 		if (rv__key_uniform(item->key, key, sizeof key) && strcmp(key, uniform) == 0)
-			value = item->value;
-	return value;
+			found = item;
+	return found;
+}
+
+const char *rv__config_document_get(const struct rv__config_document *document, const char *uniform)
+{
+	const struct rv__config_item *item = rv__config_document_find(document, uniform);
+
+	return item ? item->value : NULL;
 }

@@ -32,6 +32,10 @@ struct rv__config_file {
 struct rv__config_file *rv__config_file_read(
     struct rv__arena *arena, const char *path, struct rv__problems *problems);
 
+/** The last item of a uniform key in one document; NULL when absent. */
+const struct rv__config_item *rv__config_document_find(
+    const struct rv__config_document *document, const char *uniform);
+
 /** The value of a uniform key in one document, the last one set; NULL when absent. */
 const char *rv__config_document_get(const struct rv__config_document *document, const char *uniform);
 

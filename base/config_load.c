@@ -40,6 +40,11 @@ struct loader {
 	const char *profile_names[PROFILES_MAX];
 	struct rv_strings names; /* spring.config.name */
 	bool final;              /* the last pass: warnings count */
+	/* The import that is being followed, for messages; no file: a location. */
+	struct {
+		const char *file;
+		int line;
+	} importer;
 	const char
 	    *below; /* where the default group is looked for; NULL: not there, or in the working directory */
 };
@@ -115,6 +120,24 @@ static bool is_active(struct loader *loader, const struct rv__config_document *d
 	return loader->sources->every_document || (profile && has_its_platform(loader, document));
 }
 
+/* "file:line: spring.config.import: " while an import is followed, else "". */
+static const char *named_at(const struct loader *loader, char *text, size_t size)
+{
+	*text = '\0';
+	if (loader->importer.file)
+		snprintf(text, size, "%.*s:%d: spring.config.import: ", (int)size - 64, loader->importer.file,
+		    loader->importer.line);
+	return text;
+}
+
+static void complain_of_place(struct loader *loader, const char *location, const char *what)
+{
+	char at[PATH_SIZE + 64];
+
+	rv__problems_add(loader->problems, true, RV__N_CONFIG_LOCATION, "spring.config", "%s'%.200s' %s",
+	    named_at(loader, at, sizeof at), location, what);
+}
+
 /* Calls place_location for each location of a list value. */
 static void place_list(struct loader *loader, const char *list, const char *separators, const char *from,
     const char *profile, bool required, int depth)
@@ -128,7 +151,9 @@ static void place_list(struct loader *loader, const char *list, const char *sepa
 
 		while (end > start && (list[end - 1] == ' ' || list[end - 1] == '\t'))
 			end--;
-		if (start < end && end - start < sizeof location) {
+		if (start < end && end - start >= sizeof location) {
+			complain_of_place(loader, list + start, "… is longer than a path can be; shorten it");
+		} else if (start < end) {
 			memcpy(location, list + start, end - start);
 			location[end - start] = '\0';
 			place_location(loader, location, from, profile, required, depth);
@@ -137,19 +162,32 @@ static void place_list(struct loader *loader, const char *list, const char *sepa
 	}
 }
 
+static void place_import(struct loader *loader, const char *file, const struct rv__config_item *item,
+    const char *profile, int depth)
+{
+	const char *outer = loader->importer.file;
+	int outer_line = loader->importer.line;
+
+	loader->importer.file = file;
+	loader->importer.line = item->line;
+	place_list(loader, item->value, ",", file, profile, true, depth + 1);
+	loader->importer.file = outer;
+	loader->importer.line = outer_line;
+}
+
 static void place_imports(
     struct loader *loader, const struct rv__config_document *document, const char *profile, int depth)
 {
-	const char *list = rv__config_document_get(document, "spring.config.import");
+	const struct rv__config_item *item = rv__config_document_find(document, "spring.config.import");
 	char key[64];
 
-	if (list)
-		place_list(loader, list, ",", document->file->path, profile, true, depth + 1);
+	if (item)
+		place_import(loader, document->file->path, item, profile, depth);
 	for (int i = 0;; i++) {
 		snprintf(key, sizeof key, "spring.config.import.%d", i);
-		if (!(list = rv__config_document_get(document, key)))
+		if (!(item = rv__config_document_find(document, key)))
 			return;
-		place_list(loader, list, ",", document->file->path, profile, true, depth + 1);
+		place_import(loader, document->file->path, item, profile, depth);
 	}
 }
 
@@ -165,11 +203,9 @@ static bool place_file(struct loader *loader, const char *path, int depth)
 		if (!is_active(loader, document))
 			continue;
 		if (loader->order_count == DOCUMENTS_MAX || depth > IMPORT_DEPTH) {
-			rv__problems_add(loader->problems, true, RV__N_CONFIG_LOCATION,
-			    "spring.config.import",
-			    "%s: spring.config.import: imports nest too deeply or go round in a circle; "
-			    "break it",
-			    path);
+			complain_of_place(loader, path,
+			    "is one file too many: imports nest too deeply or go round in a circle; break "
+			    "it");
 			return true;
 		}
 		loader->order[loader->order_count++] = document;
@@ -242,9 +278,8 @@ static bool is_file_location(struct loader *loader, const char **location, bool 
 	if (!colon || strcspn(*location, "/") < (size_t)(colon - *location))
 		return true;
 	if (!optional)
-		rv__problems_add(loader->problems, true, RV__N_CONFIG_LOCATION, "spring.config",
-		    "'%s' is no place for configuration here; use a path, file:PATH or optional:file:PATH",
-		    *location);
+		complain_of_place(loader, *location,
+		    "is no place for configuration here; use a path, file:PATH or optional:file:PATH");
 	return false;
 }
 
@@ -272,8 +307,11 @@ static bool full_path(struct loader *loader, const char *path, const char *from,
 static void complain_of_missing(
     struct loader *loader, const char *path, const char *location, bool fatal, const char *what)
 {
+	char at[PATH_SIZE + 64];
+
 	rv__problems_add(loader->problems, fatal, RV__N_CONFIG_MISSING, "spring.config.location",
-	    "%s: %s; create it, correct the path, or write optional:%s", path, what, location);
+	    "%s%s: %s; create it, correct the path, or write optional:%s", named_at(loader, at, sizeof at),
+	    path, what, location);
 }
 
 static void place_location(struct loader *loader, const char *location, const char *from, const char *profile,
@@ -303,18 +341,21 @@ static void place_location(struct loader *loader, const char *location, const ch
 	}
 }
 
-/* Locations between two commas: first all plain files, then those of each profile, imported ones below. */
-static void place_group(struct loader *loader, const char *group, bool required)
+/*
+ * Locations between two commas: first all plain files, then those of each profile, imported ones below. `separators`
+ * are those between the locations of a group.
+ */
+static void place_group(struct loader *loader, const char *group, const char *separators, bool required)
 {
 	size_t first = loader->order_count;
 	size_t behind;
 
-	place_list(loader, group, ";", NULL, NULL, required, 0);
+	place_list(loader, group, separators, NULL, NULL, required, 0);
 	behind = loader->order_count;
 	for (size_t i = 0; i < loader->profiles.count; i++) {
 		for (size_t j = first; j < behind; j++)
 			place_imports(loader, loader->order[j], loader->profiles.items[i], 0);
-		place_list(loader, group, ";", NULL, loader->profiles.items[i], required, 0);
+		place_list(loader, group, separators, NULL, loader->profiles.items[i], required, 0);
 	}
 }
 
@@ -328,7 +369,9 @@ static void place_groups(struct loader *loader, const char *locations, bool requ
 		if (length < sizeof group) {
 			memcpy(group, locations, length);
 			group[length] = '\0';
-			place_group(loader, group, required);
+			place_group(loader, group, ";", required);
+		} else {
+			complain_of_place(loader, locations, "… is longer than a path can be; shorten it");
 		}
 		locations += length + (locations[length] != '\0');
 	}
@@ -337,7 +380,9 @@ static void place_groups(struct loader *loader, const char *locations, bool requ
 static void place_all(struct loader *loader, const char *location, const char *additional)
 {
 	loader->order_count = 0;
-	if (location)
+	if (loader->sources->file)
+		place_group(loader, loader->sources->file, "", true);
+	else if (location)
 		place_groups(loader, location, true);
 	else if (!loader->sources->no_files) {
 		loader->below = loader->sources->directory;

@@ -162,6 +162,44 @@ static bool read_choice(const struct rv_prop_desc *row, const char *text, int64_
 	return false;
 }
 
+bool rv__prop_is_address(const char *text, size_t length)
+{
+	static const char scheme[] = "http://";
+	const char *colon;
+	unsigned port = 0;
+
+	if (length > sizeof scheme - 1 && strncmp(text, scheme, sizeof scheme - 1) == 0)
+		text += sizeof scheme - 1, length -= sizeof scheme - 1;
+	colon = memrchr(text, ':', length);
+	if (!colon || colon == text || colon + 1 == text + length)
+		return false;
+	for (const char *digit = colon + 1; digit < text + length; digit++) {
+		if (*digit < '0' || *digit > '9' || port > UINT16_MAX)
+			return false;
+		port = port * 10 + (unsigned)(*digit - '0');
+	}
+	return port >= 1 && port <= UINT16_MAX;
+}
+
+static bool is_addresses(const char *text)
+{
+	static const char between[] = ",; \t\n";
+
+	while (*(text += strspn(text, between))) {
+		size_t length = strcspn(text, between);
+
+		if (!rv__prop_is_address(text, length))
+			return false;
+		text += length;
+	}
+	return true;
+}
+
+static bool has_addresses(const struct rv_prop_desc *row)
+{
+	return row->type == RV_PROP_LIST && row->unit && strcmp(row->unit, "host:port") == 0;
+}
+
 static bool read_value(const struct rv_prop_desc *row, const char *text, union rv__prop_value *ret)
 {
 	char *end;
@@ -178,8 +216,12 @@ static bool read_value(const struct rv_prop_desc *row, const char *text, union r
 		return read_scaled(row, text, &ret->integer);
 	case RV_PROP_ENUM:
 		return read_choice(row, text, &ret->integer);
-	case RV_PROP_STRING:
 	case RV_PROP_LIST:
+		if (has_addresses(row) && !is_addresses(text))
+			return false;
+		ret->text = text;
+		return true;
+	case RV_PROP_STRING:
 	case RV_PROP_MAP:
 		ret->text = text;
 		return true;
@@ -239,6 +281,11 @@ static void write_cure(const struct rv_prop_desc *row, char *cure, size_t size)
 
 	if (row->type == RV_PROP_ENUM) {
 		write_choices(row, cure, size);
+		return;
+	}
+	if (has_addresses(row)) {
+		snprintf(cure, size,
+		    "write host:port, for example 127.0.0.1:9876, several separated by ';' or ','");
 		return;
 	}
 	at = (size_t)snprintf(cure, size, "write %s", what[row->type]);

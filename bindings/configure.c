@@ -223,26 +223,45 @@ static void configure_binding(rv_app *app, struct rv__binding *binding, const rv
 
 /* -- the whole ------------------------------------------------------------------------------- */
 
-static void set_levels(rv_app *app)
+static bool read_level(const char *word, rv_log_level *ret_level)
 {
 	static const char *const words[] = {"OFF", "ERROR", "WARN", "INFO", "DEBUG", NULL};
+	int level = 0;
 
-	for (size_t i = 0; i < app->logging.levels.count; i++) {
-		const struct rv_pair *pair = &app->logging.levels.items[i];
-		int level = 0;
+	if (strcasecmp(word, "TRACE") == 0)
+		word = "DEBUG";
+	while (words[level] && strcasecmp(words[level], word) != 0)
+		level++;
+	*ret_level = (rv_log_level)level;
+	return words[level] != NULL;
+}
 
-		while (words[level] && strcasecmp(words[level], pair->value) != 0)
-			level++;
-		if (words[level])
-			rv__log_set_level(pair->name, (rv_log_level)level);
-		else if (strcasecmp(pair->value, "TRACE") == 0)
-			rv__log_set_level(pair->name, RV_LOG_DEBUG);
-		else
-			rv__problems_add(&app->problems, false, RV__N_LOG_LEVEL, pair->name,
-			    "logging.level.%s: '%s' is no level; write OFF, ERROR, WARN, INFO, DEBUG or "
-			    "TRACE",
-			    pair->name, pair->value);
+void rv__logging_read(
+    const rv_config *config, struct rv__logging_settings *ret_logging, struct rv__problems *problems)
+{
+	static const char *const logging[] = {"logging", NULL};
+	rv_log_level level;
+
+	rv__config_fill(config, &rv__logging_table, logging, ret_logging, problems);
+	for (size_t i = 0; i < ret_logging->levels.count; i++) {
+		const struct rv_pair *pair = &ret_logging->levels.items[i];
+		char key[KEY_SIZE];
+
+		snprintf(key, sizeof key, "logging.level.%s", pair->name);
+		if (!read_level(pair->value, &level))
+			rv__problems_add(problems, false, RV__N_LOG_LEVEL, key,
+			    "%s: %s: '%.80s' is no level; write OFF, ERROR, WARN, INFO, DEBUG or TRACE",
+			    rv__config_origin(config, key), key, pair->value);
 	}
+}
+
+static void set_levels(const struct rv__logging_settings *logging)
+{
+	rv_log_level level;
+
+	for (size_t i = 0; i < logging->levels.count; i++)
+		if (read_level(logging->levels.items[i].value, &level))
+			rv__log_set_level(logging->levels.items[i].name, level);
 }
 
 static void read_common(rv_app *app)
@@ -250,16 +269,15 @@ static void read_common(rv_app *app)
 	static const char *const stream[] = {RV__STREAM_PREFIX, NULL};
 	static const char *const own[] = {"rivulet", NULL};
 	static const char *const application[] = {"spring.application", NULL};
-	static const char *const logging[] = {"logging", NULL};
 
 	rv__config_fill(app->config, &rv__stream_table, stream, &app->stream, &app->problems);
 	rv__config_fill(app->config, &rv__app_table, own, &app->settings, &app->problems);
 	rv__config_fill(app->config, &rv__application_table, application, &app->application, &app->problems);
-	rv__config_fill(app->config, &rv__logging_table, logging, &app->logging, &app->problems);
+	rv__logging_read(app->config, &app->logging, &app->problems);
 	if (app->application.name && *app->application.name)
 		app->host.name = app->application.name;
 	rv__log_set_process(app->host.name);
-	set_levels(app);
+	set_levels(&app->logging);
 }
 
 static void check_channel(rv_app *app, const rv_channel *channel)

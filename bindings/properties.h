@@ -133,6 +133,10 @@ extern const struct rv_prop_table rv__app_table;
 extern const struct rv_prop_table rv__application_table;
 extern const struct rv_prop_table rv__logging_table;
 
+/** Fills *ret_logging from the keys below `logging`; a word that is no level becomes a warning. */
+void rv__logging_read(
+    const rv_config *config, struct rv__logging_settings *ret_logging, struct rv__problems *problems);
+
 /* Every section of this program: binding layer, modules, binders in this process. */
 struct rv__sections {
 	const struct rv__section **items; /* owned, and what they point at */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { BINDERS_MAX = 64 };
@@ -73,25 +74,15 @@ static void add_type(const char **types, size_t *count, const char *type)
 		types[(*count)++] = type;
 }
 
-/* Types that the keys stand for and that binder configurations name, used or not. */
+/* Types that the keys stand for, used or not. */
 static size_t find_types(const rv_config *config, const char **types)
 {
 	struct rv_strings names = rv__config_names(config, "spring.cloud.stream");
-	char key[RV__KEY_MAX];
 	size_t count = 0;
 
 	for (size_t i = 0; i < names.count; i++)
 		if (is_binder_type(config, names.items[i]))
 			add_type(types, &count, names.items[i]);
-	names = rv__config_names(config, "spring.cloud.stream.binders");
-	for (size_t i = 0; i < names.count; i++) {
-		const char *type = NULL;
-
-		if (rv__key_join(key, sizeof key, "spring.cloud.stream.binders", names.items[i], "type"))
-			type = rv__config_get(config, key);
-		if (type)
-			add_type(types, &count, type);
-	}
 	return count;
 }
 
@@ -111,6 +102,67 @@ static void load_binders(struct subject *subject)
 	}
 }
 
+/* -- which binder is meant -------------------------------------------------------------- */
+
+/* What a user may have meant: a binder configuration of the file, or a type that we know of. */
+static const char *nearest_binder(const char *word, const struct rv_strings *declared)
+{
+	static const char *const ours[] = {"rocketmq", "memory", "kafka", "redis"};
+	const char *known[BINDERS_MAX];
+	size_t count = sizeof ours / sizeof *ours;
+
+	memcpy(known, ours, sizeof ours);
+	for (size_t i = 0; i < declared->count && count < BINDERS_MAX; i++)
+		known[count++] = declared->items[i];
+	return rv__key_nearest(word, known, count);
+}
+
+/*
+ * A key whose value is a type of binder, or a binder configuration. What is near to a known word is a mistake; what is
+ * not may be a module that only this machine lacks.
+ */
+static void judge_binder(struct subject *subject, const char *key, const struct rv_strings *declared)
+{
+	const char *word = rv__config_get(subject->config, key);
+	const char *origin = rv__config_origin(subject->config, key);
+	struct rv_strings path = binder_path(subject->config);
+	struct rv_error error;
+	const char *near;
+
+	for (size_t i = 0; word && i < declared->count; i++)
+		if (strcasecmp(declared->items[i], word) == 0)
+			return;
+	if (!word || !*word || rv__binder_find(word, &path, &error))
+		return;
+	near = nearest_binder(word, declared);
+	if (near && strcmp(near, word) != 0)
+		rv__problems_add(&subject->problems, true, RV__N_BINDER_UNKNOWN, key,
+		    "%s: %s: there is no binder '%s'; did you mean '%s'?", origin, key, word, near);
+	else
+		rv__problems_add(&subject->problems, false, RV__N_CONFIG_NOT_JUDGED, key,
+		    "%s: %s: cannot be judged here: %s", origin, key, error.text);
+}
+
+/* Everything that names a binder, whether a channel uses it or not. */
+static void judge_binders(struct subject *subject)
+{
+	static const char bindings[] = "spring.cloud.stream.bindings",
+	                  binders[] = "spring.cloud.stream.binders";
+	const struct rv_strings declared = rv__config_names(subject->config, binders);
+	const struct rv_strings bound = rv__config_names(subject->config, bindings);
+	const struct rv_strings none = {0};
+	char key[RV__KEY_MAX];
+
+	for (size_t i = 0; i < declared.count; i++)
+		if (rv__key_join(key, sizeof key, binders, declared.items[i], "type"))
+			judge_binder(subject, key, &none);
+	judge_binder(subject, "spring.cloud.stream.default-binder", &declared);
+	judge_binder(subject, "spring.cloud.stream.default.binder", &declared);
+	for (size_t i = 0; i < bound.count; i++)
+		if (rv__key_join(key, sizeof key, bindings, bound.items[i], "binder"))
+			judge_binder(subject, key, &declared);
+}
+
 static void finish(struct subject *subject)
 {
 	rv__sections_finish(&subject->sections);
@@ -118,16 +170,19 @@ static void finish(struct subject *subject)
 	rv__problems_finish(&subject->problems);
 }
 
-/* Reads and judges; argv[0] is skipped. False without memory. */
-static bool open_subject(struct subject *subject, int argc, char **argv, bool every_document)
+/* Reads and judges: one file with all its documents, or (NULL) as a service does. False without memory. */
+static bool open_subject(struct subject *subject, int argc, char **argv, const char *file)
 {
+	struct rv__logging_settings logging;
 	const struct rv__config_sources sources = {
-	    .argc = argc, .argv = argv, .environment = environ, .every_document = every_document};
+	    .argc = argc, .argv = argv, .environment = environ, .file = file, .every_document = file != NULL};
 
 	*subject = (struct subject){0};
 	subject->config = rv__config_load(&sources, &subject->problems);
-	if (subject->config)
+	if (subject->config) {
 		load_binders(subject);
+		judge_binders(subject);
+	}
 	if (!subject->config || rv__collect_sections(&subject->sections) != RV_OK) {
 		fputs("rivulet config: there is no memory\n", stderr);
 		finish(subject);
@@ -135,6 +190,7 @@ static bool open_subject(struct subject *subject, int argc, char **argv, bool ev
 	}
 	rv__config_check(
 	    subject->config, subject->sections.items, subject->sections.count, NULL, &subject->problems);
+	rv__logging_read(subject->config, &logging, &subject->problems);
 	return true;
 }
 
@@ -165,15 +221,15 @@ static int check_file(const char *file)
 {
 	struct subject subject;
 	char location[4096];
-	char *argv[] = {(char *)"rivulet", location, NULL};
 	size_t keys = 0;
 	size_t mistakes;
 	size_t warnings;
 
-	if ((size_t)snprintf(location, sizeof location, "--spring.config.location=file:%s", file) >=
-	    sizeof location)
+	if (!*file || strncmp(file, "--", 2) == 0)
+		return rv__usage_error(&rv__command_config, "'%s' is no file", file);
+	if ((size_t)snprintf(location, sizeof location, "file:%s", file) >= sizeof location)
 		return rv__usage_error(&rv__command_config, "the path of a file is too long");
-	if (!open_subject(&subject, 2, argv, true))
+	if (!open_subject(&subject, 0, NULL, location))
 		return RV__EXIT_FAILED;
 	rv__config_visit(subject.config, subject.sections.items, subject.sections.count, count_value, &keys);
 	print_problems(stdout, &subject.problems);
@@ -268,7 +324,7 @@ static int show(int argc, char **argv, bool defaults)
 {
 	struct subject subject;
 
-	if (!open_subject(&subject, argc, argv, false))
+	if (!open_subject(&subject, argc, argv, NULL))
 		return RV__EXIT_FAILED;
 	rv__config_visit(subject.config, subject.sections.items, subject.sections.count, print_value, NULL);
 	if (defaults)

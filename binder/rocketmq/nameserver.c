@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "base/numbers.h"
+#include "base/prop_value.h"
 
 static rv_err add_address(
     struct rv__rmq_nameservers *names, const char *text, size_t length, struct rv_error *err)
 {
 	static const char scheme[] = "http://";
 	char **grown;
-	const char *colon;
 
 	while (length && (*text == ' ' || *text == '\t'))
 		text++, length--;
@@ -22,9 +22,7 @@ static rv_err add_address(
 		text += sizeof scheme - 1, length -= sizeof scheme - 1;
 	if (length == 0)
 		return RV_OK;
-	colon = memrchr(text, ':', length);
-	if (!colon || colon == text || colon + 1 == text + length ||
-	    strspn(colon + 1, "0123456789") < (size_t)(text + length - colon - 1))
+	if (!rv__prop_is_address(text, length))
 		return rv_error_set(err, RV_E_CONFIG, RV__N_RMQ_BAD_ADDRESS, RV__RMQ_TOPIC,
 		    "name-server '%.*s' is not host:port; write for example 127.0.0.1:9876, several "
 		    "separated by "

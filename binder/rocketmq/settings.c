@@ -20,6 +20,7 @@ static const char *const from_words[] = {"CONSUME_FROM_FIRST_OFFSET", "CONSUME_F
 #define CONNECTION_ROWS \
 	{.name = "name-server", \
 	    .type = RV_PROP_LIST, \
+	    .unit = "host:port", \
 	    AT(common.name_server), \
 	    .doc = "Name servers, host:port, separated by ';' or ','. Absent: NAMESRV_ADDR of the " \
 	           "environment, else 127.0.0.1:9876. At a binding it may only repeat the binder's."}, \

@@ -68,9 +68,9 @@ struct rv_prop_desc {
 	double min;      /* range of numbers, inclusive, in the row's unit; min == max == 0: any */
 	double max;
 	const char *const *choices; /* RV_PROP_ENUM: NULL-terminated words */
-	const char *unit;           /* "ms", "bytes"; NULL when none */
-	const char *doc;            /* one line for docs/properties.md, a sentence */
-	size_t offset;              /* in the settings struct */
+	const char *unit; /* "ms", "bytes"; of a list "host:port", which each item is then; NULL: none */
+	const char *doc;  /* one line for docs/properties.md, a sentence */
+	size_t offset;    /* in the settings struct */
 	uint32_t flags;
 	const char *since;   /* version in which the key took effect; NULL: 0.1.0 */
 	const char *instead; /* RV_PROP_JAVA_ONLY, RV_PROP_NO_EFFECT: what to do instead */

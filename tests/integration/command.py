@@ -45,7 +45,7 @@ def version_and_help_are_answers(_):
 
 @suite.case()
 def wrong_usage_is_exit_code_2_and_a_hint(_):
-    for words in (["brokr"], ["send"], ["tail"], ["broker", "--no-such-option"], ["broker", "--port", "70000"],
+    for words in (["brokr"], ["send"], ["tail"], ["send", "", "text"], ["tail", ""], ["config", "check", ""], ["broker", "--no-such-option"], ["broker", "--port", "70000"],
                   ["broker", "--role", "king"], ["shutdown", "everything"], ["config"], ["config", "check"]):
         code, out, err = rivulet(*words)
         expect_equal(code, 2, "exit code of rivulet %s (%s)" % (" ".join(words), err))
@@ -99,6 +99,48 @@ def config_check_reads_nothing_good_into_a_missing_or_broken_file(_):
     expect_equal(code, 2, "exit code for broken lines: " + out + err)
     for line in (1, 2, 4):
         expect("application.properties:%d:" % line in out, "nothing about line %d in:\n%s" % (line, out))
+
+
+@suite.case()
+def config_check_finds_a_binder_that_does_not_exist(_):
+    path = properties("spring.cloud.stream.default-binder=rokcetmq\n"
+                      "spring.cloud.stream.bindings.input.binder=Parkng\n"
+                      "spring.cloud.stream.bindings.output.binder=PARKING\n"
+                      "spring.cloud.stream.binders.parking.type=memry\n"
+                      "spring.cloud.stream.bindings.output1.binder=somebody-elses\n")
+    code, out, err = rivulet("config", "check", path)
+    expect_equal(code, 2, "exit code: " + out + err)
+    for line, near in ((1, "rocketmq"), (2, "parking"), (4, "memory")):
+        expect(re.search(r"^\S+:%d: .*did you mean '%s'" % (line, near), out, re.M), "line %d in:\n%s" % (line, out))
+    expect(re.search(r"^warning: \S+:5: .*somebody-elses", out, re.M), out)
+    expect("properties:3:" not in out, out)
+
+
+@suite.case()
+def config_check_finds_an_address_that_is_none_and_a_level_that_is_none(_):
+    path = properties("spring.cloud.stream.rocketmq.binder.name-server=127.0.0.1:9876;127.0.0.1:98765\n"
+                      "logging.level.http=loud\n")
+    code, out, err = rivulet("config", "check", path)
+    expect_equal(code, 2, "exit code: " + out + err)
+    expect(re.search(r"^\S+:1: .*name-server: .*98765.*host:port", out, re.M), out)
+    expect(re.search(r"^warning: \S+:2: logging.level.http: 'loud'", out, re.M), out)
+
+
+@suite.case()
+def config_check_takes_any_name_of_a_file(_):
+    path = os.path.join(processes.directory("config"), "a,b;c d.properties")
+    with open(path, "w") as file:
+        file.write("server.port=8123\n")
+    code, out, err = rivulet("config", "check", path)
+    expect_equal(code, 0, "exit code: " + out + err)
+    expect("%s: OK (1 key)" % path in out, out)
+
+
+@suite.case()
+def an_answer_that_could_not_be_written_is_a_failure(_):
+    code, _out, err = processes.run(["sh", "-c", '"$0" config show --server.port=1 >/dev/full', tree.rivulet()])
+    expect_equal(code, 1, "exit code: " + err)
+    expect("No space left" in err, err)
 
 
 @suite.case()

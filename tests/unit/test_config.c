@@ -329,7 +329,9 @@ START_TEST(a_missing_import_is_a_mistake_unless_optional)
 	ck_assert_uint_eq(problems.count, 0);
 	write_file("application.properties", "spring.config.import=file:gone.properties\n");
 	load(no_variables, NULL);
-	expect_problem(true, RV__N_CONFIG_MISSING, "gone.properties", NULL);
+	expect_problem(true, RV__N_CONFIG_MISSING,
+	    "application.properties:1: spring.config.import: ", "gone.properties: there is no such file",
+	    NULL);
 }
 END_TEST
 

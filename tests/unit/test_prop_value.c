@@ -44,6 +44,22 @@ START_TEST(booleans_are_springs_words)
 }
 END_TEST
 
+START_TEST(addresses_have_a_host_and_a_port)
+{
+	static const struct rv_prop_desc row = {.type = RV_PROP_LIST, .unit = "host:port"};
+	union rv__prop_value value;
+
+	for (const char *const *text = (const char *const[]){"a:1", "127.0.0.1:9876;b:65535",
+	         " [::1]:80 , x:2 ;", "http://mq.example:8080", "", NULL};
+	     *text; text++)
+		ck_assert_msg(fits(&row, *text, &value) && value.text == *text, "'%s': %s", *text, cure);
+	for (const char *const *text = (const char *const[]){"a", "a:", ":1", "a:0", "a:65536", "a:1x",
+	         "a:99999999999999999999", "a:1;b", "http://:1", NULL};
+	     *text; text++)
+		expect_refused(&row, *text);
+}
+END_TEST
+
 START_TEST(whole_numbers_are_read_whole)
 {
 	static const struct rv_prop_desc row = {.type = RV_PROP_INT};
@@ -174,9 +190,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const cases[] = {booleans_are_springs_words, whole_numbers_are_read_whole,
-	    ranges_include_both_ends_and_name_themselves, numbers_with_a_point_are_finite,
-	    durations_come_in_units_and_in_iso_form,
+	const TTest *const cases[] = {booleans_are_springs_words, addresses_have_a_host_and_a_port,
+	    whole_numbers_are_read_whole, ranges_include_both_ends_and_name_themselves,
+	    numbers_with_a_point_are_finite, durations_come_in_units_and_in_iso_form,
 	    bare_durations_and_their_range_count_in_the_unit_of_the_row, sizes_are_powers_of_1024,
 	    choices_match_without_case_and_dashes, the_same_value_may_be_written_in_two_ways, NULL};
 
