@@ -489,14 +489,24 @@ const char *const *kit_redelivery(const char *const *more)
 	return wish(&wishes, more, pairs, 3);
 }
 
-const char *const *kit_short_lease(const char *const *more)
+static const char *const *wish_lease(const char *const *more, int ms)
 {
 	static struct wishes wishes;
-	static char lease[16];
+	char lease[16];
 	const char *const pairs[][2] = {{"claim-min-idle", lease}};
 
-	snprintf(lease, sizeof lease, "%dms", KIT_LEASE_MS);
+	snprintf(lease, sizeof lease, "%dms", ms);
 	return wish(&wishes, more, pairs, 1);
+}
+
+const char *const *kit_short_lease(const char *const *more)
+{
+	return wish_lease(more, KIT_LEASE_MS);
+}
+
+const char *const *kit_long_lease(const char *const *more)
+{
+	return wish_lease(more, KIT_END_MS);
 }
 
 const char *const *kit_fixed_partitions(const char *const *more)

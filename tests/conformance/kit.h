@@ -24,7 +24,8 @@
 enum {
 	KIT_SOON_MS = 30000, /* a broker may take its time to share out partitions */
 	KIT_QUIET_MS = 300,  /* nothing more comes for so long */
-	KIT_LEASE_MS = 2500  /* see kit_short_lease(); a loaded machine renews it late */
+	KIT_LEASE_MS = 2500, /* see kit_short_lease() */
+	KIT_END_MS = 8000    /* see kit_long_lease(): a machine that stands still for a while renews late */
 };
 
 /* Set by main(): the binder under test, what it can do, and the arguments for every service. */
@@ -167,6 +168,8 @@ const char *const *kit_letters(bool on, const char *const *more);
 const char *const *kit_redelivery(const char *const *more);
 /** Likewise: a delivery is lent for KIT_LEASE_MS. */
 const char *const *kit_short_lease(const char *const *more);
+/** Likewise: what others were lent ends after KIT_END_MS only, however short their own lease. */
+const char *const *kit_long_lease(const char *const *more);
 /** Likewise: instances have partitions by their numbers, where the binder can do that and need not. */
 const char *const *kit_fixed_partitions(const char *const *more);
 /**

@@ -73,8 +73,8 @@ START_TEST(a_listener_that_outlasts_its_lease_keeps_its_message)
 	atomic_store(&line.recorder.blocked, true);
 	kit_send(line.output, "m", 0, 1);
 	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
-	kit_consumer(&other, line.destination, "g", &others, kit_short_lease(NULL));
-	ck_assert(!wait_until(2 * KIT_LEASE_MS, kit_count(&others) > 0));
+	kit_consumer(&other, line.destination, "g", &others, kit_long_lease(NULL));
+	ck_assert(!wait_until(KIT_END_MS * 5 / 4, kit_count(&others) > 0));
 	atomic_store(&line.recorder.blocked, false);
 	WAIT_UNTIL(KIT_SOON_MS, kit_counters(&line.consumer, "input").acked == 1);
 	ck_assert_uint_eq(kit_counters(&line.consumer, "input").stale, 0);

@@ -91,8 +91,8 @@ class Checker:
             self.mistakes.append("partition %d had '%s' first after number %d" % (partition, body, last))
         self.sent[partition, lane] = max(last, int(number))
 
-    def lost(self):
-        return sorted(self.acked - set(self.received))
+    def lost(self, what=None):
+        return sorted((self.acked if what is None else what) - set(self.received))
 
     def duplicates(self):
         return sum(self.received.values()) - len(self.received)

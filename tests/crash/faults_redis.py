@@ -40,7 +40,7 @@ def payloads(server, stream):
     return [fields["payload"].decode() for _, fields in server.entries(stream)]
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def services_started_before_the_server_say_so_and_recover(_):
     server = redis.Single()
     try:
@@ -49,7 +49,7 @@ def services_started_before_the_server_say_so_and_recover(_):
         server.__exit__()
 
 
-@suite.case(deadline=90)
+@suite.case(deadline=240)
 def services_started_before_sentinels_or_a_cluster_say_so_and_recover(_):
     for peer, why in ((redis.Sentinel(sentinels=1), "none of 1 Sentinels answers"),
                       (redis.Cluster(), "no node of the Cluster tells its slots")):
@@ -59,7 +59,7 @@ def services_started_before_sentinels_or_a_cluster_say_so_and_recover(_):
             peer.__exit__()
 
 
-@suite.case()
+@suite.case(deadline=240)
 def a_master_that_no_sentinel_knows_is_named(_):
     with redis.Sentinel(sentinels=1) as peer:
         with Probe(peer, fresh("master"), channels="out",
@@ -67,7 +67,7 @@ def a_master_that_no_sentinel_knows_is_named(_):
             comment(probe.wait_state("output", "waiting", "knows no master 'somebody-else'"))
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_server_that_stands_still_is_a_time_out_and_then_forgotten(server):
     with Probe(server, fresh("still"), group="g") as probe:
         shared_faults.wait_recovered(probe, "before", "at first")
@@ -81,7 +81,7 @@ def a_server_that_stands_still_is_a_time_out_and_then_forgotten(server):
         shared_faults.wait_recovered(probe, "after", "after the server stood still")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_connection_that_is_reset_behind_an_answer_takes_nothing_along(server):
     destination, count = fresh("reset"), 200
     with Relay(server.server.port) as relay:
@@ -91,14 +91,14 @@ def a_connection_that_is_reset_behind_an_answer_takes_nothing_along(server):
             relay.reset_behind = b"payload"
             for number in range(count):
                 server.call("XADD", destination, "*", "payload", "message %d" % number)
-            processes.wait_for(lambda: relay.resets >= 3, 20, "connections that were reset")
+            processes.wait_for(lambda: relay.resets >= 3, 60, "connections that were reset")
             relay.reset_behind = None
-            processes.wait_for(lambda: len({delivery["body"] for delivery in probe.received()}) == count, 20,
+            processes.wait_for(lambda: len({delivery["body"] for delivery in probe.received()}) == count, 60,
                                "all messages")
             expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_wrong_password_is_named_and_a_corrected_one_is_enough(_):
     with redis.Single(password="right") as server:
         server.password = "wrong"  # what services are told
@@ -112,7 +112,7 @@ def a_wrong_password_is_named_and_a_corrected_one_is_enough(_):
             expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def an_account_without_a_permission_is_named(_):
     with redis.Single(user="joe", password="pass") as server:
         server.call("ACL", "SETUSER", "joe", "-xadd")
@@ -124,7 +124,7 @@ def an_account_without_a_permission_is_named(_):
             expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_group_that_is_destroyed_under_way_is_made_again(server):
     with Scene(server, checker=UNORDERED) as scene:
         scene.wait_traffic(50, 50)
@@ -135,7 +135,7 @@ def a_group_that_is_destroyed_under_way_is_made_again(server):
         scene.finish()
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_stream_that_is_deleted_under_way_is_made_again(server):
     with Probe(server, fresh("deleted"), group="g") as probe:
         shared_faults.wait_recovered(probe, "before", "at first")
@@ -146,7 +146,7 @@ def a_stream_that_is_deleted_under_way_is_made_again(server):
         expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_stream_that_nobody_may_make_is_named_and_awaited(server):
     destination = fresh("unknown")
     with Probe(server, destination, group="g", options=[redis.BINDER + "auto-create=false"]) as probe:
@@ -162,7 +162,7 @@ def a_stream_that_nobody_may_make_is_named_and_awaited(server):
         expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_server_without_memory_is_back_pressure_and_passes(_):
     with redis.Single(maxmemory="4mb") as server:
         with Probe(server, fresh("memory"), group="g", options=DETAILS) as probe:
@@ -173,7 +173,7 @@ def a_server_without_memory_is_back_pressure_and_passes(_):
                 refusal = probe.send("x" * 50000).get("error")
             expect(refusal and "OOM" in refusal, "after 20 MB into 4 MB: %s" % refusal)
             comment(refusal)
-            processes.wait_for(lambda: "no memory for another message" in str(probe.get("/actuator/health")[1]), 10,
+            processes.wait_for(lambda: "no memory for another message" in str(probe.get("/actuator/health")[1]), 60,
                                "health that says so")
             server.call("CONFIG", "SET", "maxmemory", "0")
             shared_faults.wait_recovered(probe, "after", "with memory again")
@@ -182,7 +182,9 @@ def a_server_without_memory_is_back_pressure_and_passes(_):
 
 def kill_by_message(server, most, deadly, options=()):
     destination = fresh("deadly")
-    limits = [CONSUMER + "claim-min-idle=500ms", CONSUMER + "claim-interval=100ms", CONSUMER + "enable-dlq=true",
+    # One delivery alone: the next life reads on before it claims, so that no reading ends it among its dead letters.
+    idle = "5s" if most == 1 else "500ms"
+    limits = [CONSUMER + "claim-min-idle=" + idle, CONSUMER + "claim-interval=100ms", CONSUMER + "enable-dlq=true",
               CONSUMER + "max-deliveries=%d" % most]
     shared_faults.deadly_message(server, destination, [*limits, *options], most,
                                  lambda: payloads(server, "error.%s.g" % destination), deadly=deadly, exact=True)
@@ -194,19 +196,19 @@ def kill_by_message(server, most, deadly, options=()):
         expect_equal(headers["x-delivery-count"], str(most), "how often it says that it was delivered")
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=400)
 def messages_that_kill_the_process_are_dead_letters_after_so_many_deliveries_each(server):
     for most in (1, 2, 6):
         kill_by_message(server, most, ("this is deadly", "deadly too"))
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=400)
 def so_they_are_where_a_stream_has_one_owner_and_where_failed_ones_come_again(server):
     kill_by_message(server, 3, ("this is deadly", "deadly too"), [CONSUMER + "orderly=true", CONSUMER + "lease=1s"])
     kill_by_message(server, 3, ("this is deadly",), [CONSUMER + "redeliver=true", CONSUMER + "redelivery-delay=100ms"])
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_backlog_is_not_used_up_by_restarts(server):
     """What was read ahead and never begun keeps its deliveries, however often the service ends as it should."""
     destination, bodies, received = fresh("restarted"), ["message %d" % number for number in range(20)], None
@@ -223,9 +225,10 @@ def a_backlog_is_not_used_up_by_restarts(server):
     expect_equal(server.pending(destination, "g"), 0, "pending entries")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def an_owner_that_stood_still_neither_delivers_nor_acknowledges_what_the_next_one_has(server):
     destination, options = fresh("frozen"), [CONSUMER + "orderly=true", CONSUMER + "lease=1s"]
+    patient = [CONSUMER + "orderly=true", CONSUMER + "lease=30s"]  # its successor stands still for nothing
     bodies = ["message %d" % number for number in range(40)]
     with Probe(server, destination, channels="out", name="sender") as sender, \
             Probe(server, destination, group="g", channels="in", name="frozen", options=options, work_ms=50) as frozen:
@@ -235,13 +238,13 @@ def an_owner_that_stood_still_neither_delivers_nor_acknowledges_what_the_next_on
         frozen.wait_received(5)
         frozen.process.signal(signal.SIGSTOP)
         before = len(frozen.received())
-        with Probe(server, destination, group="g", channels="in", name="next", options=options, work_ms=20) as other:
+        with Probe(server, destination, group="g", channels="in", name="next", options=patient, work_ms=20) as other:
             other.wait_received(5)
             pending = server.pending(destination, "g")
             frozen.process.signal(signal.SIGCONT)
             processes.wait_for(lambda: {m["body"] for m in other.received()} | {m["body"] for m in frozen.received()}
-                               >= set(bodies), 30, "everything")
-            processes.wait_for(lambda: server.pending(destination, "g") == 0, 10, "an acknowledgement of everything")
+                               >= set(bodies), 60, "everything")
+            processes.wait_for(lambda: server.pending(destination, "g") == 0, 60, "an acknowledgement of everything")
             after = frozen.received()[before:]
             got = [m["body"] for m in other.received()]
             comment("before %d, pending %d, after it woke up %s; next from %s on"
@@ -252,7 +255,7 @@ def an_owner_that_stood_still_neither_delivers_nor_acknowledges_what_the_next_on
         expect_equal(frozen.stop(), 0, "exit code of the frozen one")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def what_was_settled_while_the_server_was_away_is_acknowledged_without_other_traffic(_):
     with redis.Single() as server:
         destination, bodies = fresh("settled"), ["message %d" % number for number in range(4)]
@@ -271,12 +274,13 @@ def what_was_settled_while_the_server_was_away_is_acknowledged_without_other_tra
             expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_listener_that_blocks_beyond_its_lease_keeps_its_message_while_it_lives(server):
-    shared_faults.blocked_listener(server, fresh("blocked"), QUICK_CLAIMS, 2, 15)
+    patient = [CONSUMER + "claim-min-idle=8s", CONSUMER + "claim-interval=500ms"]
+    shared_faults.blocked_listener(server, fresh("blocked"), QUICK_CLAIMS, patient, 8)
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def tls_with_an_account_works_and_a_stranger_is_refused(_):
     with redis.Single(tls=True, user="joe", password="pass") as server:
         with Probe(server, fresh("tls"), group="g") as probe:
@@ -289,59 +293,73 @@ def tls_with_an_account_works_and_a_stranger_is_refused(_):
 
 # -- failover: what WAIT is for
 
-def lose_the_master(scene, owner, replicas, seconds=0.5):
+def lose_the_master(scene, owner, replicas, some, seconds=0.5):
     """
     The replicas are cut off for a moment under traffic, while nobody receives, and then the master dies: what it
-    acknowledged in that moment is nowhere else.
+    acknowledged in that moment, `some` messages at least, is nowhere else. Returns what was acknowledged and copied
+    before, and how many came while no replica listened.
     """
     scene.receiver.process.signal(signal.SIGSTOP)
-    before = scene.checker.look()[0]
+    scene.checker.look()
+    copied = set(scene.checker.acked)
+    with owner.link() as link:  # behind all of them in what the replicas read
+        link.call("SET", "{%s}:behind" % scene.destination, 1)
+        expect_equal(link.call("WAIT", len(replicas), 15000), len(replicas), "replicas that have all that was acknowledged")
     for replica in replicas:
         replica.pause()
     owner.call("CLIENT", "KILL", "TYPE", "replica")  # else all of it would wait in the replica's socket
-    end = time.monotonic() + seconds
-    processes.wait_for(lambda: time.monotonic() > end, 10, "traffic that no replica saw", every=0.05)
+    before, end = scene.checker.look()[0], time.monotonic() + seconds
+    processes.wait_for(lambda: time.monotonic() > end and scene.checker.look()[0] >= before + some, 60,
+                       "traffic that no replica saw", every=0.05)
     owner.kill()
     unseen = scene.checker.look()[0] - before
     scene.receiver.process.signal(signal.SIGCONT)
     for replica in replicas:
         replica.resume()
-    return unseen
+    return copied, unseen
 
 
 def fail_over(peer, sender_options, restore):
-    """(lost, acknowledged while no replica saw it) of one master that is killed; it comes back as a replica."""
+    """
+    (lost, of which a replica had, acknowledged while none saw it) of one master that is killed; it comes back as a replica.
+    """
     with Scene(peer, checker=UNORDERED, sender_options=sender_options, receiver_options=QUICK_CLAIMS,
                destination=fresh("failover")) as scene:
         scene.wait_traffic(100, 100)
         master = peer.owner(scene.destination)
-        unseen = lose_the_master(scene, master, peer.replicas(scene.destination))
+        peer.hasten()
+        copied, unseen = lose_the_master(scene, master, peer.replicas(scene.destination), 0 if sender_options else 20)
         peer.wait_master(master, scene.destination)
         restore()
+        peer.calm()
         scene.wait_recovered(shared_faults.RECOVERY_S)
+        until = set(scene.checker.acked)
         scene.wait_traffic(100, 100)
         scene.stop_sender()
-        scene.wait_complete(30 if sender_options else 4)
+        scene.checker.look()
+        safe = scene.checker.acked if sender_options else copied | (scene.checker.acked - until)
+        scene.wait_complete(60, safe)
         comment("%s; acknowledged unseen by any replica: %d; recovery %.2f s"
                 % (scene.checker.summary(), unseen, scene.slowest_recovery))
         expect_equal(scene.receiver.stop(), 0, "exit code of the receiver")
-        return scene.checker.lost(), unseen
+        lost = scene.checker.lost()
+        return lost, [body for body in lost if body in safe], unseen
 
 
 def compare(peer, restore):
     """Without WAIT the loss is reported, with it there is none."""
-    lost, unseen = fail_over(peer, [], restore)
+    lost, copied, unseen = fail_over(peer, [], restore)
     comment("without WAIT: %d acknowledged messages lost" % len(lost))
     expect(unseen > 0, "nothing was acknowledged while the replicas were cut off")
-    expect(len(lost) <= unseen, "%d lost, but only %d were unseen" % (len(lost), unseen))
-    lost, unseen = fail_over(peer, [PRODUCER + "wait-replicas=1", PRODUCER + "wait-timeout=1s"], restore)
+    expect_equal(copied[:10], [], "lost though a replica had it, or the new master")
+    lost, _, _ = fail_over(peer, [PRODUCER + "wait-replicas=1", PRODUCER + "wait-timeout=1s"], restore)
     comment("with WAIT: %d acknowledged messages lost" % len(lost))
     expect_equal(lost[:10], [], "lost though a replica had it")
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=400)
 def a_failover_of_sentinel_loses_nothing_that_a_replica_had(_):
-    with redis.Sentinel(down_ms=1000) as peer:
+    with redis.Sentinel() as peer:
         def restore():
             peer.start_broker()
             peer.rejoin()
@@ -349,7 +367,7 @@ def a_failover_of_sentinel_loses_nothing_that_a_replica_had(_):
         compare(peer, restore)
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=400)
 def a_failover_of_a_cluster_loses_nothing_that_a_replica_had(_):
     with redis.Cluster(masters=3, replicas=1) as peer:
         def restore():
@@ -359,7 +377,7 @@ def a_failover_of_a_cluster_loses_nothing_that_a_replica_had(_):
         compare(peer, restore)
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def an_orderly_failover_and_moved_slots_lose_nothing(_):
     with redis.Cluster(masters=3, replicas=1) as peer:
         with Scene(peer, checker=UNORDERED, sender_options=[PRODUCER + "wait-replicas=1"]) as scene:
@@ -376,7 +394,7 @@ def an_orderly_failover_and_moved_slots_lose_nothing(_):
             scene.finish()
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def a_key_on_its_way_to_another_node_is_used_there(_):
     with redis.Cluster(masters=3) as peer:
         with Scene(peer, checker=UNORDERED) as scene:
@@ -396,7 +414,7 @@ def a_key_on_its_way_to_another_node_is_used_there(_):
             scene.finish()
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=240)
 def too_few_replicas_are_a_failed_send_that_may_be_tried_again(_):
     with redis.Sentinel(sentinels=1) as peer:
         with Probe(peer, fresh("replicas"), channels="out",

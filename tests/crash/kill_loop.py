@@ -75,7 +75,7 @@ _INHOUSE = {"kind": "inhouse", "rounds": 100, "long_rounds": 2000, "gapless": Tr
 LEVELS = {
     "written": lambda: Level(create={"flush": "ASYNC_FLUSH"}, **_INHOUSE),
     "synced": lambda: Level(create={"flush": "SYNC_FLUSH"}, **_INHOUSE),
-    "redis": lambda: Level("redis", {"fsync": "always"}, 10, 200, False, False, quick_claims, False),
+    "redis": lambda: Level("redis", {"fsync": "always"}, 10, 200, False, False, quick_claims, False, None),
     "kafka": lambda: Level("kafka", {}, 10, 200, True, True, on_kafka, False, None),
 }
 
@@ -102,7 +102,7 @@ def play(level, rounds, orderly, chance):
         sender, receiver = level.options(orderly)
         with Scene(broker, sender, receiver, rhythm, level.checker(orderly)) as scene:
             for number in range(rounds):
-                scene.wait_traffic(chance.randint(1, 400), 1, 30)
+                scene.wait_traffic(chance.randint(1, 400), 1)
                 who = choose(chance, number)
                 scene.kill(who)
                 killed[who] += 1

@@ -78,7 +78,7 @@ class Scene:
 
     # -- traffic
 
-    def wait_traffic(self, sent=1, received=1, deadline=20):
+    def wait_traffic(self, sent=1, received=1, deadline=60):
         """Waits until so many more were acknowledged and so many more bodies came through."""
         acked, seen = self.checker.look()
         more = (acked + sent, seen + received)
@@ -102,20 +102,20 @@ class Scene:
 
     def stop_sender(self):
         self.sender.popen.stdin.close()
-        expect_equal(self.sender.wait(40), 0, "exit code of the sender: " + self.sender.tail(5))
+        expect_equal(self.sender.wait(90), 0, "exit code of the sender: " + self.sender.tail(5))
 
-    def wait_complete(self, deadline=30):
-        """Waits until everything acknowledged was received; what is missing afterwards is lost."""
+    def wait_complete(self, deadline=60, what=None):
+        """Waits until everything acknowledged (or of `what`) was received; what is missing afterwards is lost."""
         def complete():
             self.checker.look()
-            return not self.checker.lost()
+            return not self.checker.lost(what)
 
         try:
             processes.wait_for(complete, deadline, "everything acknowledged", every=0.05)
         except TimeoutError:
             pass
 
-    def finish(self, deadline=30):
+    def finish(self, deadline=60):
         """Ends the traffic: nothing acknowledged may be missing, no place mistaken, and both services stop cleanly."""
         self.stop_sender()
         self.wait_complete(deadline)

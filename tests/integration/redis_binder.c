@@ -179,7 +179,7 @@ START_TEST(what_is_written_in_a_format_of_others_comes_back)
 		ck_assert_int_eq(rv_message_set_header(message, "fee", "15"), RV_OK);
 		ck_assert_int_eq(kit_send(&producer, message, -1), RV_OK);
 		rv_message_unref(message);
-		(void)kit_producer_close(&producer, 5000);
+		(void)kit_producer_close(&producer, SOON_MS);
 		producer.producer = NULL;
 	}
 	ck_assert(kit_wait_count(&consumer, FORMATS, SOON_MS));

@@ -12,7 +12,7 @@
 #include "tests/support/binder_kit.h"
 #include "tests/support/unit.h"
 
-enum { SOON_MS = 30000 };
+enum { SOON_MS = 60000 };
 
 /* Of the running case: the binder, its ends, and a client of its own to look at the server, or to be in the way. */
 extern const struct rv_binder_ops *ops;
@@ -22,7 +22,7 @@ extern struct kit_consumer consumer;
 extern redisContext *raw;
 extern char home[64]; /* a folder that goes with the case */
 
-/** A port of this machine that nobody listens at. */
+/** A port of this machine that nobody has, or takes while the test runs. */
 int free_port(void);
 
 /** Until it answers. Every acknowledged write is on the disk: what a kill leaves is what was promised. */
@@ -33,7 +33,7 @@ __attribute__((format(printf, 1, 2))) long long ask(const char *format, ...);
 /** Of group g of stream d, up to a thousand. */
 long long pending(void);
 
-/** The binder, with one further setting (NULL: none). */
+/** The binder, with one further setting (NULL: none). It is patient: a machine that stands still is no lost connection. */
 void open_kit(const char *more);
 /** To destination d, and from it in group g. */
 void produce(const char *const *settings);

@@ -41,7 +41,7 @@ class Probe:
         for line in self.process.popen.stdout:
             self._answers.put(json.loads(line))
 
-    def send(self, body, headers=None, deadline=15):
+    def send(self, body, headers=None, deadline=60):
         """
         Sends one message; {'sent': id} or {'error': …}. A body of bytes goes as they are, None is a tombstone; a
         header's value is text or a pair (type, text), as probe.c has it.
@@ -61,7 +61,7 @@ class Probe:
         except FileNotFoundError:
             return []
 
-    def wait_received(self, count, deadline=15):
+    def wait_received(self, count, deadline=60):
         def look():
             got = self.received()
             if len(got) < count and not self.process.alive():
@@ -72,7 +72,7 @@ class Probe:
 
     def get(self, path):
         """(status, decoded JSON) of a management page; (0, {}) while there is none."""
-        link = http.client.HTTPConnection("127.0.0.1", self.management_port, timeout=5)
+        link = http.client.HTTPConnection("127.0.0.1", self.management_port, timeout=20)
         try:
             link.request("GET", path)
             answer = link.getresponse()
@@ -89,7 +89,7 @@ class Probe:
                 return binding["extension"]["rivuletState"], binding["extension"].get("rivuletWhy", "")
         return "unknown", ""
 
-    def wait_state(self, channel, state, why="", deadline=15):
+    def wait_state(self, channel, state, why="", deadline=60):
         """Waits for a binding's state with a reason that matches; returns the reason."""
         last = [None]
 
@@ -104,7 +104,7 @@ class Probe:
                                % (channel, state, why, deadline, last[0])) from None
         return last[0][1]
 
-    def stop(self, deadline=20):
+    def stop(self, deadline=60):
         return self.process.stop(deadline)
 
     def __enter__(self):

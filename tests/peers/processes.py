@@ -30,7 +30,7 @@ def directory(name):
     return tempfile.mkdtemp(prefix=name + "-", dir=workspace())
 
 
-def wait_for(condition, deadline=10.0, what="the condition", every=0.01):
+def wait_for(condition, deadline=60.0, what="the condition", every=0.01):
     """Returns the first true answer of `condition`; TimeoutError after `deadline` seconds."""
     end = time.monotonic() + deadline
     while True:
@@ -77,7 +77,7 @@ class Process:
         with open(self.log_path, "rb") as log:
             return log.read().decode("utf-8", "replace")
 
-    def wait_output(self, pattern, deadline=10.0, since=0):
+    def wait_output(self, pattern, deadline=60.0, since=0):
         """The match of a pattern in the output; fails at once when the process ends without it."""
         def look():
             match = re.search(pattern, self.output()[since:])
@@ -100,10 +100,10 @@ class Process:
         if self.alive():
             os.killpg(self.pid, number)
 
-    def wait(self, deadline=10.0):
+    def wait(self, deadline=60.0):
         return self.popen.wait(deadline)
 
-    def stop(self, deadline=10.0):
+    def stop(self, deadline=60.0):
         """SIGTERM, then the exit code; a process that does not end in time is killed and that is an error."""
         self.signal(signal.SIGTERM)
         try:
@@ -114,10 +114,10 @@ class Process:
 
     def kill(self):
         self.signal(signal.SIGKILL)
-        return self.popen.wait(10)
+        return self.popen.wait(60)
 
 
-def run(argv, deadline=20.0, env=None, cwd=None, stdin=None):
+def run(argv, deadline=60.0, env=None, cwd=None, stdin=None):
     """A short program: returns (code, stdout, stderr)."""
     full = dict(os.environ)
     full.update(env or {})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redis on loopback: one server, a master with replicas watched by Sentinels, or a Cluster; each can be killed."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,6 +11,9 @@ from . import ports, processes, resp, tap, tree
 
 BINDER = "spring.cloud.stream.redis.binder."
 _TROUBLE = (OSError, ConnectionError, resp.ReplyError)
+# How long a master may be silent: longer than any machine stands still, or short, where a test takes one away.
+CALM_MS, CALM_NODE_MS, HASTY_MS = 60000, 20000, 1000
+PATIENCE_S = 120  # for a failover: Sentinels that were held up themselves do nothing for half a minute
 
 
 class Certificates:
@@ -75,7 +79,7 @@ class Server:
             self.wait_ready()
         return self
 
-    def wait_ready(self, deadline=15):
+    def wait_ready(self, deadline=60):
         def look():
             if not self.process.alive():
                 raise RuntimeError("%s ended with %s: %s"
@@ -90,14 +94,14 @@ class Server:
         except _TROUBLE:
             return False
 
-    def link(self, timeout=5.0):
+    def link(self, timeout=20.0):
         context = None
         if self.certificates:
             context = resp.tls_context(self.certificates.authority, self.certificates.client,
                                        self.certificates.client_key)
         return resp.Link(self.port, self.user, self.password, context, timeout)
 
-    def call(self, *words, timeout=5.0):
+    def call(self, *words, timeout=20.0):
         """One command on a connection of its own."""
         with self.link(timeout) as link:
             return link.call(*words)
@@ -132,7 +136,7 @@ class Server:
     def stop(self):
         if self.alive():
             self.resume()
-            self.process.stop(10)
+            self.process.stop()
 
 
 class Peer:
@@ -219,15 +223,16 @@ class Peer:
 
 
 def persistence(fsync):
+    """What was written survives a kill at `no`, too: the page cache has it, and no slow disk stops the server."""
     return ["appendonly no"] if fsync is None else ["appendonly yes", "appendfsync " + fsync]
 
 
 class Single(Peer):
-    """One server. `fsync` is always, everysec, no, or None for a server that keeps nothing."""
+    """One server. `fsync` is no, always, everysec, or None for a server that keeps nothing."""
 
     kind = "redis"
 
-    def __init__(self, fsync="always", user=None, password=None, maxmemory=None, tls=False, settings=()):
+    def __init__(self, fsync="no", user=None, password=None, maxmemory=None, tls=False, settings=()):
         lines = persistence(fsync) + list(settings)
         if password:
             lines.append("user %s on >%s ~* &* +@all" % (user, password) if user else "requirepass " + password)
@@ -253,12 +258,15 @@ class Single(Peer):
 
 
 class Sentinel(Peer):
-    """A master, its replicas, and Sentinels that promote one when the master is gone for a second."""
+    """
+    A master, its replicas, and Sentinels that promote one when they are asked to, or when the master is gone for a
+    second after hasten(): before it, a machine that stands still for a moment changes nothing.
+    """
 
     kind = "redis-sentinel"
     master_name = "rivulet-test"
 
-    def __init__(self, replicas=1, sentinels=3, fsync="always", settings=(), down_ms=1000):
+    def __init__(self, replicas=1, sentinels=3, fsync="no", settings=()):
         base = ports.reserve()
         lines = persistence(fsync) + ["repl-diskless-sync-delay 0", *settings]
         self.data = [Server("redis-data-%d" % i, base + i,
@@ -267,17 +275,17 @@ class Sentinel(Peer):
         name = self.master_name
         self.sentinels = [Server("redis-sentinel-%d" % i, base + 4 + i, [
             "sentinel monitor %s 127.0.0.1 %d %d" % (name, base, quorum),
-            "sentinel down-after-milliseconds %s %d" % (name, down_ms),
+            "sentinel down-after-milliseconds %s %d" % (name, CALM_MS),
             "sentinel failover-timeout %s 4000" % name], sentinel=True) for i in range(sentinels)]
         self.servers = self.data + self.sentinels
 
     def start(self):
         for server in self.data:
             server.start()
-        processes.wait_for(lambda: self.synchronous() == len(self.data) - 1, 15, "the replicas")
+        processes.wait_for(lambda: self.synchronous() == len(self.data) - 1, 60, "the replicas")
         for server in self.sentinels:
             server.start()
-        processes.wait_for(self._complete, 20, "Sentinels that know each other and the replicas")
+        processes.wait_for(self._complete, 60, "Sentinels that know each other and the replicas")
         return self
 
     def synchronous(self):
@@ -312,7 +320,18 @@ class Sentinel(Peer):
         master = self.owner()
         return [server for server in self.data if server is not master and server.alive()]
 
-    def failover(self, deadline=40):
+    def hasten(self):
+        """From now on a master is missed after a second."""
+        self._notice_after(HASTY_MS)
+
+    def calm(self):
+        self._notice_after(CALM_MS)
+
+    def _notice_after(self, ms):
+        for sentinel in self.sentinels:
+            sentinel.call("SENTINEL", "SET", self.master_name, "down-after-milliseconds", ms)
+
+    def failover(self, deadline=PATIENCE_S):
         """Asks for a failover, again where a Sentinel gave it up, and waits until the new master serves."""
         old = self.owner()
         again = 0.0
@@ -338,7 +357,7 @@ class Sentinel(Peer):
             return False
         return len(named) == 1 and old.port not in named and self.owner().role() == "master"
 
-    def wait_master(self, old, _key=None, deadline=30):
+    def wait_master(self, old, _key=None, deadline=PATIENCE_S):
         """Waits until all Sentinels name another master than `old`, and it says that it is one."""
         processes.wait_for(lambda: self._follow(old), deadline, "another master than %s" % old.address, every=0.05)
 
@@ -359,21 +378,24 @@ class Sentinel(Peer):
     def wait_whole(self):
         """Waits until every data server that lives is the master or follows it."""
         living = [server for server in self.data if server.alive()]
-        processes.wait_for(lambda: self.synchronous() == len(living) - 1, 30, "the replicas of %s"
+        processes.wait_for(lambda: self.synchronous() == len(living) - 1, 60, "the replicas of %s"
                            % self.owner().address, every=0.05)
 
 
 class Cluster(Peer):
-    """Masters that share the slots, each with `replicas` replicas; a master that dies is replaced within seconds."""
+    """
+    Masters that share the slots, each with `replicas` replicas. A master that dies is replaced within seconds after
+    hasten(): before it, a machine that stands still for a moment changes nothing.
+    """
 
     kind = "redis-cluster"
 
-    def __init__(self, masters=3, replicas=0, fsync="always", settings=(), timeout_ms=1000):
+    def __init__(self, masters=3, replicas=0, fsync="no", settings=()):
         listen = [port for _ in range(2) for port in range(*(lambda b: (b, b + 8))(ports.reserve()))]
         count = masters * (replicas + 1)
         if count > 8:
             raise ValueError("at most eight nodes")
-        lines = persistence(fsync) + ["cluster-enabled yes", "cluster-node-timeout %d" % timeout_ms,
+        lines = persistence(fsync) + ["cluster-enabled yes", "cluster-node-timeout %d" % HASTY_MS,
                                       "cluster-replica-validity-factor 0", "repl-diskless-sync-delay 0",
                                       "repl-ping-replica-period 1", *settings]
         self.servers = [Server("redis-node-%d" % i, listen[i], [*lines, "cluster-port %d" % listen[i + 8]])
@@ -392,19 +414,45 @@ class Cluster(Peer):
             if number < self.masters:
                 first, behind = (16384 * n // self.masters for n in (number, number + 1))
                 server.call("CLUSTER", "ADDSLOTSRANGE", first, behind - 1)
-            if number:
-                self.servers[0].call("CLUSTER", "MEET", "127.0.0.1", server.port, self.bus[server])
-        processes.wait_for(lambda: all(self._knows(server) for server in self.servers), 20, "nodes that know each other")
+        self._meet()
         for number, server in enumerate(self.servers[self.masters:]):
             server.call("CLUSTER", "REPLICATE", self.node_id(self.servers[number % self.masters]))
         processes.wait_for(lambda: sum(len(replicas) for *_, replicas in self.slots()) == len(self.servers) - self.masters,
-                           20, "replicas that the first node knows", every=0.05)
+                           60, "replicas that the first node knows", every=0.05)
         self.wait_whole()
+        self.calm()
         return self
 
+    def hasten(self):
+        """From now on a node is missed after a second."""
+        self._notice_after(HASTY_MS)
+
+    def calm(self):
+        self._notice_after(CALM_NODE_MS)
+
+    def _notice_after(self, ms):
+        for server in self.living():
+            server.call("CONFIG", "SET", "cluster-node-timeout", ms)
+
+    def _meet(self):
+        """Until each knows all others; said again, since nodes forget a meeting that took longer than a second."""
+        again = 0.0
+
+        def met():
+            nonlocal again
+            if all(self._knows(server) for server in self.servers):
+                return True
+            if time.monotonic() >= again:
+                again = time.monotonic() + 3
+                for server in self.servers[1:]:
+                    self.servers[0].call("CLUSTER", "MEET", "127.0.0.1", server.port, self.bus[server])
+            return False
+
+        processes.wait_for(met, 60, "nodes that know each other")
+
     def _knows(self, server):
-        state = resp.info(server.call("CLUSTER", "INFO"))
-        return int(state["cluster_known_nodes"]) == len(self.servers)
+        nodes = server.call("CLUSTER", "NODES").decode().splitlines()
+        return len(nodes) == len(self.servers) and not any("handshake" in node for node in nodes)
 
     @staticmethod
     def node_id(server):
@@ -413,7 +461,7 @@ class Cluster(Peer):
     def living(self):
         return [server for server in self.servers if server.alive()]
 
-    def wait_whole(self, deadline=30):
+    def wait_whole(self, deadline=60):
         """Waits until every living node says that all slots are served, and every replica follows its master."""
         def whole():
             try:
@@ -454,19 +502,29 @@ class Cluster(Peer):
 
     def failover(self, key):
         """An orderly failover of the node that serves a key; returns when its replica serves."""
-        old = self.owner(key)
-        self.replicas(key)[0].call("CLUSTER", "FAILOVER")
-        self.wait_master(old, key)
+        old, replica = self.owner(key), self.replicas(key)[0]
+        again = 0.0
 
-    def wait_master(self, old, key, deadline=30):
         def moved():
-            try:
-                new = self.owner(key)
-                return new is not old and new.alive() and new.role() == "master"
-            except _TROUBLE:
-                return False
+            nonlocal again
+            if time.monotonic() >= again:  # the replica gives up after five seconds
+                again = time.monotonic() + 6
+                with contextlib.suppress(resp.ReplyError):  # it is the master by now
+                    replica.call("CLUSTER", "FAILOVER")
+            return self._moved(old, key)
 
-        processes.wait_for(moved, deadline, "another node for '%s' than %s" % (key, old.address), every=0.05)
+        processes.wait_for(moved, PATIENCE_S, "another node for '%s' than %s" % (key, old.address), every=0.05)
+        self.wait_whole()
+
+    def _moved(self, old, key):
+        try:
+            new = self.owner(key)
+            return new is not old and new.alive() and new.role() == "master"
+        except _TROUBLE:
+            return False
+
+    def wait_master(self, old, key, deadline=PATIENCE_S):
+        processes.wait_for(lambda: self._moved(old, key), deadline, "another node for '%s' than %s" % (key, old.address), every=0.05)
         self.wait_whole()
 
     def start_migration(self, key, target):
@@ -478,7 +536,7 @@ class Cluster(Peer):
 
     def move_keys(self, source, slot, target):
         for key in source.call("CLUSTER", "GETKEYSINSLOT", slot, 1000):
-            source.call("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+            source.call("MIGRATE", "127.0.0.1", target.port, key, 0, 60000)
 
     def finish_migration(self, slot, target):
         for server in (target, *(s for s in self.living() if s is not target and s.role() == "master")):

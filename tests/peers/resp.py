@@ -12,7 +12,7 @@ class ReplyError(Exception):
 class Link:
     """One connection. Replies are bytes, int, list or None; every call is under the socket's time-out."""
 
-    def __init__(self, port, user=None, password=None, context=None, timeout=5.0, host="127.0.0.1"):
+    def __init__(self, port, user=None, password=None, context=None, timeout=20.0, host="127.0.0.1"):
         self.socket = socket.create_connection((host, port), timeout)
         if context:
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")

@@ -52,11 +52,11 @@ class Suite:
         suite.run(setup)     # setup() is a context manager that yields what the cases get
     """
 
-    def __init__(self, setup_deadline=90):
+    def __init__(self, setup_deadline=180):
         self.cases = []
         self.setup_deadline = setup_deadline
 
-    def case(self, deadline=30):
+    def case(self, deadline=120):
         def add(function):
             self.cases.append((function, deadline))
             return function
@@ -76,7 +76,7 @@ class Suite:
             with setup(*arguments) as peers:
                 for number, (function, deadline) in enumerate(cases, 1):
                     failed += self._run_case(number, function, deadline, peers)
-                signal.alarm(60)
+                signal.alarm(120)
         except Skipped as reason:
             failed += self._all(cases, reason)
         except Exception:  # the suite could not start: every case that did not run failed

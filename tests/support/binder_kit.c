@@ -421,7 +421,7 @@ rv_err kit_send(struct kit_producer *producer, rv_message *message, int32_t part
 
 	if (!kit_queue(producer, message, partition))
 		return RV_E_FULL;
-	if (!kit_wait_completed(producer, before + 1, 20000))
+	if (!kit_wait_completed(producer, before + 1, 60000))
 		return RV_E_INTERNAL; /* a binder must complete what it accepted */
 	return kit_last(producer).code;
 }

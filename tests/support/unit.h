@@ -36,7 +36,7 @@ static inline int unit_run(const char *name, const TTest *const *cases, SFun set
 	TCase *group = tcase_create(name);
 	const char *only = getenv("UNIT_CASE");
 
-	tcase_set_timeout(group, 100); /* a guard against hanging, not a measure */
+	tcase_set_timeout(group, 300); /* a guard against hanging, not a measure */
 	tcase_add_checked_fixture(group, setup, teardown);
 	for (; *cases; cases++)
 		if (!only || strcmp(only, (*cases)->name) == 0)

@@ -4,6 +4,7 @@
  *
  *     WAIT_UNTIL(5000, atomic_load(&count) == 3);            fails the Check case when it stays false
  *     ok = wait_until(5000, (condition));                    tells
+ *     ok = wait_awake(2000, (condition));                    likewise, where the time itself is judged
  */
 #ifndef SUPPORT_WAIT_H
 #define SUPPORT_WAIT_H
@@ -31,6 +32,25 @@ static inline void wait_pause(unsigned turn)
 		while (!(wait_met_ = (bool)(condition)) && rv__monotonic_ms() < wait_deadline_) \
 			wait_pause(wait_turn_++); \
 		wait_met_ || (bool)(condition); \
+	})
+
+/*
+ * Likewise within timeout_ms in which this process ran: what it stood still, with its machine, between two looks counts
+ * little. For a time that tells right from wrong.
+ */
+#define wait_awake(timeout_ms, condition) \
+	__extension__({ \
+		int64_t wait_last_ = rv__monotonic_ms(), wait_awake_ = 0; \
+		unsigned wait_turn_ = 0; \
+		bool wait_met_; \
+		while (!(wait_met_ = (bool)(condition)) && wait_awake_ < (timeout_ms)) { \
+			int64_t wait_now_; \
+			wait_pause(wait_turn_++); \
+			wait_now_ = rv__monotonic_ms(); \
+			wait_awake_ += wait_now_ - wait_last_ < 20 ? wait_now_ - wait_last_ : 20; \
+			wait_last_ = wait_now_; \
+		} \
+		wait_met_; \
 	})
 
 #define WAIT_UNTIL(timeout_ms, condition) \
