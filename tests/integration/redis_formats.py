@@ -182,7 +182,7 @@ def a_header_that_faststream_counted_in_characters_is_whole(scenes):
 
 # -- Spring Data Redis and Spring Integration -------------------------------------------------------------------------
 
-spring = Suite(setup_deadline=90)
+spring = Suite(setup_deadline=240)
 
 
 class Spring(lines.Lines):
