@@ -34,6 +34,8 @@ static void view_traffic(struct rv__binding *binding, struct rv__binding_view *v
 		view->queued = (int64_t)input->queued;
 		if (why->code == RV_OK && input->held > 0)
 			*why = input->held_why;
+		else if (why->code == RV_OK && input->closed_letters)
+			*why = input->closed_why;
 		view->counters.in_flight = input->queued + input->running + input->deferred;
 		pthread_mutex_unlock(&input->lock);
 	}

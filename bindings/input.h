@@ -147,10 +147,12 @@ struct rv__input {
 	pthread_t *threads;
 	size_t thread_count;
 	bool paused;
-	bool closed;                 /* workers leave */
-	struct rv_delivery *taken;   /* deferred ones, linked */
-	size_t held;                 /* dead letters that could not be moved, all slots */
-	struct rv_error held_why;    /* … the last reason */
+	bool closed;                              /* workers leave */
+	struct rv_delivery *taken;                /* deferred ones, linked */
+	size_t held;                              /* dead letters that could not be moved, all slots */
+	struct rv_error held_why;                 /* … the last reason */
+	const struct rv__letters *closed_letters; /* whose way to the broker is shut; NULL: none */
+	struct rv_error closed_why;
 	atomic_uint letters_waiting; /* of these, for another try */
 	int64_t extend_ns;           /* when leases are extended next; the application's thread only */
 	atomic_int lease_ms;         /* the shortest that was given; 0: none */

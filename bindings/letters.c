@@ -331,8 +331,26 @@ static void on_writable(void *sink)
 
 static void on_state(void *sink, const struct rv_error *why)
 {
+	const struct rv__letters *letters = sink;
+	struct rv__input *input = letters->source->input;
+	struct rv_error closed = {0};
+
+	if (why) {
+		rv_error_set(&closed, why->code, RV__N_LETTER_HELD, "letters",
+		    "the dead letters of '%s' have no way to '%s', and what fails waits for it: %s",
+		    input->channel, letters->destination, why->text);
+		rv_log(RV_LOG_WARN, "delivery", "channel=%s binder=%s: RV%04u %s", input->channel,
+		    input->binder, (unsigned)closed.number, closed.text);
+	}
+	pthread_mutex_lock(&input->lock);
+	if (why ||
+	    input->closed_letters == letters) { /* of several sources the last one that said so counts */
+		input->closed_letters = why ? letters : NULL;
+		input->closed_why = closed;
+	}
+	pthread_mutex_unlock(&input->lock);
 	if (!why)
-		hurry(sink);
+		hurry(letters);
 }
 
 static void on_partitions(void *sink, int32_t count)

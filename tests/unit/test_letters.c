@@ -97,6 +97,22 @@ START_TEST(a_letter_that_cannot_be_moved_holds_its_partition_and_no_other)
 }
 END_TEST
 
+START_TEST(a_way_that_is_shut_is_told_before_a_letter_fails_on_it)
+{
+	struct rv_error shut;
+
+	start();
+	ck_assert_str_eq(fake_view("input").why, "");
+	rv_error_set(&shut, RV_E_DENIED, 0, "fake", "grant it");
+	fake.producer_sink->state(fake.producer, &shut);
+	ck_assert_ptr_nonnull(strstr(fake_view("input").why, "have no way to 'letters'"));
+	ck_assert_ptr_nonnull(strstr(fake_view("input").why, "grant it"));
+	fake.producer_sink->state(fake.producer, NULL);
+	ck_assert_str_eq(fake_view("input").why, "");
+	ck_assert_int_eq(fake_finish(), 0);
+}
+END_TEST
+
 static int http_port(void)
 {
 	const struct rv__host *host = (const struct rv__host *)service.app;
@@ -481,6 +497,7 @@ int main(void)
 {
 	const TTest *const cases[] = {the_original_is_acknowledged_once_the_broker_has_the_letter,
 	    a_letter_that_cannot_be_moved_holds_its_partition_and_no_other,
+	    a_way_that_is_shut_is_told_before_a_letter_fails_on_it,
 	    health_and_state_say_what_holds_a_partition,
 	    a_binder_without_room_gets_the_letter_when_it_has_some,
 	    a_letter_that_is_too_large_goes_without_its_trace,
