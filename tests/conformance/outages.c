@@ -31,17 +31,28 @@ static rv_err send_one(const char *text)
 	return code;
 }
 
+/* As a service does whose sends have little time: what timed out is sent again, and may arrive twice. */
+static void send_patiently(const char *prefix, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "%s%d", prefix, i);
+		WAIT_UNTIL(BACK_MS, send_one(text) == RV_OK);
+	}
+}
+
 START_TEST(a_broker_that_hangs_is_told_and_nothing_is_lost)
 {
 	kit_line_start(&line, NULL, hasty);
-	kit_send(line.output, "m", 0, 10);
+	send_patiently("m", 0, 10);
 	WAIT_UNTIL(KIT_SOON_MS, kit_distinct(&line.recorder) == 10);
 	hang();
 	/* Its last threads may still answer one. What times out may arrive all the same: at least once. */
 	WAIT_UNTIL(KIT_SOON_MS, send_one("hanging") != RV_OK);
 	go_on();
 	WAIT_UNTIL(BACK_MS, send_one("back") == RV_OK);
-	kit_send(line.output, "n", 0, 10);
+	send_patiently("n", 0, 10);
 	WAIT_UNTIL(BACK_MS, kit_has(&line.recorder, "back"));
 	kit_await_all((struct kit_recorder *const[]){&line.recorder}, 1, "n", 0, 10);
 	WAIT_UNTIL(BACK_MS, kit_counters(&line.consumer, "input").acked >= 21);
@@ -56,8 +67,8 @@ START_TEST(dead_letters_wait_for_a_broker_that_hangs)
 	line.recorder.fail_text = "bad";
 	atomic_store(&line.recorder.blocked, true);
 	kit_line_join(&line, kit_letters(true, NULL));
-	kit_send(line.output, "bad", 0, 1);
-	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
+	send_patiently("bad", 0, 1);
+	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) >= 1);
 	hang();
 	atomic_store(&line.recorder.blocked, false);
 	ck_assert(!wait_until(KIT_QUIET_MS, kit_counters(&line.consumer, "input").dropped > 0));

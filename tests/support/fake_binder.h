@@ -436,7 +436,7 @@ static inline void *fake_run(void *arg)
 static inline void fake_create(const char *const *properties)
 {
 	const char *arguments[32] = {"fake", "--spring.cloud.stream.default-binder=fake", "--server.port=-1",
-	    "--logging.level.root=off", "--rivulet.stop-deadline=2s"};
+	    "--logging.level.root=off", "--rivulet.stop-deadline=60s"};
 	int count = 5;
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -457,7 +457,7 @@ static inline void fake_create(const char *const *properties)
 static inline void fake_start(void)
 {
 	ck_assert_int_eq(pthread_create(&service.thread, NULL, fake_run, NULL), 0);
-	WAIT_UNTIL(5000,
+	WAIT_UNTIL(30000,
 	    __atomic_load_n(&service.ready, __ATOMIC_SEQ_CST) ||
 	        __atomic_load_n(&service.over, __ATOMIC_SEQ_CST));
 }

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENT_DEADLINE_MS = 8000, CLIENT_BUFFER = 64 * 1024 };
+enum { CLIENT_DEADLINE_MS = 30000, CLIENT_BUFFER = 64 * 1024 };
 
 /* One connection and what was read ahead on it. */
 struct client {

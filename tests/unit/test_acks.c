@@ -29,7 +29,7 @@ static void start(void)
 	rv_app_listen(service.app, RV_SINK_INPUT, listen, NULL);
 	fake_start();
 	ck_assert(fake_deliver(0, 1, 0));
-	WAIT_UNTIL(5000, atomic_load(&seen) == 1);
+	WAIT_UNTIL(30000, atomic_load(&seen) == 1);
 	for (int i = 1; i < COUNT; i++)
 		ck_assert(fake_deliver(0, 1, i));
 }
@@ -48,12 +48,12 @@ START_TEST(those_of_a_fast_listener_go_together_and_in_order)
 {
 	start();
 	atomic_store(&blocked_at, -1);
-	WAIT_UNTIL(5000, fake_settled() == COUNT);
+	WAIT_UNTIL(30000, fake_settled() == COUNT);
 	for (int i = 0; i < COUNT; i++)
 		ck_assert_int_eq(fake.settled[i].token.position, i);
 	/* A slow machine ends the round early, and the last few go alone. */
 	ck_assert_uint_ge(fake.acknowledged, LEAST);
-	ck_assert_uint_eq(fake_view("input").counters.acked, COUNT);
+	WAIT_UNTIL(30000, fake_view("input").counters.acked == COUNT);
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST
@@ -64,11 +64,11 @@ START_TEST(a_blocked_listener_keeps_none_back_from_a_revocation)
 
 	start();
 	atomic_store(&blocked_at, 40);
-	WAIT_UNTIL(5000, atomic_load(&seen) == 41);
-	fake.consumer_sink->revoked(fake.consumer, &slot, 1, false, 5000);
+	WAIT_UNTIL(30000, atomic_load(&seen) == 41);
+	fake.consumer_sink->revoked(fake.consumer, &slot, 1, false, 60000);
 	ck_assert_uint_eq(fake_settled(), 40);
 	atomic_store(&blocked_at, -1);
-	WAIT_UNTIL(5000, fake_released_count() == 1);
+	WAIT_UNTIL(30000, fake_released_count() == 1);
 	ck_assert_uint_eq(fake_settled(), 41);
 	ck_assert_int_eq(atomic_load(&seen), 41);
 	ck_assert_int_eq(fake_finish(), 0);
@@ -79,9 +79,9 @@ START_TEST(a_blocked_listener_keeps_none_back_from_a_stop)
 {
 	start();
 	atomic_store(&blocked_at, 40);
-	WAIT_UNTIL(5000, atomic_load(&seen) == 41);
+	WAIT_UNTIL(30000, atomic_load(&seen) == 41);
 	rv_app_request_stop(service.app);
-	WAIT_UNTIL(5000, fake_settled() == 40);
+	WAIT_UNTIL(30000, fake_settled() == 40);
 	atomic_store(&blocked_at, -1);
 	ck_assert_int_eq(fake_finish(), 0);
 	ck_assert_uint_eq(fake_settled(), 41);
@@ -95,11 +95,11 @@ START_TEST(what_could_not_be_acknowledged_is_tried_again_without_the_listener)
 	fake.acknowledge_code = RV_E_TIMEOUT;
 	pthread_mutex_unlock(&fake.lock);
 	atomic_store(&blocked_at, -1);
-	WAIT_UNTIL(5000, fake_refused() > 0 && fake_settled() == COUNT);
+	WAIT_UNTIL(30000, fake_refused() > 0 && fake_settled() == COUNT);
 	for (int i = 0; i < COUNT; i++)
 		ck_assert_int_eq(fake.settled[i].token.position, i);
 	ck_assert_int_eq(atomic_load(&seen), COUNT);
-	ck_assert_uint_eq(fake_view("input").counters.acked, COUNT);
+	WAIT_UNTIL(30000, fake_view("input").counters.acked == COUNT);
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST
@@ -112,8 +112,8 @@ START_TEST(stale_ones_are_counted_and_forgotten)
 	fake.settle_code = RV_E_STALE;
 	pthread_mutex_unlock(&fake.lock);
 	atomic_store(&blocked_at, -1);
-	WAIT_UNTIL(5000, fake_view("input").counters.stale == COUNT);
-	WAIT_UNTIL(5000, fake_view("input").counters.in_flight == 0);
+	WAIT_UNTIL(30000, fake_view("input").counters.stale == COUNT);
+	WAIT_UNTIL(30000, fake_view("input").counters.in_flight == 0);
 	ck_assert_int_eq(fake_finish(), 0);
 	ck_assert_int_eq(atomic_load(&seen), COUNT);
 }
@@ -127,10 +127,10 @@ START_TEST(those_before_a_redelivered_message_are_settled_before_it_runs)
 	for (int i = COUNT; i < COUNT + 20; i++)
 		ck_assert(fake_deliver(0, 1, i));
 	atomic_store(&blocked_at, COUNT + 10);
-	WAIT_UNTIL(5000, atomic_load(&seen) == COUNT + 11);
+	WAIT_UNTIL(30000, atomic_load(&seen) == COUNT + 11);
 	ck_assert_uint_eq(fake_settled(), COUNT + 10);
 	atomic_store(&blocked_at, -1);
-	WAIT_UNTIL(5000, fake_settled() == COUNT + 20);
+	WAIT_UNTIL(30000, fake_settled() == COUNT + 20);
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SOON_MS = 5000 };
+enum { SOON_MS = 30000 };
 
 /* -- services under test ------------------------------------------------------------------- */
 

@@ -47,9 +47,9 @@ START_TEST(a_broker_that_is_down_at_start_does_not_stop_the_service)
 	ck_assert(fake_is("input", "waiting"));
 	ck_assert_str_eq(fake_view("input").state, "stopped");
 	ck_assert(!is_ready());
-	WAIT_UNTIL(5000, binds() >= 3);
+	WAIT_UNTIL(30000, binds() >= 3);
 	set_bind_code(RV_OK);
-	WAIT_UNTIL(5000, fake_is("input", "running"));
+	WAIT_UNTIL(30000, fake_is("input", "running"));
 	ck_assert(is_ready());
 	ck_assert_int_eq(fake_finish(), 0);
 }
@@ -64,7 +64,7 @@ START_TEST(a_binder_that_cannot_open_is_tried_again)
 	pthread_mutex_lock(&fake.lock);
 	fake.open_code = RV_OK;
 	pthread_mutex_unlock(&fake.lock);
-	WAIT_UNTIL(5000, fake_is("input", "running"));
+	WAIT_UNTIL(30000, fake_is("input", "running"));
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST
@@ -127,11 +127,11 @@ START_TEST(commands_move_a_binding)
 	command("RESUMED");
 	ck_assert(fake_is("input", "running"));
 	command("STOPPED");
-	WAIT_UNTIL(5000, fake_is("input", "stopped"));
+	WAIT_UNTIL(30000, fake_is("input", "stopped"));
 	ck_assert(is_ready());
 	ck_assert(!fake_view("input").desired_running);
 	command("STARTED");
-	WAIT_UNTIL(5000, fake_is("input", "running"));
+	WAIT_UNTIL(30000, fake_is("input", "running"));
 	ck_assert_int_eq(fake.binds, 2);
 	ck_assert_int_eq(fake_finish(), 0);
 	ck_assert_int_eq(fake.unbinds, 2);
@@ -144,9 +144,9 @@ START_TEST(a_paused_binding_stays_paused_over_a_restart)
 	fake_start();
 	command("PAUSED");
 	command("STOPPED");
-	WAIT_UNTIL(5000, fake_is("input", "stopped"));
+	WAIT_UNTIL(30000, fake_is("input", "stopped"));
 	command("STARTED");
-	WAIT_UNTIL(5000, fake_is("input", "paused"));
+	WAIT_UNTIL(30000, fake_is("input", "paused"));
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST

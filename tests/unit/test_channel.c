@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sending: what the call waits for, what it refuses, what completes. */
+#include "bindings/app.h"
 #include "tests/support/fake_binder.h"
 #include "tests/support/unit.h"
 
@@ -42,7 +43,7 @@ static void send_in_thread(struct sender *sender)
 /* The one send that waits reaches the broker, which takes it; then the application ends cleanly. */
 static void sends_and_finishes(struct sender *sender)
 {
-	WAIT_UNTIL(5000, fake_pending() == 1);
+	WAIT_UNTIL(30000, fake_pending() == 1);
 	fake_complete(RV_OK);
 	pthread_join(sender->thread, NULL);
 	ck_assert_int_eq(sender->code, RV_OK);
@@ -66,7 +67,7 @@ START_TEST(a_send_returns_after_the_answer_of_the_broker)
 	start(NULL);
 	fake_start();
 	send_in_thread(&sender);
-	WAIT_UNTIL(5000, fake_pending() == 1);
+	WAIT_UNTIL(30000, fake_pending() == 1);
 	ck_assert(!wait_until(30, atomic_load(&sender.over)));
 	fake_complete(RV_OK);
 	pthread_join(sender.thread, NULL);
@@ -83,7 +84,7 @@ START_TEST(the_error_of_the_broker_is_that_of_the_send)
 	start(NULL);
 	fake_start();
 	send_in_thread(&sender);
-	WAIT_UNTIL(5000, fake_pending() == 1);
+	WAIT_UNTIL(30000, fake_pending() == 1);
 	fake_complete(RV_E_DENIED);
 	pthread_join(sender.thread, NULL);
 	ck_assert_int_eq(sender.code, RV_E_DENIED);
@@ -185,7 +186,7 @@ START_TEST(a_property_of_the_binder_lets_a_send_return_when_queued)
 	ck_assert_int_eq(send_now(&error), RV_OK);
 	ck_assert_uint_eq(fake_pending(), 1);
 	fake_complete(RV_E_IO);
-	WAIT_UNTIL(5000, fake_view("output").counters.send_errors == 1);
+	WAIT_UNTIL(30000, fake_view("output").counters.send_errors == 1);
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST
@@ -233,6 +234,8 @@ START_TEST(a_send_that_waits_ends_with_the_application)
 	fake.waiting = true;
 	fake_start();
 	send_in_thread(&sender);
+	/* A channel may be used until the application ends, not only then for the first time. */
+	WAIT_UNTIL(30000, atomic_load(&output->output->output.callers) == 1);
 	ck_assert(!wait_until(30, atomic_load(&sender.over)));
 	ck_assert_int_eq(fake_finish(), 0);
 	pthread_join(sender.thread, NULL);
@@ -242,12 +245,13 @@ END_TEST
 
 START_TEST(unanswered_sends_at_the_stop_are_failed_and_said)
 {
+	static const char *const hasty[] = {"--rivulet.stop-deadline=500ms", NULL};
 	struct sender sender;
 
-	start(NULL);
+	start(hasty);
 	fake_start();
 	send_in_thread(&sender);
-	WAIT_UNTIL(5000, fake_pending() == 1);
+	WAIT_UNTIL(30000, fake_pending() == 1);
 	ck_assert_int_eq(fake_finish(), 1);
 	pthread_join(sender.thread, NULL);
 	ck_assert_int_eq(sender.code, RV_E_CLOSED);
@@ -297,13 +301,13 @@ START_TEST(a_send_right_after_the_command_to_start_is_not_refused_as_stopped)
 		rv_err code;
 
 		change_output("STOPPED");
-		WAIT_UNTIL(5000, fake_is("output", "stopped"));
+		WAIT_UNTIL(30000, fake_is("output", "stopped"));
 		change_output("STARTED");
 		code = rv_channel_send_async(output, message, ignore, NULL, NULL);
 		ck_assert_int_ne(code, RV_E_CLOSED);
 		if (code == RV_OK)
 			fake_complete(RV_OK);
-		WAIT_UNTIL(5000, fake_is("output", "running"));
+		WAIT_UNTIL(30000, fake_is("output", "running"));
 	}
 	rv_message_unref(message);
 	ck_assert_int_eq(fake_finish(), 0);
@@ -317,7 +321,7 @@ START_TEST(a_start_right_after_a_stop_is_not_forgotten)
 	for (int i = 0; i < 300; i++) {
 		change_output("STOPPED");
 		change_output("STARTED");
-		WAIT_UNTIL(5000, fake_is("output", "running"));
+		WAIT_UNTIL(30000, fake_is("output", "running"));
 	}
 	ck_assert_int_eq(fake_finish(), 0);
 }

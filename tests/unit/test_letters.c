@@ -12,7 +12,7 @@
 #define CONSUMER "--spring.cloud.stream.bindings.input.consumer."
 #define GROUP "--spring.cloud.stream.bindings.input.group=g"
 
-enum { SOON_MS = 5000, QUIET_MS = 50 };
+enum { SOON_MS = 30000, QUIET_MS = 50 };
 
 static atomic_int verdict, calls;
 static rv_delivery *_Atomic taken;
@@ -92,7 +92,7 @@ START_TEST(a_letter_that_cannot_be_moved_holds_its_partition_and_no_other)
 	ck_assert_int_eq(fake.settled[2].token.position, 1);
 	ck_assert_str_eq(fake_view("input").why, "");
 	ck_assert_uint_eq(counters().dead_lettered, 1);
-	ck_assert_uint_eq(counters().acked, 2);
+	WAIT_UNTIL(SOON_MS, counters().acked == 2);
 	ck_assert_int_eq(fake_finish(), 0);
 }
 END_TEST
@@ -143,7 +143,8 @@ START_TEST(health_and_state_say_what_holds_a_partition)
 	ck_assert_ptr_nonnull(strstr(answer.body, "cannot be moved to 'letters'"));
 	WAIT_UNTIL(SOON_MS, fake_pending() == 1);
 	fake_complete(RV_OK);
-	WAIT_UNTIL(SOON_MS, counters().dead_lettered == 1);
+	WAIT_UNTIL(SOON_MS, *fake_view("input").why == '\0');
+	ck_assert_uint_eq(counters().dead_lettered, 1);
 	ask(http_port(), "GET", "/actuator/health", NULL, &answer);
 	ck_assert_ptr_null(strstr(answer.body, "binding.input"));
 	ck_assert_int_eq(fake_finish(), 0);
@@ -272,7 +273,11 @@ END_TEST
 
 START_TEST(a_stop_at_its_deadline_leaves_the_original_with_the_broker)
 {
-	start();
+	static const char *const hasty[] = {
+	    GROUP, CONSUMER "max-attempts=1", "--rivulet.stop-deadline=500ms", NULL};
+
+	prepare(hasty);
+	fake_start();
 	ck_assert(fake_deliver(0, 1, 0));
 	WAIT_UNTIL(SOON_MS, fake_pending() == 1);
 	ck_assert_int_eq(fake_finish(), 1);

@@ -9,7 +9,7 @@
 
 #define CONSUMER "--spring.cloud.stream.bindings.input.consumer."
 
-enum { SOON_MS = 5000, NONE_MS = 20 };
+enum { SOON_MS = 30000, NONE_MS = 20 };
 
 static struct rv_error error;
 static rv_channel *input;

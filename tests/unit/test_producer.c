@@ -125,7 +125,7 @@ START_TEST(a_send_waits_until_the_number_of_partitions_is_known)
 	pthread_create(&thread, NULL, send_one, &error);
 	ck_assert(!wait_until(30, fake_pending() > 0));
 	fake.producer_sink->partitions(fake.producer, 4);
-	WAIT_UNTIL(5000, fake_pending() == 1);
+	WAIT_UNTIL(30000, fake_pending() == 1);
 	ck_assert_int_eq(fake.sent_partition, 3);
 	fake_complete(RV_OK);
 	pthread_join(thread, NULL);

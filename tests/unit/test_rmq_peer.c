@@ -14,7 +14,9 @@ static struct kit kit;
 static struct kit_producer producer;
 static struct kit_consumer *consumer;
 
+/* For those sends alone that no answer is to come to: of the others it would be a deadline. */
 static const char *const quick[] = {"send-msg-timeout=600", NULL};
+static const char *const steady[] = {"send-msg-timeout=15000", NULL};
 /* No send ends by itself while a case prepares what it looks at. */
 static const char *const patient[] = {"send-msg-timeout=60000", "retry-times-when-send-failed=0", NULL};
 
@@ -48,15 +50,22 @@ static void produce_with(const char *const *settings)
 	ck_assert_msg(kit_produce(&kit, &producer, "topic", settings), "%s", kit.error.text);
 }
 
+static void produce_again(const char *const *settings)
+{
+	(void)kit_producer_close(&producer, 500);
+	producer = (struct kit_producer){0};
+	produce_with(settings);
+}
+
 static void produce(void)
 {
-	produce_with(quick);
+	produce_with(steady);
 }
 
 /* Bound, or soon after where the machine was too slow for the first look. */
 static void await_up(void)
 {
-	WAIT_UNTIL(10000, !producer.info.waiting || kit_is_up(&producer));
+	WAIT_UNTIL(30000, !producer.info.waiting || kit_is_up(&producer));
 }
 
 static void consume(const char *const *settings)
@@ -71,7 +80,7 @@ START_TEST(it_works_when_the_peer_behaves)
 	await_up();
 	consume(NULL);
 	ck_assert_int_eq(kit_send_text(&producer, "hello"), RV_OK);
-	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert(kit_wait_count(consumer, 1, 30000));
 	ck_assert_str_eq(rv_message_text(consumer->messages[0]), "hello");
 }
 END_TEST
@@ -106,18 +115,31 @@ START_TEST(tries_end_after_the_configured_number)
 }
 END_TEST
 
+/* As the binder says itself: a clock here would judge the machine too. */
+static void expect_waited_at_most(int ms)
+{
+	struct rv_error last = kit_last(&producer);
+	const char *within = strstr(last.text, "within ");
+
+	ck_assert_msg(within && strtol(within + 7, NULL, 10) <= ms, "%s", last.text);
+}
+
 START_TEST(silence_ends_with_the_time_out)
 {
-	int64_t began = rv__monotonic_ms();
+	int64_t began;
 
+	/* With the way known, silence is all that the send meets. */
 	produce();
+	await_up();
+	produce_again(quick);
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
+	began = rv__monotonic_ms();
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
 	ck_assert(kit_last(&producer).retriable);
 	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "127.0.0.1:"));
 	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "may have the message"));
 	ck_assert_int_ge(rv__monotonic_ms() - began, 550);
-	ck_assert_int_le(rv__monotonic_ms() - began, 3000);
+	expect_waited_at_most(600);
 }
 END_TEST
 
@@ -129,12 +151,12 @@ START_TEST(the_time_out_of_the_core_holds_where_no_property_of_the_binder_says_a
 	ck_assert_msg(kit_produce(&kit, &producer, "topic", NULL), "%s", kit.error.text);
 	ck_assert_int_eq(producer.info.send_timeout_ms, 0);
 	/* With the way known, silence is all that the next one meets. */
-	WAIT_UNTIL(10000, kit_send_text(&producer, "way") == RV_OK);
+	WAIT_UNTIL(30000, kit_send_text(&producer, "way") == RV_OK);
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
 	began = rv__monotonic_ms();
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_TIMEOUT);
 	ck_assert_int_ge(rv__monotonic_ms() - began, 290);
-	ck_assert_int_le(rv__monotonic_ms() - began, 2500);
+	expect_waited_at_most(300);
 }
 END_TEST
 
@@ -192,11 +214,12 @@ END_TEST
 START_TEST(a_name_server_that_talks_nonsense_is_waited_out)
 {
 	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_GARBAGE, 0, -1);
-	produce();
+	produce_with(quick);
 	ck_assert(producer.info.waiting);
 	ck_assert_int_ne(kit_send_text(&producer, "x"), RV_OK);
+	produce_again(steady);
 	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_WELL, 0, 0);
-	WAIT_UNTIL(10000, kit_is_up(&producer));
+	WAIT_UNTIL(30000, kit_is_up(&producer));
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
 }
 END_TEST
@@ -204,7 +227,7 @@ END_TEST
 START_TEST(an_unknown_topic_without_template_is_named)
 {
 	peer_script(&peer, RV__REQ_GET_ROUTEINFO_BY_TOPIC, PEER_CODE, RV__RSP_TOPIC_NOT_EXIST, -1);
-	produce();
+	produce_with(quick);
 	ck_assert(producer.info.waiting);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_E_NOTFOUND);
 	ck_assert_ptr_nonnull(strstr(kit_last(&producer).text, "autoCreateTopicEnable"));
@@ -295,15 +318,21 @@ END_TEST
 
 START_TEST(a_missing_topic_is_looked_for_soon_and_then_each_second)
 {
-	int64_t began = rv__monotonic_ms();
+	int64_t began = rv__monotonic_ms(), looked_ms = began;
+	int soon = 0;
 
 	peer.missing = -1;
 	consume(NULL);
-	/* Twice at once, then after 50, 150, 350, 750 ms; looking each second, it would be 4 s. */
-	WAIT_UNTIL(10000, peer.missed >= 6);
-	ck_assert_int_lt(rv__monotonic_ms() - began, 3500);
+	/* Twice at once, then after 50, 150, 350, 750 ms. Looking each second, not one would follow another within
+	 * 900 ms; on a machine that hangs for a while, one or two do not. */
+	for (int look = 1; look <= 6; look++) {
+		WAIT_UNTIL(30000, peer.missed >= look);
+		soon += look > 1 && rv__monotonic_ms() - looked_ms < 900;
+		looked_ms = rv__monotonic_ms();
+	}
+	ck_assert_int_ge(soon, 3);
 	/* After 1.55 and 2.55 s: never more often than that, however slow this machine. */
-	WAIT_UNTIL(10000, peer.missed >= 8);
+	WAIT_UNTIL(30000, peer.missed >= 8);
 	ck_assert_int_ge(rv__monotonic_ms() - began, 2400);
 }
 END_TEST
@@ -320,7 +349,7 @@ START_TEST(a_consumer_survives_wrong_answers_to_all_its_questions)
 	ck_assert_int_eq(kit_send_text(&producer, "kept"), RV_OK);
 	peer_script(&peer, questions[question], acts[act], RV__RSP_SYSTEM_ERROR, 2);
 	consume(NULL);
-	ck_assert(kit_wait_count(consumer, 1, 10000));
+	ck_assert(kit_wait_count(consumer, 1, 30000));
 	ck_assert_str_eq(rv_message_text(consumer->messages[0]), "kept");
 }
 END_TEST
@@ -331,9 +360,9 @@ START_TEST(a_refused_send_back_is_replaced_by_a_copy)
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
 	peer_script(&peer, RV__REQ_CONSUMER_SEND_MSG_BACK, PEER_CODE, RV__RSP_SYSTEM_ERROR, -1);
 	consume(NULL);
-	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert(kit_wait_count(consumer, 1, 30000));
 	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_REQUEUE, NULL), RV_OK);
-	WAIT_UNTIL(5000, peer_got_retry(&peer, "%RETRY%group"));
+	WAIT_UNTIL(30000, peer_got_retry(&peer, "%RETRY%group"));
 }
 END_TEST
 
@@ -345,7 +374,7 @@ START_TEST(a_requeue_that_buries_says_so)
 	produce();
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
 	consume(at_once);
-	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert(kit_wait_count(consumer, 1, 30000));
 	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_REQUEUE, &hold), RV_OK);
 	ck_assert_int_eq(hold, RV_HOLD_DEAD_LETTER);
 }
@@ -357,9 +386,9 @@ START_TEST(a_position_waits_for_the_confirmation_of_a_send_back)
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
 	peer_script(&peer, RV__REQ_CONSUMER_SEND_MSG_BACK, PEER_SILENT, 0, 1);
 	consume(NULL);
-	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert(kit_wait_count(consumer, 1, 30000));
 	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_DEAD_LETTER, NULL), RV_OK);
-	WAIT_UNTIL(5000, peer.seen[RV__REQ_CONSUMER_SEND_MSG_BACK] == 1);
+	WAIT_UNTIL(30000, peer.seen[RV__REQ_CONSUMER_SEND_MSG_BACK] == 1);
 	/* Unbinding gives up on the deadline and says that one was left. */
 	ck_assert_uint_eq(kit_consumer_close(consumer, 100), 1);
 	ck_assert_int_eq(peer.stored, 0);
@@ -373,10 +402,10 @@ START_TEST(positions_are_stored_while_it_runs)
 	produce();
 	consume(NULL);
 	ck_assert_int_eq(kit_send_text(&producer, "x"), RV_OK);
-	ck_assert(kit_wait_count(consumer, 1, 5000));
+	ck_assert(kit_wait_count(consumer, 1, 30000));
 	ck_assert_int_eq(peer.stored, 0);
 	ck_assert_int_eq(kit_settle(consumer, 0, RV_SETTLE_ACK, NULL), RV_OK);
-	WAIT_UNTIL(5000, peer.stored == 1);
+	WAIT_UNTIL(30000, peer.stored == 1);
 }
 END_TEST
 
@@ -385,11 +414,11 @@ START_TEST(a_change_of_members_is_looked_into_at_once)
 	int before;
 
 	consume(NULL);
-	WAIT_UNTIL(5000, kit_is_assigned(consumer));
+	WAIT_UNTIL(30000, kit_is_assigned(consumer));
 	before = peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP];
 	atomic_store(&peer.notify, true);
 	/* By itself it looks every 20 s. */
-	WAIT_UNTIL(10000, peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP] > before);
+	WAIT_UNTIL(15000, peer.seen[RV__REQ_GET_CONSUMER_LIST_BY_GROUP] > before);
 }
 END_TEST
 
@@ -417,12 +446,12 @@ START_TEST(a_stopped_binder_completes_what_it_has_and_what_comes)
 	produce_with(patient);
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_SILENT, 0, -1);
 	ck_assert(kit_queue(&producer, message, -1));
-	WAIT_UNTIL(5000, peer.seen[RV__REQ_SEND_MESSAGE_V2] == 1);
+	WAIT_UNTIL(30000, peer.seen[RV__REQ_SEND_MESSAGE_V2] == 1);
 	kit.ops->stop(kit.binder);
-	ck_assert(kit_wait_completed(&producer, 1, 10000));
+	ck_assert(kit_wait_completed(&producer, 1, 30000));
 	ck_assert_int_eq(kit_last(&producer).code, RV_E_CLOSED);
 	if (kit_queue(&producer, message, -1))
-		ck_assert(kit_wait_completed(&producer, 2, 10000));
+		ck_assert(kit_wait_completed(&producer, 2, 30000));
 	ck_assert_int_eq(kit_last(&producer).code, RV_E_CLOSED);
 	rv_message_unref(message);
 }
@@ -457,7 +486,7 @@ START_TEST(a_full_producer_tells_when_there_is_room)
 	peer_script(&peer, RV__REQ_SEND_MESSAGE_V2, PEER_WELL, 0, 0);
 	atomic_store(&peer.hang_up, true);
 	ck_assert(kit_wait_completed(&producer, accepted, 30000));
-	WAIT_UNTIL(10000, kit_writable(&producer) >= 1);
+	WAIT_UNTIL(30000, kit_writable(&producer) >= 1);
 }
 END_TEST
 

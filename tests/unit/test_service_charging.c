@@ -48,7 +48,7 @@ START_TEST(a_request_without_body_sends_the_test_notice)
 
 	post(NULL, &answer);
 	ck_assert_msg(answer.status == 200, "%d %s", answer.status, answer.body);
-	message = rv_test_take(test, "output", 5000);
+	message = rv_test_take(test, "output", 30000);
 	ck_assert_ptr_nonnull(message);
 	ck_assert_str_eq(
 	    rv_message_text(message), "{\"mcontent\":\"这是第一个消息测试.\",\"mtype\":\"支付消息\"}");
@@ -68,7 +68,7 @@ START_TEST(a_body_replaces_the_test_notice)
 
 	post("{\"mtype\":\"t\",\"mcontent\":\"粤B12345 \\\"paid\\\"\"}", &answer);
 	ck_assert_int_eq(answer.status, 200);
-	message = rv_test_take(test, "output", 5000);
+	message = rv_test_take(test, "output", 30000);
 	ck_assert_ptr_nonnull(message);
 	ck_assert_str_eq(
 	    rv_message_text(message), "{\"mcontent\":\"粤B12345 \\\"paid\\\"\",\"mtype\":\"t\"}");
@@ -116,7 +116,7 @@ START_TEST(a_stopped_output_is_503_with_the_reason)
 
 	ask(port, "POST", "/actuator/bindings/output", "{\"state\":\"STOPPED\"}", &answer);
 	ck_assert_int_eq(answer.status, 204);
-	WAIT_UNTIL(5000, output_is_stopped()); /* the stop goes on after the answer */
+	WAIT_UNTIL(30000, output_is_stopped()); /* the stop goes on after the answer */
 	post(NULL, &answer);
 	ck_assert_int_eq(answer.status, 503);
 	ck_assert_ptr_nonnull(strstr(answer.body, "\"detail\":"));

@@ -64,14 +64,14 @@ static void put(const char *channel, rv_message *message)
 
 	ck_assert_msg(rv_test_put(test, channel, message, &error) == RV_OK, "%s", error.text);
 	rv_message_unref(message);
-	ck_assert_int_eq(rv_test_settlement(test, channel, 5000), RV_SETTLED_ACK);
+	ck_assert_int_eq(rv_test_settlement(test, channel, 30000), RV_SETTLED_ACK);
 }
 
 START_TEST(a_notice_is_logged_with_the_binder_in_use)
 {
 	put("input",
 	    rv_message_create_json("{s:s, s:s}", "mcontent", "这是第一个消息测试.", "mtype", "支付消息"));
-	WAIT_UNTIL(5000,
+	WAIT_UNTIL(30000,
 	    was_logged("Receive input msg = {\"mcontent\":\"这是第一个消息测试.\",\"mtype\":"
 	               "\"支付消息\"} by Memory..."));
 	ck_assert(was_logged("consume "));
@@ -82,14 +82,14 @@ END_TEST
 START_TEST(the_second_channel_is_heard_too)
 {
 	put("input1", rv_message_create_text("second"));
-	WAIT_UNTIL(5000, was_logged("Receive input1 msg = second by Memory..."));
+	WAIT_UNTIL(30000, was_logged("Receive input1 msg = second by Memory..."));
 }
 END_TEST
 
 START_TEST(a_payload_cannot_forge_log_lines)
 {
 	put("input", rv_message_create("a\n2026-01-01 ERROR forged\0b", 27));
-	WAIT_UNTIL(5000, was_logged("Receive input msg = a"));
+	WAIT_UNTIL(30000, was_logged("Receive input msg = a"));
 	ck_assert(!was_logged("\n2026-01-01 ERROR forged"));
 	ck_assert(was_logged("b by Memory..."));
 }

@@ -59,7 +59,7 @@ START_TEST(a_synced_message_is_visible_only_after_its_sync)
 	ck_assert_int_eq(rv__store_write(kit.store, &end, NULL), RV_OK);
 	ck_assert_int_eq(rv__queue_max(queue), 0);
 	ck_assert_int_eq(store_kit_read(&kit, "T", 0, 0, 1).status, RV__READ_EMPTY);
-	WAIT_UNTIL(5000, rv__store_synced(kit.store) >= end);
+	WAIT_UNTIL(30000, rv__store_synced(kit.store) >= end);
 	ck_assert_int_eq(rv__queue_max(queue), 0);
 	ck_assert_int_eq(rv__store_poll(kit.store, NULL), RV_OK);
 	ck_assert_int_eq(rv__queue_max(queue), 1);
@@ -391,7 +391,7 @@ START_TEST(documents_are_saved_and_the_newest_wins)
 		ck_assert_int_eq(
 		    rv__state_file_save(kit.store, "topics", json, strlen(json), saved, &count, NULL), RV_OK);
 	}
-	WAIT_UNTIL(5000, (rv__store_poll(kit.store, NULL), count == 20));
+	WAIT_UNTIL(30000, (rv__store_poll(kit.store, NULL), count == 20));
 	ck_assert_int_eq(rv__state_file_load(kit.store, "topics", &text, NULL), RV_OK);
 	ck_assert_str_eq(rv__buffer_text(&text), "{\"n\":19}\n");
 	ck_assert_int_eq(rv__state_file_save_now(kit.store, "topics", "{}", 2, NULL), RV_OK);

@@ -189,7 +189,7 @@ START_TEST(a_failed_sync_is_final)
 	/* The write goes well, the sync does not, everything later would. */
 	sim_disk_fail_after(&life.disk, 2, false, EIO);
 	ck_assert(store_life_send(3));
-	WAIT_UNTIL(5000, (rv__store_stats(life.kit.store, &stats), stats.read_only));
+	WAIT_UNTIL(30000, (rv__store_stats(life.kit.store, &stats), stats.read_only));
 	ck_assert_int_eq(rv__store_poll(life.kit.store, &err), RV_E_IO);
 	ck_assert_ptr_nonnull(strstr(err.text, "read-only"));
 	ck_assert(!err.retriable);

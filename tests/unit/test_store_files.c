@@ -78,7 +78,7 @@ START_TEST(old_files_go_by_size_and_offsets_stay)
 		ck_assert(store_life_send(3));
 	store_life_drain();
 	rv__store_tick(life.kit.store);
-	WAIT_UNTIL(5000,
+	WAIT_UNTIL(30000,
 	    (rv__store_stats(life.kit.store, &stats),
 	        !sim_disk_bytes(&life.disk, "/sim/store/log/00000000000000000000", &(size_t){0})));
 	ck_assert_int_gt(stats.log_start, 0);
@@ -139,7 +139,7 @@ START_TEST(old_files_go_by_age_but_never_the_active_one)
 	rv__store_close(life.kit.store);
 	life.kit.options.retention_ms = 1;
 	store_kit_open(&life.kit);
-	WAIT_UNTIL(5000,
+	WAIT_UNTIL(30000,
 	    (rv__store_tick(life.kit.store), rv__store_stats(life.kit.store, &stats), stats.segments == 1));
 	ck_assert_int_gt(stats.log_start, 0);
 	ck_assert_uint_gt(
@@ -167,7 +167,7 @@ START_TEST(a_disk_that_runs_full_loses_its_oldest_files_first)
 	ck_assert_int_eq(life.disk.io.space(&life.disk, "/sim/store", &total, &left), 0);
 	life.disk.space = (int64_t)(total - left) * 100 / 87; /* in use to 87 % */
 	store_kit_reopen(&life.kit);
-	WAIT_UNTIL(5000,
+	WAIT_UNTIL(30000,
 	    (rv__store_tick(life.kit.store), rv__store_stats(life.kit.store, &stats), stats.log_start > 0));
 	rv__store_close(life.kit.store);
 	/* Above 90 % nothing is taken. */

@@ -15,7 +15,7 @@ static struct wire_client client, other;
 static void setup(void)
 {
 	wire_setup();
-	wire_settings.delay_levels = "1s 2s 1s 1s";
+	wire_settings.delay_levels = "1s 1m 1s 1s";
 	wire_open();
 	wire_connect(&client, wire_port());
 	wire_connect(&other, wire_port());
@@ -98,16 +98,13 @@ END_TEST
 
 START_TEST(a_held_pull_wakes_for_its_tag_and_for_no_other)
 {
-	int64_t began_ms;
-
 	wire_send_message(&client, "T", 0, "", "first");
-	wire_start_pull(&client, "G", "T", 0, 1, 15000, "TagA");
+	wire_start_pull(&client, "G", "T", 0, 1, 120000, "TagA");
 	ck_assert_int_eq(wire_send_message(&other, "T", 0, "TAGS\x01TagB", "not this"), RV__RSP_SUCCESS);
 	ck_assert(!wire_receive(&client, 200));
-	began_ms = rv__monotonic_ms();
 	ck_assert_int_eq(wire_send_message(&other, "T", 0, "TAGS\x01TagA", "this"), RV__RSP_SUCCESS);
+	/* Long before the two minutes that it would be held. */
 	ck_assert(wire_receive(&client, WIRE_WAIT_MS));
-	ck_assert_int_lt(rv__monotonic_ms() - began_ms, 1000);
 	ck_assert_int_eq(client.command.code, RV__RSP_SUCCESS);
 	ck_assert_mem_eq(wire_record(&client, 0).body, "this", 4);
 	check_pull_fields(3, 0, 3);
@@ -142,7 +139,7 @@ END_TEST
 START_TEST(held_pulls_survive_the_growth_of_their_topic)
 {
 	wire_send_message(&client, "T", 0, "", "x");
-	wire_start_pull(&client, "G", "T", 0, 1, 15000, "*");
+	wire_start_pull(&client, "G", "T", 0, 1, 120000, "*");
 	for (int queue = 1; queue < 4; queue++)
 		wire_send_message(&other, "T", queue, "", "elsewhere");
 	ck_assert_int_eq(wire_send_message(&other, "T", 0, "", "here"), RV__RSP_SUCCESS);
@@ -381,15 +378,25 @@ END_TEST
 
 START_TEST(a_lock_that_is_not_renewed_expires)
 {
+	int64_t began_ms;
+	size_t others;
+	int queue = -1;
+
 	wire_settings.lock_live_ms = 1000;
 	wire_reopen();
 	wire_disconnect(&client);
 	wire_connect(&client, wire_port());
 	wire_heartbeat(&client, "one", "CG", "T", "*", 1);
-	ck_assert_uint_eq(lock_queues(&client, "one", 0, 1), 1);
-	ck_assert_uint_eq(lock_queues(&client, "two", 0, 1), 0);
+	/* That it holds can be seen within its time only: where the machine hangs meanwhile, another queue is asked. */
+	do {
+		queue++;
+		began_ms = rv__monotonic_ms();
+		ck_assert_uint_eq(lock_queues(&client, "one", queue, queue + 1), 1);
+		others = lock_queues(&client, "two", queue, queue + 1);
+	} while (rv__monotonic_ms() - began_ms >= wire_settings.lock_live_ms);
+	ck_assert_uint_eq(others, 0);
 	ck_assert(!wire_receive(&client, 1100));
-	ck_assert_uint_eq(lock_queues(&client, "two", 0, 1), 1);
+	ck_assert_uint_eq(lock_queues(&client, "two", queue, queue + 1), 1);
 }
 END_TEST
 
@@ -424,7 +431,7 @@ START_TEST(a_message_sent_back_comes_again_after_its_delay)
 	wire_pull(&client, "CG", "T", 0, 0, 0, "*");
 	offset = wire_record(&client, 0).physical_offset;
 	ck_assert_int_eq(send_back(offset, 1, 16), RV__RSP_SUCCESS);
-	ck_assert_int_eq(wire_pull(&client, "CG", "%RETRY%CG", 0, 0, 8000, "*"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "CG", "%RETRY%CG", 0, 0, 20000, "*"), RV__RSP_SUCCESS);
 	ck_assert_int_ge(rv__monotonic_ms() - began_ms, 1000);
 	record = wire_record(&client, 0);
 	ck_assert_int_eq(record.reconsume_times, 1);
@@ -435,7 +442,7 @@ START_TEST(a_message_sent_back_comes_again_after_its_delay)
 	expect_property(&record, "DELAY", "1");
 	/* Once more: the properties stay, the count goes on. */
 	ck_assert_int_eq(send_back(record.physical_offset, 1, 16), RV__RSP_SUCCESS);
-	ck_assert_int_eq(wire_pull(&client, "CG", "%RETRY%CG", 0, 1, 8000, "*"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "CG", "%RETRY%CG", 0, 1, 20000, "*"), RV__RSP_SUCCESS);
 	record = wire_record(&client, 0);
 	ck_assert_int_eq(record.reconsume_times, 2);
 	expect_property(&record, "RETRY_TOPIC", "T");
@@ -451,9 +458,9 @@ START_TEST(a_message_tried_often_enough_or_rejected_is_a_dead_letter)
 	wire_pull(&client, "CG", "T", 0, 0, 0, "*");
 	offset = wire_record(&client, 0).physical_offset;
 	ck_assert_int_eq(send_back(offset, -1, 16), RV__RSP_SUCCESS);
-	ck_assert_int_eq(wire_pull(&client, "Reader", "%DLQ%CG", 0, 0, 2000, "*"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "Reader", "%DLQ%CG", 0, 0, 20000, "*"), RV__RSP_SUCCESS);
 	ck_assert_int_eq(send_back(offset, 0, 0), RV__RSP_SUCCESS);
-	ck_assert_int_eq(wire_pull(&client, "Reader", "%DLQ%CG", 0, 1, 2000, "*"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "Reader", "%DLQ%CG", 0, 1, 20000, "*"), RV__RSP_SUCCESS);
 	record = wire_record(&client, 0);
 	ck_assert_mem_eq(record.body, "dead", 4);
 	expect_property(&record, "RETRY_TOPIC", "T");
@@ -471,9 +478,8 @@ START_TEST(a_delayed_message_comes_when_it_is_due_and_not_before)
 	                     "1\x02TAGS\x01TagA",
 	                     "later"),
 	    RV__RSP_SUCCESS);
-	ck_assert_int_eq(wire_pull(&client, "G", "T", 2, 0, 8000, "TagA"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "G", "T", 2, 0, 20000, "TagA"), RV__RSP_SUCCESS);
 	ck_assert_int_ge(rv__monotonic_ms() - began_ms, 1000);
-	ck_assert_int_lt(rv__monotonic_ms() - began_ms, 3000);
 	record = wire_record(&client, 0);
 	ck_assert_mem_eq(record.body, "later", 5);
 	ck_assert_int_eq(record.queue_id, 2);
@@ -493,7 +499,7 @@ START_TEST(a_delayed_message_survives_a_restart)
 	wire_reopen();
 	wire_disconnect(&client);
 	wire_connect(&client, wire_port());
-	ck_assert_int_eq(wire_pull(&client, "G", "T", 0, 0, 8000, "*"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "G", "T", 0, 0, 20000, "*"), RV__RSP_SUCCESS);
 	ck_assert_mem_eq(wire_record(&client, 0).body, "later", 5);
 }
 END_TEST

@@ -32,6 +32,14 @@ static void expect_service(void)
 	ck_assert_int_eq(wire_send_message(&client, "T", 0, "", "x"), RV__RSP_SUCCESS);
 }
 
+/* Where connections may idle for a short time only, a slow machine would make the good client one that idles. */
+static void expect_service_anew(void)
+{
+	wire_disconnect(&client);
+	wire_connect(&client, wire_port());
+	expect_service();
+}
+
 static const struct {
 	const char *what;
 	const char *bytes;
@@ -101,25 +109,25 @@ END_TEST
 
 START_TEST(a_request_that_never_ends_is_closed_after_the_idle_time)
 {
-	wire_settings.idle_ms = 500;
+	wire_settings.idle_ms = 1000;
 	open_both();
 	wire_write(&bad, "\x00\x00\x10\x00\x00\x00\x00\x10", 8);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		/* A byte now and then does not help. */
 		(void)send(bad.fd, "x", 1, MSG_NOSIGNAL);
-		expect_service();
+		expect_service_anew();
 		(void)wire_receive(&bad, 100);
 	}
 	while (!wire_is_closed(&bad, 100)) {
 		(void)send(bad.fd, "x", 1, MSG_NOSIGNAL);
-		expect_service();
+		expect_service_anew();
 	}
 }
 END_TEST
 
 START_TEST(an_idle_connection_is_closed)
 {
-	wire_settings.idle_ms = 500;
+	wire_settings.idle_ms = 1000;
 	open_both();
 	ck_assert(wire_is_closed(&bad, WIRE_WAIT_MS));
 }
@@ -160,11 +168,11 @@ START_TEST(a_client_that_does_not_read_is_bounded_and_then_closed)
 		if (send(bad.fd, bad.out.bytes, bad.out.length, MSG_NOSIGNAL) < 0)
 			break;
 	}
-	expect_service();
+	expect_service_anew();
 	for (int i = 0; i < 40; i++) {
 		char byte;
 
-		expect_service();
+		expect_service_anew();
 		if (send(bad.fd, "", 0, MSG_NOSIGNAL) < 0 ||
 		    (recv(bad.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0))
 			break;

@@ -15,7 +15,7 @@
 #include "remoting/command.h"
 #include "remoting/record.h"
 
-enum { WIRE_WAIT_MS = 10000 };
+enum { WIRE_WAIT_MS = 30000 };
 
 /* Change these in a case before wire_open(), which the fixture does not call. */
 extern struct rv__broker_settings wire_settings;

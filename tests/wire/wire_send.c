@@ -234,7 +234,7 @@ START_TEST(sends_behind_unread_answers_are_served_when_those_are_read)
 		wire_add_send_fields(&client, "Behind", 0, "");
 		wire_send(&client, "x", 1);
 	}
-	while (answers < PULLS + SENDS && wire_receive(&client, 500))
+	while (answers < PULLS + SENDS && wire_receive(&client, WIRE_WAIT_MS))
 		answers++;
 	ck_assert_int_eq(answers, PULLS + SENDS);
 }

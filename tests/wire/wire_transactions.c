@@ -171,7 +171,7 @@ START_TEST(after_too_many_questions_the_message_is_put_aside)
 	ck_assert(wire_receive(&client, WIRE_WAIT_MS));
 	ck_assert(wire_receive(&client, WIRE_WAIT_MS));
 	ck_assert_int_eq(
-	    wire_pull(&client, "G", "TRANS_CHECK_MAX_TIME_TOPIC", 0, 0, 5000, "*"), RV__RSP_SUCCESS);
+	    wire_pull(&client, "G", "TRANS_CHECK_MAX_TIME_TOPIC", 0, 0, 20000, "*"), RV__RSP_SUCCESS);
 	ck_assert_mem_eq(wire_record(&client, 0).body, "aside", 5);
 	ck_assert(!wire_receive(&client, 700));
 	expect_messages(0);
