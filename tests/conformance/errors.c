@@ -83,6 +83,7 @@ START_TEST(what_ended_its_owner_too_often_reaches_no_listener)
 {
 	static const char *const hasty[] = {
 	    "rivulet.stop-deadline=100ms", "rivulet.bindings.input.consumer.max-deliveries=1", NULL};
+	static const char *const next[] = {"rivulet.bindings.input.consumer.max-deliveries=1", NULL};
 	struct rv__binding_counters counters;
 
 	kit_line_start(&line, kit_letters(true, kit_short_lease(hasty)), NULL);
@@ -93,7 +94,7 @@ START_TEST(what_ended_its_owner_too_often_reaches_no_listener)
 	ck_assert_int_eq(kit_service_stop(&line.consumer), 1);
 	ck_assert_int_eq(rv_delivery_settle(kit_taken(&line.recorder), RV_ACK, NULL), RV_E_STALE);
 	line.recorder.defer = false;
-	kit_line_join(&line, kit_letters(true, kit_short_lease(hasty)));
+	kit_line_join(&line, kit_letters(true, kit_short_lease(next)));
 	WAIT_UNTIL(2 * KIT_SOON_MS,
 	    (counters = kit_counters(&line.consumer, "input"),
 	        counters.dead_lettered + counters.dropped == 1));

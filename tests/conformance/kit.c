@@ -209,6 +209,9 @@ void kit_service_init(struct kit_service *service)
 	kit_property(service, "spring.cloud.stream.default-binder=%s", kit_type);
 	kit_property(service, "server.port=-1");
 	kit_property(service, "logging.level.root=warn");
+	/* Bounds against hanging, for a machine that hangs for a while itself; a case that looks at one sets its own. */
+	kit_property(service, "rivulet.default.producer.send-timeout=20s");
+	kit_property(service, "rivulet.stop-deadline=60s");
 	for (int i = 0; i < kit_argument_count; i++)
 		kit_property(service, "%s", kit_arguments[i] + 2);
 }

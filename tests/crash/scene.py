@@ -36,7 +36,7 @@ class Scene:
         self.run = 0
         self.sender = self.receiver = None
         self.sender_port = ports.reserve()
-        self.slowest_start = 0.0
+        self.starts = [0.0]  # of the broker, in seconds
         self.slowest_recovery = 0.0
 
     # -- the three
@@ -62,7 +62,7 @@ class Scene:
         began = time.monotonic()
         self.broker.start_broker(wait=wait)
         if wait:
-            self.slowest_start = max(self.slowest_start, time.monotonic() - began)
+            self.starts.append(time.monotonic() - began)
 
     def kill(self, who):
         if who == "broker":
@@ -120,7 +120,7 @@ class Scene:
         self.stop_sender()
         self.wait_complete(deadline)
         comment("%s; slowest start of the broker %.0f ms, slowest recovery %.0f ms"
-                % (self.checker.summary(), self.slowest_start * 1000, self.slowest_recovery * 1000))
+                % (self.checker.summary(), max(self.starts) * 1000, self.slowest_recovery * 1000))
         expect_equal(self.checker.lost()[:10], [], "acknowledged and lost")
         expect_equal(self.checker.mistakes[:10], [], "order and places")
         expect(self.checker.acked, "nothing was acknowledged at all")

@@ -182,7 +182,7 @@ def config_show_tells_origins_and_hides_secrets(_):
 def a_service_with_a_mistake_in_its_properties_ends_with_2(_):
     service = Service("message", "127.0.0.1:1", ["--server.prot=1", "--rivulet.no.such.key=1"])
     service.start(wait=False)
-    expect_equal(service.process.wait(10), 2, "exit code: " + service.process.tail())
+    expect_equal(service.process.wait(), 2, "exit code: " + service.process.tail())
     expect("rivulet.no.such.key" in service.process.output(), service.process.tail())
 
 
@@ -192,7 +192,7 @@ def a_service_whose_port_is_taken_ends_with_1(broker):
         service = Service("charging", broker.name_server)
         service.command.append("--server.port=%d" % taken.getsockname()[1])
         service.start(wait=False)
-        expect_equal(service.process.wait(10), 1, "exit code: " + service.process.tail())
+        expect_equal(service.process.wait(), 1, "exit code: " + service.process.tail())
         expect(str(taken.getsockname()[1]) in service.process.output(), "the port is not named")
 
 
@@ -221,15 +221,15 @@ def tail_follows_from_now_on_until_interrupted(broker):
         rivulet("send", "follow-topic", "after", "-n", broker.name_server)
         return "after" in tail.output()
 
-    processes.wait_for(seen, 15, "a message in tail", every=0.1)
+    processes.wait_for(seen, 45, "a message in tail", every=0.1)
     expect("before" not in tail.output(), "an old message was shown: " + tail.output())
     tail.signal(signal.SIGINT)
-    expect_equal(tail.wait(5), 0, "exit code after Ctrl-C")
+    expect_equal(tail.wait(), 0, "exit code after Ctrl-C")
 
 
 @suite.case()
 def send_without_a_broker_is_exit_code_1_and_one_sentence(_):
-    code, out, err = rivulet("send", "t", "x", "-n", "127.0.0.1:%d" % ports.reserve(), deadline=15)
+    code, out, err = rivulet("send", "t", "x", "-n", "127.0.0.1:%d" % ports.reserve())
     expect_equal(code, 1, "exit code")
     expect_equal(out, "", "standard output")
     expect(err.strip(), "no reason given")
@@ -283,7 +283,7 @@ def shutdown_ends_the_broker_that_holds_the_store(_):
     with inhouse.Broker() as broker:
         code, out, err = rivulet("shutdown", "broker", "--store", broker.store)
         expect_equal(code, 0, "exit code: " + out + err)
-        expect_equal(broker.broker_process.wait(5), 0, "exit code of the broker: " + broker.broker_process.tail())
+        expect_equal(broker.broker_process.wait(), 0, "exit code of the broker: " + broker.broker_process.tail())
 
 
 @suite.case()

@@ -17,7 +17,7 @@ from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 suite = Suite()
 
 
-def told(argv, deadline=60, **env):
+def told(argv, deadline=120, **env):
     code, out, err = processes.run(argv, deadline=deadline, env=env)
     expect_equal(code, 0, "exit code of %s:\n%s%s" % (" ".join(argv), out[-2000:], err[-2000:]))
     return out
@@ -43,13 +43,13 @@ class Installed:
                                 PKG_CONFIG_SYSROOT_DIR=self.root))
 
 
-@suite.case(deadline=90)
+@suite.case(deadline=280)
 def a_binder_from_outside_is_built_by_pkg_config_and_passes_the_suite(installed):
     home = processes.directory("shelf")
     sources = sorted(glob.glob(os.path.join(tree.SOURCE, "examples", "binder", "*.c")))
     told([os.environ.get("CC", "cc"), "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", *sources,
           *installed.pkg_config("--cflags"), "-o", os.path.join(home, "rivulet-binder-shelf.so")])
-    out = told([installed.program("rivulet-conformance"), "shelf", "--rivulet.binder.path=" + home], 80,
+    out = told([installed.program("rivulet-conformance"), "shelf", "--rivulet.binder.path=" + home], 240,
                CK_TAP_LOG_FILE_NAME="-", CK_VERBOSITY="silent")
     lines = [line for line in out.splitlines() if line.startswith(("ok", "not ok"))]
     left_out = [line for line in lines if "# SKIP" in line]

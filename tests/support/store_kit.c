@@ -115,7 +115,7 @@ void store_kit_flush(struct store_kit *kit)
 	int64_t end;
 
 	ck_assert_msg(rv__store_write(kit->store, &end, &err) == RV_OK, "%s", err.text);
-	WAIT_UNTIL(10000, (rv__store_poll(kit->store, NULL), rv__store_acknowledged(kit->store) >= end));
+	WAIT_UNTIL(30000, (rv__store_poll(kit->store, NULL), rv__store_acknowledged(kit->store) >= end));
 }
 
 struct rv__store_position store_kit_send(

@@ -118,7 +118,7 @@ void store_life_drain(void)
 	rv__store_stats(life.kit.store, &stats);
 	log_end = stats.log_end;
 	/* Until everything is acknowledged, or never will be. */
-	WAIT_UNTIL(10000,
+	WAIT_UNTIL(30000,
 	    (store_life_note(), rv__store_stats(life.kit.store, &stats),
 	        stats.read_only || rv__store_acknowledged(life.kit.store) >= log_end));
 }
