@@ -201,7 +201,7 @@ static rv_err trust(SSL_CTX *context, const struct rv__redis_binder_settings *se
 	if (lib.SSL_CTX_load_verify_locations(
 	        context, folder ? NULL : settings->tls_ca, folder ? settings->tls_ca : NULL) == 1)
 		return RV_OK;
-	snprintf(what, sizeof what, "the certificate authority '%.200s' cannot be used", settings->tls_ca);
+	snprintf(what, sizeof what, "ssl.ca '%.200s' cannot be used", settings->tls_ca);
 	return fail_with_reason(err, RV_E_CONFIG, RV__N_REDIS_TLS_FILES, what);
 }
 
@@ -218,12 +218,12 @@ static rv_err introduce(
 	lib.SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	if (lib.SSL_CTX_use_certificate_chain_file(context, settings->tls_certificate) != 1) {
 		snprintf(
-		    what, sizeof what, "the certificate '%.200s' cannot be used", settings->tls_certificate);
+		    what, sizeof what, "ssl.certificate '%.200s' cannot be used", settings->tls_certificate);
 		return fail_with_reason(err, RV_E_CONFIG, RV__N_REDIS_TLS_FILES, what);
 	}
 	if (lib.SSL_CTX_use_PrivateKey_file(context, settings->tls_key, SSL_FILETYPE_PEM) != 1 ||
 	    lib.SSL_CTX_check_private_key(context) != 1) {
-		snprintf(what, sizeof what, "the key '%.200s' cannot be used", settings->tls_key);
+		snprintf(what, sizeof what, "ssl.key '%.200s' cannot be used", settings->tls_key);
 		return fail_with_reason(err, RV_E_CONFIG, RV__N_REDIS_TLS_FILES, what);
 	}
 	return RV_OK;
@@ -344,8 +344,8 @@ static int judge(struct session *session, int result, bool *wants_write, struct 
 	} else if (reason == SSL_ERROR_SYSCALL) {
 		rv_error_set(err, RV_E_UNAVAILABLE, 0, RV__REDIS_TOPIC, "%s", strerror(session->error));
 	} else {
-		fail_with_reason(
-		    err, RV_E_UNAVAILABLE, RV__N_REDIS_TLS_REFUSED, "TLS with the server failed");
+		fail_with_reason(err, RV_E_UNAVAILABLE, RV__N_REDIS_TLS_REFUSED,
+		    "TLS with the server failed (see to ssl.enabled, ssl.ca, ssl.certificate and ssl.key)");
 	}
 	return RV__TRANSPORT_LOST;
 }

@@ -43,6 +43,7 @@ struct rv__redis_trimmer {
 	size_t lane; /* of the newest lanes, whose turn it is */
 	int64_t next_ms;
 	bool asked;
+	bool complained; /* since it last worked */
 };
 
 static void next_lane(struct rv__redis_trimmer *trimmer)
@@ -62,10 +63,14 @@ static void on_trimmed(struct rv__redis_request *request, const struct rv__redis
 	const struct rv_binder_env *env = trimmer->producer->client->env;
 
 	trimmer->asked = false;
-	if (answer->trouble != RV__REDIS_FINE && answer->trouble != RV__REDIS_LOST)
+	if (answer->trouble == RV__REDIS_FINE)
+		trimmer->complained = false;
+	else if (answer->trouble != RV__REDIS_LOST && !trimmer->complained) {
+		trimmer->complained = true;
 		env->log(RV_LOG_WARN, RV__REDIS_TOPIC,
 		    "a stream of '%s' could not be trimmed: %s; trying again", trimmer->producer->destination,
 		    answer->why->text);
+	}
 	next_lane(trimmer);
 }
 

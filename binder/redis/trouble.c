@@ -27,7 +27,8 @@ static const struct word {
         "the server cannot write its snapshots; see its log"},
     {"READONLY", RV__REDIS_ELSEWHERE, RV_E_UNAVAILABLE, RV__N_REDIS_READONLY,
         "name the master in " BINDER "nodes, or use mode=sentinel"},
-    {"UNBLOCKED", RV__REDIS_ELSEWHERE, RV_E_UNAVAILABLE, RV__N_REDIS_READONLY, "the server changed its role"},
+    {"UNBLOCKED", RV__REDIS_ELSEWHERE, RV_E_UNAVAILABLE, RV__N_REDIS_READONLY,
+        "the stream was deleted, or the server changed its role; it is asked again by itself"},
     {"MOVED", RV__REDIS_ELSEWHERE, RV_E_UNAVAILABLE, RV__N_REDIS_READONLY,
         "the server is part of a Cluster; set " BINDER "mode=cluster"},
     {"ASK", RV__REDIS_ASK, RV_E_UNAVAILABLE, RV__N_REDIS_READONLY,
@@ -42,6 +43,10 @@ static const struct word {
         "correct " BINDER "username and " BINDER "password"},
     {"NOPERM", RV__REDIS_DENIED, RV_E_DENIED, RV__N_REDIS_DENIED,
         "allow the ACL user what binder/redis/README.md lists"},
+    {"ERR The user executing", RV__REDIS_DENIED, RV_E_DENIED, RV__N_REDIS_DENIED, /* a script */
+        "allow the ACL user what binder/redis/README.md lists"},
+    {"ERR DB index", RV__REDIS_REFUSED, RV_E_PROTOCOL, RV__N_REDIS_REFUSED,
+        "correct " BINDER "database, or raise 'databases' of the server"},
     {"WRONGTYPE", RV__REDIS_WRONG_TYPE, RV_E_CONFIG, RV__N_REDIS_WRONG_TYPE,
         "the key holds something else than a stream; choose another destination or a key-prefix"},
 };
