@@ -34,13 +34,15 @@ enum rv__http_plan {
 	RV__HTTP_WRONG_METHOD,
 	RV__HTTP_NO_ROUTE,
 	RV__HTTP_TOO_BIG,
-	RV__HTTP_LONG_HEADER
+	RV__HTTP_LONG_HEADER,
+	RV__HTTP_TWO_LENGTHS
 };
 
 struct rv__http_connection {
 	struct rv__http_connection *previous;
 	struct rv__http_connection *next;
 	int fd;
+	bool began;        /* a request line came that could be read */
 	bool extra;        /* above max-connections: management only */
 	_Atomic int phase; /* enum rv__http_phase; written by the connection's thread, and the watch (CUT) */
 	_Atomic int64_t until; /* deadline of the phase, monotonic ms; INT64_MAX: none */

@@ -16,6 +16,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +182,11 @@ static void make_answer(
 	case RV__HTTP_TOO_BIG:
 		refuse_body(server, response);
 		break;
+	case RV__HTTP_TWO_LENGTHS:
+		rv__http_refuse(response, 400, RV_E_INVALID, RV__N_BROKEN_REQUEST,
+		    "the length of the body is said in more than one way; send one Content-Length, or "
+		    "Transfer-Encoding: chunked alone");
+		break;
 	case RV__HTTP_LONG_HEADER:
 		rv__http_refuse(response, 431, RV_E_TOOBIG, RV__N_LONG_HEADER,
 		    "request line and headers are longer than %lld bytes; send less or raise "
@@ -228,6 +235,39 @@ static bool has_long_header(const struct rv__http_server *server, struct MHD_Con
 	return info && info->header_size > (size_t)server->settings.server.max_header_size;
 }
 
+struct framing {
+	const char *length; /* of the first Content-Length */
+	bool chunked;
+	bool ambiguous;
+};
+
+static enum MHD_Result note_framing(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct framing *framing = arg;
+
+	(void)kind;
+	if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+		framing->ambiguous |= !value || (framing->length && strcmp(framing->length, value) != 0);
+		framing->length = value;
+	} else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+		framing->ambiguous |= framing->chunked || !value || strcasecmp(value, "chunked") != 0;
+		framing->chunked = true;
+	}
+	return MHD_YES;
+}
+
+/*
+ * A proxy in front may read the other of two lengths, and take the rest for the next client's request (RFC 9112, 6.3
+ * and 11.2). libmicrohttpd takes one of them without a word.
+ */
+static bool has_two_lengths(struct MHD_Connection *mhd)
+{
+	struct framing framing = {0};
+
+	MHD_get_connection_values(mhd, MHD_HEADER_KIND, note_framing, &framing);
+	return framing.ambiguous || (framing.length && framing.chunked);
+}
+
 /* The headers are complete. */
 static enum MHD_Result begin(
     struct rv__http_server *server, struct rv__http_connection *connection, struct MHD_Connection *mhd)
@@ -237,6 +277,8 @@ static enum MHD_Result begin(
 	route(server, connection);
 	if (has_long_header(server, mhd))
 		connection->plan = RV__HTTP_LONG_HEADER;
+	else if (has_two_lengths(mhd))
+		connection->plan = RV__HTTP_TWO_LENGTHS;
 	else if (announces_too_much(server, mhd))
 		connection->plan = RV__HTTP_TOO_BIG;
 	else if (connection->plan == RV__HTTP_SERVE || !asks)
@@ -299,6 +341,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 
 	if (!connection)
 		return NULL;
+	connection->began = true;
 	rv__request_reset(&connection->request);
 	connection->discarded = 0;
 	connection->target_error.code = RV_OK;
@@ -322,6 +365,61 @@ static void on_completed(
 	rv__http_connection_enter(connection, RV__HTTP_IDLE, server->settings.limits.idle_timeout_ms);
 }
 
+/* A connection has a thread of its own: whether libmicrohttpd said why it refused the request there. */
+static _Thread_local bool was_told;
+
+/* A stranger must not fill the disk with what he sends. */
+static void log_broken(struct rv__http_server *server, const char *text)
+{
+	int64_t now = rv__monotonic_ms();
+	int64_t hidden = 0;
+
+	if (now - atomic_load(&server->broken_since_ms) > BROKEN_PERIOD_MS) {
+		atomic_store(&server->broken_since_ms, now);
+		hidden = atomic_exchange(&server->broken, 0) - BROKEN_LINES;
+	}
+	if (hidden > 0)
+		rv_log(RV_LOG_INFO, "http", "RV%04d %lld more requests were refused before",
+		    RV__N_BROKEN_REQUEST, (long long)hidden);
+	if (atomic_fetch_add(&server->broken, 1) < BROKEN_LINES)
+		rv_log(RV_LOG_INFO, "http", "RV%04d a request was refused: %s", RV__N_BROKEN_REQUEST, text);
+}
+
+/* libmicrohttpd's own words on what it refused. */
+static RV_PRINTF(2, 0) void on_log(void *arg, const char *format, va_list args)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof text, format, args);
+	text[strcspn(text, "\r\n")] = '\0';
+	was_told = true;
+	log_broken(arg, text);
+}
+
+/* Whether more than its end ever came from the far side; that counts as one byte. */
+static bool has_received(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof info;
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_received > 1;
+}
+
+/* What begins with no request line is closed by libmicrohttpd without a word: a browser that speaks TLS, say. */
+static void tell_if_not_http(struct rv__http_server *server, const struct rv__http_connection *connection)
+{
+	char text[192];
+	char peer[96];
+
+	if (connection->began || was_told || atomic_load(&server->stopping) ||
+	    atomic_load(&connection->phase) == RV__HTTP_CUT || !has_received(connection->fd))
+		return;
+	rv__http_peer(connection->fd, peer, sizeof peer);
+	snprintf(
+	    text, sizeof text, "what %s sent is no HTTP; is it TLS (https://)? there is none here", peer);
+	log_broken(server, text);
+}
+
 static void on_connection(
     void *arg, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode code)
 {
@@ -332,31 +430,10 @@ static void on_connection(
 		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 		*slot = info ? rv__http_connection_open(&server->connections, info->connect_fd) : NULL;
 	} else if (*slot) {
+		tell_if_not_http(server, *slot);
 		rv__http_connection_close(&server->connections, *slot);
 		*slot = NULL;
 	}
-}
-
-/* libmicrohttpd's own words on what it refused; a stranger must not fill the disk with them. */
-static RV_PRINTF(2, 0) void on_log(void *arg, const char *format, va_list args)
-{
-	struct rv__http_server *server = arg;
-	int64_t now = rv__monotonic_ms();
-	int64_t hidden = 0;
-	char text[512];
-
-	if (now - atomic_load(&server->broken_since_ms) > BROKEN_PERIOD_MS) {
-		atomic_store(&server->broken_since_ms, now);
-		hidden = atomic_exchange(&server->broken, 0) - BROKEN_LINES;
-	}
-	if (hidden > 0)
-		rv_log(RV_LOG_INFO, "http", "RV%04d %lld more requests were refused before",
-		    RV__N_BROKEN_REQUEST, (long long)hidden);
-	if (atomic_fetch_add(&server->broken, 1) >= BROKEN_LINES)
-		return;
-	vsnprintf(text, sizeof text, format, args);
-	text[strcspn(text, "\r\n")] = '\0';
-	rv_log(RV_LOG_INFO, "http", "RV%04d a request was refused: %s", RV__N_BROKEN_REQUEST, text);
 }
 
 /* -- life ------------------------------------------------------------------------------- */

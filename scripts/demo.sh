@@ -51,7 +51,7 @@ defaults=(9876 10911 8081 8082)
 # -- starting and stopping ------------------------------------------------------
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/rivulet-$word.XXXXXX") || die "cannot create a folder in ${TMPDIR:-/tmp}; is the disk full?"
-need_space "$work" 100 "the demo"
+(need_space "$work" 100 "the demo") || { rmdir "$work"; exit 1; }
 
 declare -A pid_of
 order=()

@@ -99,13 +99,15 @@ static int split(const rv_http_request *request, rv_http_response *response, voi
 	return rv_http_text(response, 200, "fine");
 }
 
-static void count_slow(rv_log_level level, const char *topic, const char *line, void *arg)
+static void count_lines(rv_log_level level, const char *topic, const char *line, void *arg)
 {
 	(void)level;
 	(void)topic;
 	(void)arg;
 	if (strstr(line, "RV0504"))
 		atomic_fetch_add(&scene.slow_lines, 1);
+	if (strstr(line, "RV0505") && strstr(line, "is no HTTP"))
+		atomic_fetch_add(&scene.foreign_lines, 1);
 }
 
 static void add(const char *method, const char *path, rv_http_handler_fn handler, bool management)
@@ -131,7 +133,8 @@ void http_scene_setup(void)
 	sem_init(&scene.gate, 0, 0);
 	atomic_store(&scene.waiting, 0);
 	atomic_store(&scene.slow_lines, 0);
-	rv_log_set_sink(count_slow, NULL);
+	atomic_store(&scene.foreign_lines, 0);
+	rv_log_set_sink(count_lines, NULL);
 	add("GET", "/hello", hello, false);
 	add("POST", "/echo", echo, false);
 	add("POST", "/count", count, false);

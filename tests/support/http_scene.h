@@ -14,7 +14,8 @@ struct http_scene {
 	int port;
 	sem_t gate; /* what a waiting handler waits for */
 	_Atomic int waiting;
-	_Atomic int slow_lines; /* log lines with RV0504 */
+	_Atomic int slow_lines;    /* log lines with RV0504 */
+	_Atomic int foreign_lines; /* log lines on what is no HTTP */
 };
 
 /* The one of the running case. */

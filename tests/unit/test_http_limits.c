@@ -39,6 +39,45 @@ START_TEST(malformed_requests_hurt_nobody)
 }
 END_TEST
 
+START_TEST(a_body_of_two_lengths_is_refused_and_the_connection_closed)
+{
+	static const char *const heads[] = {"Content-Length: 3\r\nContent-Length: 4\r\n",
+	    "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+	    "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"};
+	struct answer answer;
+
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		struct client client;
+		char text[256];
+
+		snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\nHost: a\r\n%s\r\n", heads[i]);
+		client_open(&client, scene.port);
+		client_say(&client, text);
+		client_read(&client, &answer, false);
+		ck_assert_msg(answer.status == 400, "%s: %d", heads[i], answer.status);
+		ck_assert_msg(client_ended(&client), "%s: still open", heads[i]);
+		client_close(&client);
+	}
+}
+END_TEST
+
+START_TEST(what_is_no_http_is_closed_with_a_reason)
+{
+	struct client client;
+
+	client_open(&client, scene.port);
+	client_say(&client, "\x16\x03\x01\x02\n\x01\x01\xfc\x03\x03");
+	ck_assert(client_ended(&client));
+	client_close(&client);
+	WAIT_UNTIL(60000, atomic_load(&scene.foreign_lines) == 1);
+	/* Whoever only looks whether the port is open is not worth a line. */
+	client_open(&client, scene.port);
+	client_close(&client);
+	http_scene_restart();
+	ck_assert_int_eq(atomic_load(&scene.foreign_lines), 1);
+}
+END_TEST
+
 /* A request whose head has about `length` bytes. */
 static int status_of_head(size_t length)
 {
@@ -253,7 +292,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const cases[] = {malformed_requests_hurt_nobody,
-	    heads_up_to_the_limit_pass_and_longer_ones_are_431,
+	    a_body_of_two_lengths_is_refused_and_the_connection_closed,
+	    what_is_no_http_is_closed_with_a_reason, heads_up_to_the_limit_pass_and_longer_ones_are_431,
 	    slow_request_is_cut_and_logged_while_others_are_served, client_that_says_nothing_is_cut,
 	    client_that_does_not_read_is_cut, idle_connection_is_closed_without_a_word,
 	    waiting_handlers_are_capped_and_delay_nobody, connections_are_capped_and_management_still_answers,
