@@ -294,9 +294,9 @@ static bool fits(const struct rv__input *input, const struct rv__slot *slot, siz
 	    (slot->unsettled < input->queue_messages && slot->unsettled_bytes + bytes <= input->queue_bytes);
 }
 
-/* Locks: input->lock held. */
+/* *workers: one more for each slot that some worker is to be told of. Locks: input->lock held. */
 static bool take_delivery(
-    struct rv__input *input, struct rv__source *source, const struct rv_inbound *inbound)
+    struct rv__input *input, struct rv__source *source, const struct rv_inbound *inbound, size_t *workers)
 {
 	struct rv__slot *slot = get_slot(source, inbound->token.slot);
 	struct rv__item item = {.message = inbound->message,
@@ -329,7 +329,7 @@ static bool take_delivery(
 	slot->unsettled_bytes += item.bytes;
 	input->queued++;
 	if (slot->place == RV__SLOT_IDLE)
-		rv__slot_make_ready(input, slot);
+		*workers += rv__slot_list_ready(input, slot);
 	return true;
 }
 
@@ -337,13 +337,16 @@ static size_t on_deliver(void *sink, const struct rv_inbound *batch, size_t n)
 {
 	struct rv__source *source = sink;
 	struct rv__input *input = source->input;
-	size_t taken = 0;
+	size_t taken = 0, workers = 0;
 
 	pthread_mutex_lock(&input->lock);
 	if (!atomic_load(&input->halted))
-		while (taken < n && take_delivery(input, source, &batch[taken]))
+		while (taken < n && take_delivery(input, source, &batch[taken], &workers))
 			taken++;
 	pthread_mutex_unlock(&input->lock);
+	/* Not under the lock: a worker that wakes up wants it, and would sleep again for the rest of the batch. */
+	for (; workers > 0; workers--)
+		pthread_cond_signal(&input->work);
 	if (taken > 0)
 		atomic_fetch_add_explicit(&input->received, taken, memory_order_relaxed);
 	return taken;

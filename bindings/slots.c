@@ -145,7 +145,7 @@ void rv__slot_interrupt(struct rv__input *input, struct rv__slot *slot)
 		pthread_cond_broadcast(&input->idle);
 }
 
-void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot)
+bool rv__slot_list_ready(struct rv__input *input, struct rv__slot *slot)
 {
 	assert(slot->place != RV__SLOT_READY);
 	if (slot->place == RV__SLOT_PARKED)
@@ -153,7 +153,7 @@ void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot)
 	slot->next = NULL;
 	if (slot->held > 0) { /* goes on when its dead letters have moved */
 		slot->place = RV__SLOT_IDLE;
-		return;
+		return false;
 	}
 	slot->place = RV__SLOT_READY;
 	if (input->ready_tail)
@@ -161,7 +161,12 @@ void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot)
 	else
 		input->ready_head = slot;
 	input->ready_tail = slot;
-	if (input->waiting_workers > 0)
+	return input->waiting_workers > 0;
+}
+
+void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot)
+{
+	if (rv__slot_list_ready(input, slot))
 		pthread_cond_signal(&input->work);
 }
 

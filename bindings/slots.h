@@ -18,6 +18,8 @@ void rv__slot_drop_queued(struct rv__input *input, struct rv__slot *slot);
 /** Inserts by due time. */
 void rv__slot_add_again(struct rv__slot *slot, struct rv__again *again);
 
+/** Lists a slot for the workers. True: one of them is to be told, by input->work. */
+bool rv__slot_list_ready(struct rv__input *input, struct rv__slot *slot);
 /** Lists a slot for the workers and wakes one. */
 void rv__slot_make_ready(struct rv__input *input, struct rv__slot *slot);
 struct rv__slot *rv__slots_take_ready(struct rv__input *input);
