@@ -44,14 +44,19 @@ static uint64_t load(const char *bytes)
 	return word;
 }
 
-/* The last bytes, fewer than a word, filled up with blanks. */
-static uint64_t load_rest(const char *bytes, size_t length)
+/* All of fewer bytes than a word, some of them twice, filled up with blanks. */
+static uint64_t load_few(const char *bytes, size_t length)
 {
-	uint64_t word = EACH_BYTE(0x20);
+	uint32_t first, last;
 
-	while (length > 0)
-		word = word << 8 | (unsigned char)bytes[--length];
-	return word;
+	if (length == 0)
+		return EACH_BYTE(0x20);
+	if (length < sizeof first)
+		return (EACH_BYTE(0x20) << 24) | (uint64_t)(unsigned char)bytes[0] << 16 |
+		    (uint64_t)(unsigned char)bytes[length / 2] << 8 | (unsigned char)bytes[length - 1];
+	memcpy(&first, bytes, sizeof first);
+	memcpy(&last, bytes + length - sizeof last, sizeof last);
+	return (uint64_t)first << 32 | last;
 }
 
 /* Bytes from the start that are surely ASCII, looked at eight at a time. */
@@ -62,7 +67,7 @@ static size_t ascii_words(const char *bytes, size_t length)
 	while (length - at >= WORD && !(load(bytes + at) & EACH_BYTE(0x80)))
 		at += WORD;
 	if (at < length && length - at < WORD &&
-	    !((length >= WORD ? load(bytes + length - WORD) : load_rest(bytes, length)) & EACH_BYTE(0x80)))
+	    !((length >= WORD ? load(bytes + length - WORD) : load_few(bytes, length)) & EACH_BYTE(0x80)))
 		at = length;
 	return at;
 }
@@ -76,15 +81,36 @@ static bool plain_word(uint64_t word)
 	return ((word | ~low | high) & EACH_BYTE(0x80)) == 0;
 }
 
+/* 16 bytes, which every processor compares at once. */
+typedef uint8_t block __attribute__((vector_size(16)));
+
+/* All bits of each byte that is not from 0x20 to 0x7e. */
+static block unplain_bytes(const char *bytes)
+{
+	block loaded;
+
+	memcpy(&loaded, bytes, sizeof loaded);
+	return (block)(loaded - 0x20 > 0x7e - 0x20);
+}
+
+static bool plain_blocks(const char *bytes, size_t length)
+{
+	block found = unplain_bytes(bytes + length - sizeof(block));
+	uint64_t words[2];
+
+	for (size_t at = 0; at + sizeof(block) < length; at += sizeof(block))
+		found |= unplain_bytes(bytes + at);
+	memcpy(words, &found, sizeof words);
+	return (words[0] | words[1]) == 0;
+}
+
 bool rv__text_plain(const char *bytes, size_t length)
 {
-	size_t at = 0;
-
-	for (; length - at >= WORD; at += WORD)
-		if (!plain_word(load(bytes + at)))
-			return false;
-	/* What is left, with some before it that passed already. */
-	return plain_word(length >= WORD ? load(bytes + length - WORD) : load_rest(bytes, length));
+	if (length >= sizeof(block))
+		return plain_blocks(bytes, length);
+	if (length >= WORD)
+		return plain_word(load(bytes)) && plain_word(load(bytes + length - WORD));
+	return plain_word(load_few(bytes, length));
 }
 
 bool rv__utf8_valid(const char *bytes, size_t length)

@@ -103,12 +103,14 @@ static void put_id(rv_message *message, const struct rv_received *received, size
 {
 	struct rv_span id = received->id;
 	const char *destination = received->destination ? received->destination : "";
+	bool found = is_usable_id(&id);
 
-	for (size_t i = 0; i < count && !is_usable_id(&id); i++)
-		if (is_id(&received->headers[i].name) && usable(&received->headers[i]) &&
-		    !has_zero(&received->headers[i].value))
+	for (size_t i = 0; i < count && !found; i++) {
+		if (is_id(&received->headers[i].name) && usable(&received->headers[i]))
 			id = received->headers[i].value;
-	if (is_usable_id(&id)) {
+		found = is_usable_id(&id);
+	}
+	if (found) {
 		message->id = put_string(at, id.bytes, id.length);
 		return;
 	}

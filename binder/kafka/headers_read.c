@@ -139,23 +139,10 @@ static enum kind listed_kind(const struct rv__kafka_type_list *list, const char 
 
 /* -- values ----------------------------------------------------------------------------------- */
 
-/* Nearly all values are plain ASCII; whether it is text is seen eight bytes at a time. */
+/* Nearly all values are plain ASCII. */
 static bool is_text(const char *bytes, size_t length)
 {
-	const uint64_t low = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
-	size_t at = 0;
-
-	for (; at + 8 <= length; at += 8) {
-		uint64_t word;
-
-		memcpy(&word, bytes + at, 8);
-		if ((word & high) || ((word - low) & ~word & high))
-			break;
-	}
-	while (at < length && bytes[at] > 0)
-		at++;
-	return at == length ||
-	    (!memchr(bytes + at, 0, length - at) && rv__utf8_valid(bytes + at, length - at));
+	return rv__text_plain(bytes, length) || (!memchr(bytes, 0, length) && rv__utf8_valid(bytes, length));
 }
 
 /* Keeps a text that stands nowhere in the record. What was given out before moves along. */
@@ -319,9 +306,9 @@ static void read_header(struct rv__kafka_header_reader *reader, const struct rv_
 {
 	size_t length = strlen(name);
 	struct rv_span value = {bytes ? bytes : "", bytes ? size : 0};
-	enum kind kind = listed_kind(list, name, length);
 	struct rv_header_span *span;
 	enum rv_header_type type;
+	enum kind kind;
 
 	if (length == 0 || IS(name, length, RV__KAFKA_TYPES))
 		return;
@@ -332,7 +319,7 @@ static void read_header(struct rv__kafka_header_reader *reader, const struct rv_
 	}
 	if (IS(name, length, RV_HEADER_CONTENT_TYPE))
 		type = read_content_type(reader, &value);
-	else if (kind != UNLISTED && bytes)
+	else if (bytes && (kind = listed_kind(list, name, length)) != UNLISTED)
 		type = read_listed(reader, kind, &value);
 	else
 		type = bytes && rv__kafka_header_is_raw(name) ? text_or_bytes(&value) : RV_HEADER_BYTES;

@@ -33,7 +33,7 @@ START_TEST(malformed_bytes_are_refused)
 }
 END_TEST
 
-/* Both look at eight bytes at a time. */
+/* Both look at several bytes at a time. */
 START_TEST(a_fault_is_found_at_every_place)
 {
 	char text[40];
