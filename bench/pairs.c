@@ -173,15 +173,30 @@ static bool print_pairs(const char *what, long n, run_fn raw, run_fn ours, const
 
 /* -- program ------------------------------------------------------------------------ */
 
+static bool fill(char filled[64], long count)
+{
+	struct flow flow = {.sends = true, .count = count};
+
+	fresh_name(filled, 64, "receive");
+	return run_ours(&flow, filled, NULL);
+}
+
+/* For profiles, which are to show the receiving alone. */
+static bool fill_and_keep(long count)
+{
+	char filled[64];
+	bool ok = fill(filled, count);
+
+	printf("%s\n", filled);
+	return ok;
+}
+
 /* Receives, by one of both or in pairs, what was sent before. */
 static bool receive(run_fn one, long count, long pairs)
 {
-	struct flow flow = {.sends = true, .count = count};
 	char filled[64];
-	bool ok;
+	bool ok = fill(filled, count);
 
-	fresh_name(filled, sizeof filled, "receive");
-	ok = run_ours(&flow, filled, NULL);
 	if (ok)
 		ok = one ? print_one(one, filled, count)
 		         : print_pairs(client->receiving, pairs, raw_receive, our_receive, filled, count);
@@ -193,7 +208,9 @@ int pairs_main(const struct pairs_client *the_client, int argc, char **argv)
 {
 	const char *what = argc > 3 ? argv[2] : "";
 	long count = argc > 3 ? number(argv[3], 1, 100000000) : 0;
-	long pairs = argc > 4 ? number(argv[4], 1, PAIRS_MAX) : 0;
+	bool one = !strncmp(what, "receive-", 8);
+	long pairs = argc > 4 && !one ? number(argv[4], 1, PAIRS_MAX) : 0;
+	run_fn receives = !strcmp(what, "receive-raw") ? raw_receive : our_receive;
 	bool ok = false;
 
 	client = the_client;
@@ -204,11 +221,13 @@ int pairs_main(const struct pairs_client *the_client, int argc, char **argv)
 	else if (!strcmp(what, "send-raw") || !strcmp(what, "send-ours"))
 		ok = print_one(what[5] == 'r' ? raw_send : our_send, NULL, count);
 	else if (!strcmp(what, "receive-raw") || !strcmp(what, "receive-ours"))
-		ok = receive(what[8] == 'r' ? raw_receive : our_receive, count, 0);
+		ok = argc > 4 ? print_one(receives, argv[4], count) : receive(receives, count, 0);
+	else if (!strcmp(what, "fill"))
+		ok = fill_and_keep(count);
 	else
 		fprintf(stderr,
-		    "usage: %s %s send|receive COUNT PAIRS | send-raw|send-ours|receive-raw|receive-ours "
-		    "COUNT\n",
+		    "usage: %s %s send|receive COUNT PAIRS | send-raw|send-ours|fill COUNT | "
+		    "receive-raw|receive-ours COUNT [FILLED]\n",
 		    client->program, client->where);
 	return ok ? 0 : 1;
 }

@@ -4,6 +4,8 @@
  *
  *     PROGRAM WHERE send|receive COUNT PAIRS
  *     PROGRAM WHERE send-ours|send-raw|receive-ours|receive-raw COUNT      one run, for a profile
+ *     PROGRAM WHERE fill COUNT                                             fills a destination and prints its name
+ *     PROGRAM WHERE receive-ours|receive-raw COUNT FILLED                  one run that finds it filled, and sends nothing
  *
  * Machines drift, so that each ratio is of two runs next to each other, the order of which changes from pair to pair;
  * the figure is the median of the ratios. Every run has a destination and a group that no run had before.
