@@ -99,9 +99,10 @@ struct rv__redis_slot {
 	int64_t retry_ms;         /* NEW: not before */
 	struct rv__redis_id last; /* anonymous: read up to here; else the newest seen */
 	struct rv__redis_backlog backlog;
-	bool refused;   /* the core waits to tell of room */
-	int64_t room;   /* that the core told, less what it took since; -1: never refused */
-	int64_t ack_ms; /* what is settled is told at that time; INT64_MAX: nothing is */
+	bool refused;       /* the core waits to tell of room */
+	int64_t room;       /* that the core told, less what it took since; -1: never refused */
+	size_t entry_bytes; /* of one of the last read, on the average; 0: there was none */
+	int64_t ack_ms;     /* what is settled is told at that time; INT64_MAX: nothing is */
 	struct rv__redis_telling *tellings; /* commands under way that tell of settlements */
 	int64_t keep_ms;                    /* the backlog's leases are extended next */
 	struct rv__redis_claim claim;

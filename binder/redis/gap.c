@@ -83,6 +83,8 @@ void rv__redis_take_read(
     struct rv__redis_slot *slot, struct rv__redis_link *link, struct rv__resp_cursor *cursor)
 {
 	struct rv__redis_id newest = slot->last, first = {0};
+	const char *start = cursor->at;
+	size_t taken;
 
 	if (slot->unsure) {
 		rv__resp_skip(cursor); /* the look behind the next read finds these */
@@ -91,7 +93,9 @@ void rv__redis_take_read(
 	slot->unsure = slot->lease && atomic_load(&slot->consumer->mixed) == 0 &&
 	    rv__redis_link_is_open(link) && get_first(*cursor, &first) &&
 	    rv__redis_id_compare(newest, first) < 0;
-	(void)rv__redis_take_entries(slot, cursor, NULL, NULL, 0);
+	taken = rv__redis_take_entries(slot, cursor, NULL, NULL, 0);
+	if (taken > 0)
+		slot->entry_bytes = (size_t)(cursor->at - start) / taken;
 	if (slot->unsure)
 		look(slot, link, newest, first);
 }

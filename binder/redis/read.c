@@ -6,7 +6,7 @@
 #include "base/numbers.h"
 #include "binder/redis/consumer.h"
 
-enum { SILENCE_MARGIN_MS = 5000, UNNAMED_BLOCK_MS = 250, HOARD = 16 };
+enum { SILENCE_MARGIN_MS = 5000, UNNAMED_BLOCK_MS = 250, HOARD = 16, OWN_HOARD_BYTES = 1 << 20 };
 
 /* -- asking ------------------------------------------------------------------------------------- */
 
@@ -19,6 +19,18 @@ static bool may_ask(const struct rv__redis_consumer *consumer)
 static bool is_once(const struct rv__redis_consumer *consumer)
 {
 	return consumer->group && consumer->max_deliveries == 1;
+}
+
+/*
+ * How many entries a read may bring of a slot whose core told of its room. Those of a stream that is ours alone can wait here
+ * as well as there, as far as they are small, and each read costs a look behind it (gap.c).
+ */
+static int64_t room_of(const struct rv__redis_slot *slot)
+{
+	int64_t here =
+	    slot->lease && slot->entry_bytes > 0 ? OWN_HOARD_BYTES / (int64_t)slot->entry_bytes : 0;
+
+	return slot->room > here ? slot->room : here;
 }
 
 /* Which slots the next read names, how many entries it may bring of each, and whether it must wait for less time. False:
@@ -48,8 +60,8 @@ static bool gather(struct rv__redis_reader *reader, int64_t *ret_count, int64_t 
 		asked->items[asked->count++] = slot;
 		if (rv__redis_lease_left_ms(slot) < *block_ms)
 			*block_ms = rv__redis_lease_left_ms(slot);
-		if (slot->room >= 0 && slot->room < count)
-			count = slot->room;
+		if (slot->room >= 0 && room_of(slot) < count)
+			count = room_of(slot);
 	}
 	*ret_count =
 	    count > HOARD || count == consumer->settings->batch_size || is_once(consumer) ? count : HOARD;
