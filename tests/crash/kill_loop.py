@@ -124,12 +124,12 @@ def play(level, rounds, orderly, chance):
 ROUNDS = 2000 if LONG else 100
 
 
-@suite.case(deadline=ROUNDS * 3 + 60)
+@suite.case(deadline=ROUNDS * 3 + 300)
 def nothing_acknowledged_is_lost_by_a_concurrent_consumer(level):
     play(level, (level.rounds + 1) // 2, False, random.Random(SEED))
 
 
-@suite.case(deadline=ROUNDS * 3 + 60)
+@suite.case(deadline=ROUNDS * 3 + 300)
 def nothing_acknowledged_is_lost_by_an_orderly_consumer_and_first_deliveries_keep_their_order(level):
     play(level, (level.rounds + 1) // 2, True, random.Random(SEED + 1))
 

@@ -13,6 +13,8 @@ from peers.raw import RawClient
 from peers.tap import comment, expect, expect_equal
 
 _numbers = itertools.count(1)
+# A stop that finds a broker slow is no fault of the service.
+PATIENT_STOP = ["rivulet.stop-deadline=60s"]
 
 
 class Scene:
@@ -49,13 +51,13 @@ class Scene:
             tree.program("tests/crash/sender"), "--server.port=%d" % self.sender_port,
             "--management.server.port=%d" % (self.sender_port + 1), *tree.options(self.broker),
             "--spring.cloud.stream.bindings.output.destination=" + self.destination,
-            *("--" + option for option in self.sender_options),
+            *("--" + option for option in [*PATIENT_STOP, *self.sender_options]),
         ], env={"SENDER_ACKED": self.acked_path, "SENDER_RUN": str(self.run), **self.rhythm()}, stdin=True)
 
     def start_receiver(self):
         end_torn_line(self.received_path)
         self.receiver = Probe(self.broker, self.destination, group=self.group, channels="in", name="receiver",
-                              received=self.received_path, options=self.receiver_options,
+                              received=self.received_path, options=[*PATIENT_STOP, *self.receiver_options],
                               work_ms=self.receiver_work_ms)
 
     def start_broker(self, wait=True):
@@ -78,7 +80,7 @@ class Scene:
 
     # -- traffic
 
-    def wait_traffic(self, sent=1, received=1, deadline=60):
+    def wait_traffic(self, sent=1, received=1, deadline=90):
         """Waits until so many more were acknowledged and so many more bodies came through."""
         acked, seen = self.checker.look()
         more = (acked + sent, seen + received)
@@ -102,9 +104,9 @@ class Scene:
 
     def stop_sender(self):
         self.sender.popen.stdin.close()
-        expect_equal(self.sender.wait(90), 0, "exit code of the sender: " + self.sender.tail(5))
+        expect_equal(self.sender.wait(120), 0, "exit code of the sender: " + self.sender.tail(5))
 
-    def wait_complete(self, deadline=60, what=None):
+    def wait_complete(self, deadline=90, what=None):
         """Waits until everything acknowledged (or of `what`) was received; what is missing afterwards is lost."""
         def complete():
             self.checker.look()
@@ -115,7 +117,7 @@ class Scene:
         except TimeoutError:
             pass
 
-    def finish(self, deadline=60):
+    def finish(self, deadline=90):
         """Ends the traffic: nothing acknowledged may be missing, no place mistaken, and both services stop cleanly."""
         self.stop_sender()
         self.wait_complete(deadline)

@@ -4,7 +4,7 @@
 import time
 
 from peers import processes
-from peers.probe import Probe
+from peers.probe import PATIENT, Probe
 from peers.raw import RawClient
 from peers.tap import comment, expect, expect_equal
 
@@ -29,7 +29,7 @@ def wait_sent(probe, body, deadline=RECOVERY_S):
 def wait_recovered(probe, body, what, deadline=RECOVERY_S):
     """From when a raw client succeeds, which is given a minute: both directions work within the limit."""
     with RawClient(probe.broker) as raw:
-        processes.wait_for(lambda: raw.since, 60, "a raw client's success " + what)
+        processes.wait_for(lambda: raw.since, 120, "a raw client's success " + what)
     began = time.monotonic()
     wait_sent(probe, body, deadline)
     sent = time.monotonic() - began
@@ -68,8 +68,8 @@ def deadly_message(broker, destination, options, most, dead_letters, before=(), 
     `dead_letters()` returns the payloads in the dead-letter destination. Returns how often the process died.
     """
     deaths, limit = 0, most * len(deadly)
-    with Probe(broker, destination, channels="out", name="sender") as sender:
-        with Probe(broker, destination, group="g", channels="in", name="first", options=options) as first:
+    with Probe(broker, destination, channels="out", name="sender", options=PATIENT) as sender:
+        with Probe(broker, destination, group="g", channels="in", name="first", options=[*PATIENT, *options]) as first:
             expect("sent" in sender.send("before"), "a send")
             first.wait_received(1)
             received = first.received_path
@@ -98,7 +98,7 @@ def deadly_message(broker, destination, options, most, dead_letters, before=(), 
 
 
 def finished(victim, dead_letters, deadly):
-    processes.wait_for(lambda: {"after 1", "after 2"} <= {m["body"] for m in victim.received()}, 60,
+    processes.wait_for(lambda: {"after 1", "after 2"} <= {m["body"] for m in victim.received()}, 90,
                        "what was sent behind it")
     expect_equal(sorted(dead_letters()), sorted(deadly), "dead letters")
     expect_equal(victim.stop(), 0, "exit code of the survivor")

@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
 from peers import kafka, kafkaraw, ports, processes, tree  # noqa: E402
-from peers.probe import Probe  # noqa: E402
+from peers.probe import PATIENT, Probe  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 
 suite = Suite()
@@ -31,7 +31,7 @@ COMMITTED = ["spring.cloud.stream.kafka.bindings.input.consumer.configuration.is
 QUICK = ["spring.cloud.stream.kafka.bindings.input.consumer.configuration.session.timeout.ms=6000",
          "spring.cloud.stream.kafka.bindings.input.consumer.configuration.heartbeat.interval.ms=1000",
          "spring.cloud.stream.bindings.input.consumer.back-off-initial-interval=50",
-         "spring.cloud.stream.bindings.input.consumer.concurrency=2"]
+         "spring.cloud.stream.bindings.input.consumer.concurrency=2", *PATIENT]
 
 
 class Line:
@@ -47,10 +47,10 @@ class Line:
         self.port = ports.reserve()
         self.start_processor()
         self.reader = Probe(broker, self.name + "-out", group=self.name + "-readers", channels="in", name="reader",
-                            options=COMMITTED)
+                            options=[*PATIENT, *COMMITTED])
         self.sender = sends and processes.Process("sender", [
             tree.program("tests/crash/sender"), "--server.port=%d" % ports.reserve(), *tree.options(broker),
-            "--spring.cloud.stream.bindings.output.destination=" + self.name,
+            "--spring.cloud.stream.bindings.output.destination=" + self.name, *("--" + option for option in PATIENT),
         ], env={"SENDER_ACKED": self.acked_path, "SENDER_RUN": "1", "SENDER_LANES": "4",
                 "SENDER_PAUSE_US": "15000"}, stdin=True)
 
@@ -74,7 +74,7 @@ class Line:
     def arrived(self):
         return collections.Counter(line["body"] for line in self.reader.received())
 
-    def wait_traffic(self, more=20, deadline=40):
+    def wait_traffic(self, more=20, deadline=90):
         before = sum(self.arrived().values())
         processes.wait_for(lambda: sum(self.arrived().values()) >= before + more, deadline,
                            "%d more through the processor: %s" % (more, self.processor.tail()), every=0.05)
@@ -88,14 +88,14 @@ class Line:
                 process.kill()
 
 
-@suite.case(deadline=600 if LONG else 150)
+@suite.case(deadline=1200 if LONG else 500)
 def each_message_has_its_effect_once_though_the_service_is_killed(broker):
     chance = random.Random(SEED)
     with Line(broker) as line:
         line.wait_traffic()
         for _ in range(KILLS):
             end = time.monotonic() + chance.uniform(0.05, 1.0)
-            processes.wait_for(lambda: time.monotonic() >= end, 2)  # noqa: B023
+            processes.wait_for(lambda: time.monotonic() >= end)  # noqa: B023
             line.processor.kill()
             line.start_processor()
             line.wait_traffic()
@@ -103,7 +103,7 @@ def each_message_has_its_effect_once_though_the_service_is_killed(broker):
         acked = line.acked()
         wanted = {body + word for body in acked for word in (" a", " b")}
         try:
-            processes.wait_for(lambda: wanted <= set(line.arrived()), 60, every=0.2)
+            processes.wait_for(lambda: wanted <= set(line.arrived()), 120, every=0.2)
         except TimeoutError:
             missing = sorted(wanted - set(line.arrived()))
             expect(False, "%d of %d never came, such as %s" % (len(missing), len(wanted), missing[:5]))
@@ -114,17 +114,17 @@ def each_message_has_its_effect_once_though_the_service_is_killed(broker):
         expect_equal([body for body in arrived if body.endswith("failed")][:5], [], "effects of failed attempts")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=300)
 def what_is_given_up_goes_to_the_dead_letters_and_leaves_no_effect(broker):
     with Line(broker, ["spring.cloud.stream.kafka.bindings.input.consumer.enable-dlq=true"],
               {"PROCESSOR_DEADLY": "deadly"}, sends=False) as line:
-        with Probe(broker, line.name, channels="out", name="feeder") as feeder, \
+        with Probe(broker, line.name, channels="out", name="feeder", options=PATIENT) as feeder, \
                 Probe(broker, "error.%s.workers" % line.name, group="letters", channels="in", name="letters",
                       options=COMMITTED) as letters:
             for body in ("0.0 1", "deadly 2", "0.0 3"):
                 expect("sent" in feeder.send(body), "'%s' was not sent" % body)
-            expect_equal([letter["body"] for letter in letters.wait_received(1, 30)], ["deadly 2"], "dead letters")
-            processes.wait_for(lambda: sum(line.arrived().values()) >= 4, 30, "what came of the others", every=0.05)
+            expect_equal([letter["body"] for letter in letters.wait_received(1)], ["deadly 2"], "dead letters")
+            processes.wait_for(lambda: sum(line.arrived().values()) >= 4, what="what came of the others", every=0.05)
             expect_equal(sorted(line.arrived().items()),
                          [("0.0 1 a", 1), ("0.0 1 b", 1), ("0.0 3 a", 1), ("0.0 3 b", 1)], "effects")
         expect_equal(line.processor.stop(), 0, "exit code of the processor: " + line.processor.tail(5))

@@ -48,13 +48,41 @@ struct kit_consumer *consume(const char *of_group, const char *const *settings)
 	return consumer;
 }
 
-struct kit_producer *produce_with(struct kit *of)
+struct kit_producer *bind_producer(
+    struct kit *of, const char *to, const char *const *settings, int64_t send_timeout_ms)
 {
 	struct kit_producer *producer = calloc(1, sizeof *producer);
 
-	ck_assert_msg(kit_produce(of, producer, topic, NULL), "%s", of->error.text);
+	producer->send_timeout_ms = send_timeout_ms;
+	ck_assert_msg(kit_produce(of, producer, to, settings), "%s", of->error.text);
 	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
 	return producer;
+}
+
+struct kit_producer *produce_with(struct kit *of)
+{
+	return bind_producer(of, topic, NULL, SOON_MS);
+}
+
+/* What bind() says holds for that moment. */
+static bool has_partitions(struct kit *of, const char *of_topic, int32_t count)
+{
+	struct kit_producer *producer = calloc(1, sizeof *producer);
+	bool has;
+
+	ck_assert_msg(kit_produce(of, producer, of_topic, NULL), "%s", of->error.text);
+	has = producer->info.partition_count == count;
+	end_producer(producer);
+	return has;
+}
+
+void await_partitions(const char *of_topic, int32_t count)
+{
+	struct kit strict; /* a look does not make what is not there */
+
+	open_with(&strict, "auto-create-topics=false", NULL);
+	WAIT_UNTIL(SOON_MS, has_partitions(&strict, of_topic, count));
+	kit_close(&strict);
 }
 
 struct kit_producer *produce(void)
@@ -62,15 +90,20 @@ struct kit_producer *produce(void)
 	return produce_with(&kit);
 }
 
+void await_bound(struct kit_consumer *consumer)
+{
+	WAIT_UNTIL(SOON_MS, kit_consumer_is_up(consumer) || !consumer->info.waiting);
+}
+
 void end_consumer(struct kit_consumer *consumer)
 {
-	ck_assert_uint_eq(kit_consumer_close(consumer, 5000), 0);
+	ck_assert_uint_eq(kit_consumer_close(consumer, SOON_MS), 0);
 	free(consumer);
 }
 
 void end_producer(struct kit_producer *producer)
 {
-	ck_assert_uint_eq(kit_producer_close(producer, 5000), 0);
+	ck_assert_uint_eq(kit_producer_close(producer, SOON_MS), 0);
 	free(producer);
 }
 

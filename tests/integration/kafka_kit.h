@@ -5,7 +5,7 @@
 
 #include "tests/support/binder_kit.h"
 
-enum { SOON_MS = 20000 };
+enum { SOON_MS = 60000 }; /* a bound against hanging: a passing case never waits for it */
 
 #define LINES(...) \
 	(const char *const[]) \
@@ -25,9 +25,16 @@ void open_with(struct kit *which, const char *first, const char *second);
 
 struct kit_consumer *make(void);
 struct kit_consumer *consume(const char *of_group, const char *const *settings);
+/** Waits until a consumer that was bound has heard from the broker: an anonymous one reads what comes from then on. */
+void await_bound(struct kit_consumer *consumer);
 void end_consumer(struct kit_consumer *consumer);
 struct kit_producer *produce_with(struct kit *of);
 struct kit_producer *produce(void);
+/** A producer that is up. */
+struct kit_producer *bind_producer(
+    struct kit *of, const char *to, const char *const *settings, int64_t send_timeout_ms);
+/** Waits until a topic is there and has so many partitions for whoever binds to it. */
+void await_partitions(const char *of_topic, int32_t count);
 void end_producer(struct kit_producer *producer);
 
 /** The topic, with so many partitions. */

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
 
 from peers import kafka, processes, tap, tree  # noqa: E402
-from peers.probe import Probe  # noqa: E402
+from peers.probe import PATIENT, Probe  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 
 suite = Suite()
@@ -66,12 +66,12 @@ class Guarded(kafka.Kafka):
                 CLIENT + "ssl.truststore.location=" + (certificate or self.trusted)]
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def javas_properties_open_the_door(broker):
-    with Probe(broker, "behind", group="g", options=broker.options()) as probe:
+    with Probe(broker, "behind", group="g", options=PATIENT + broker.options()) as probe:
         probe.wait_state("input", "running")
         expect("sent" in probe.send("hello"), "a send")
-        expect_equal([m["body"] for m in probe.wait_received(1, 30)], ["hello"], "deliveries")
+        expect_equal([m["body"] for m in probe.wait_received(1)], ["hello"], "deliveries")
         expect_equal(probe.get("/actuator/health")[1]["status"], "UP", "health")
         expect_equal(probe.stop(), 0, "exit code")
 
@@ -90,12 +90,12 @@ def expect_refused(broker, number, words, options):
         expect_equal(probe.stop(), 0, "exit code")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def a_wrong_password_is_named_and_not_told(broker):
     expect_refused(broker, "RV0705", "sasl.jaas.config", broker.options("wrong-word"))
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def a_certificate_that_nobody_trusts_is_named(broker):
     expect_refused(broker, "RV0704", "certificate", broker.options(certificate=broker.untrusted))
 

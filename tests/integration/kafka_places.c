@@ -156,7 +156,6 @@ START_TEST(a_topic_made_again_is_read_from_its_start)
 	make_topic("2");
 	consumer->settle_at_once = true;
 	ck_assert(kit_consume(&kit, consumer, topic, of_group, settings));
-	ck_assert(kit_wait_count(consumer, 0, SOON_MS));
 	WAIT_UNTIL(SOON_MS, kit_assigned(consumer) == 2);
 	WAIT_UNTIL(SOON_MS, ({ /* with start-offset=latest it is not known when it begins */
 		produce_raw(rk, 0, 6, 2);
@@ -294,7 +293,7 @@ int main(void)
 		printf("1..0 # SKIP RV_TEST_ADDRESS names no cluster\n");
 		return 0;
 	}
-	tcase_set_timeout(tests, 100);
+	tcase_set_timeout(tests, 300); /* a guard against hanging, not a measure */
 	tcase_add_checked_fixture(tests, open_kit, close_kit);
 	tcase_add_test(tests, an_anonymous_pattern_gets_what_is_sent_once_it_runs);
 	tcase_add_test(tests, without_a_place_to_begin_the_binding_says_so);

@@ -27,17 +27,12 @@ static void open_case(void)
 
 static struct kit_producer *send_by(const char *const *settings)
 {
-	struct kit_producer *producer = calloc(1, sizeof *producer);
-
-	producer->send_timeout_ms = SOON_MS;
-	ck_assert_msg(kit_produce(&kit, producer, topic, settings), "%s", kit.error.text);
-	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
-	return producer;
+	return bind_producer(&kit, topic, settings, SOON_MS);
 }
 
 static void finish_producer(struct kit_producer *producer)
 {
-	ck_assert_uint_eq(kit_producer_close(producer, 10000), 0);
+	ck_assert_uint_eq(kit_producer_close(producer, SOON_MS), 0);
 	free(producer);
 }
 
@@ -292,7 +287,7 @@ START_TEST(a_partition_that_is_not_there_is_refused)
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = rv_message_create("x", 1);
 	struct kit_producer *producer = send_by(NULL);
 
-	ck_assert_int_eq(producer->info.partition_count, PARTITIONS);
+	await_partitions(topic, PARTITIONS);
 	ck_assert_int_eq(kit_send(producer, message, PARTITIONS), RV_E_NOTFOUND);
 	ck_assert(!producer->last.retriable);
 	must_send(producer, message, PARTITIONS - 1);

@@ -37,18 +37,12 @@ static void open_case(void)
 
 static struct kit_producer *send_by(struct kit *which, const char *to)
 {
-	struct kit_producer *producer = calloc(1, sizeof *producer);
-
-	producer->send_timeout_ms = SOON_MS;
-	ck_assert_msg(kit_produce(which, producer, to, LINES("topic.properties.max.message.bytes=3000")),
-	    "%s", which->error.text);
-	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
-	return producer;
+	return bind_producer(which, to, LINES("topic.properties.max.message.bytes=3000"), SOON_MS);
 }
 
 static void finish_producer(struct kit_producer *producer)
 {
-	ck_assert_uint_eq(kit_producer_close(producer, 10000), 0);
+	ck_assert_uint_eq(kit_producer_close(producer, SOON_MS), 0);
 	free(producer);
 }
 
@@ -190,6 +184,16 @@ START_TEST(one_that_is_refused_fails_and_the_others_arrive_once)
 }
 END_TEST
 
+/* `second` takes the id, and `first` learns of it; whether its health shows it. */
+static bool shows_that_it_was_fenced(
+    struct kit_producer *first, struct kit_producer *second, struct rv_error *ret_why)
+{
+	WAIT_UNTIL(SOON_MS, kit_send_text(second, "second") == RV_OK);
+	ck_assert_int_eq(kit_send_text(first, "fenced"), RV_E_CLOSED);
+	*ret_why = kit_last(first);
+	return has_problem();
+}
+
 START_TEST(another_process_with_the_same_id_is_told_and_outlived)
 {
 	struct kit_producer *first = send_by(&kit, topic), *second;
@@ -199,12 +203,10 @@ START_TEST(another_process_with_the_same_id_is_told_and_outlived)
 	ck_assert_int_eq(kit_send_text(first, "first"), RV_OK);
 	open_with(&same, prefix, NULL);
 	second = send_by(&same, topic);
-	ck_assert_msg(kit_send_text(second, "second") == RV_OK, "%s", second->last.text);
-	ck_assert_int_eq(kit_send_text(first, "fenced"), RV_E_CLOSED);
-	error = kit_last(first);
+	/* Its health is down for three seconds at least; a machine that stands still for so long has missed it. */
+	WAIT_UNTIL(SOON_MS, shows_that_it_was_fenced(first, second, &error));
 	ck_assert_msg(
 	    strstr(error.text, "give each instance a transaction-id-prefix of its own"), "%s", error.text);
-	ck_assert(has_problem());
 	WAIT_UNTIL(SOON_MS, kit_send_text(first, "again") == RV_OK);
 	WAIT_UNTIL(SOON_MS, !has_problem());
 	finish_producer(first);
@@ -331,13 +333,7 @@ END_TEST
 
 static struct kit_producer *send_plainly(const char *to)
 {
-	struct kit_producer *producer = calloc(1, sizeof *producer);
-
-	producer->send_timeout_ms = SOON_MS;
-	ck_assert_msg(
-	    kit_produce(&kit, producer, to, LINES("allow-non-transactional=true")), "%s", kit.error.text);
-	WAIT_UNTIL(SOON_MS, kit_is_up(producer) || !producer->info.waiting);
-	return producer;
+	return bind_producer(&kit, to, LINES("allow-non-transactional=true"), SOON_MS);
 }
 
 /* The end of a transaction takes a position of its own in the log. */
@@ -358,9 +354,9 @@ START_TEST(an_output_may_do_without_transactions_outside_of_deliveries)
 	begin_commit(worker, 0, out, (rv_message *[]){third}, 1, &answer);
 	ck_assert_int_eq(end_commit(&answer), RV_OK);
 	ck_assert_int_eq(kit_send_text(out, "fourth"), RV_OK);
-	ck_assert_int_eq(out->receipt.position, first + 4);
 	ck_assert(kit_wait_count(reader, 4, SOON_MS));
 	ck_assert_str_eq(rv_message_text(reader->messages[2]), "third");
+	ck_assert_int_eq(out->receipt.position, rv_message_position(reader->messages[2]) + 2);
 	finish_consumer(worker);
 	finish_consumer(reader);
 	finish_producer(in);
@@ -382,7 +378,7 @@ START_TEST(an_output_that_ends_does_not_wait_for_what_goes_with_deliveries)
 	begin_commit(worker, 1, out, (rv_message *[]){second}, 1, &answer);
 	begun_ms = rv__monotonic_ms();
 	finish_producer(out);
-	ck_assert_int_lt(rv__monotonic_ms() - begun_ms, 5000);
+	ck_assert_int_lt(rv__monotonic_ms() - begun_ms, SOON_MS / 2); /* it was given SOON_MS */
 	ck_assert_int_eq(kit_settle(worker, 0, RV_SETTLE_ACK, &hold_ms), RV_OK);
 	ck_assert_int_eq(end_commit(&answer), RV_OK);
 	ck_assert(kit_wait_count(reader, 1, SOON_MS));
@@ -488,7 +484,7 @@ static void *run_service(void *context)
 static void begin_service(struct service *service, const char *recovered)
 {
 	static const char form[] =
-	    "--spring.cloud.stream.default-binder=kafka\n--server.port=-1\n"
+	    "--spring.cloud.stream.default-binder=kafka\n--server.port=-1\n--rivulet.stop-deadline=60s\n"
 	    "--spring.cloud.stream.kafka.binder.brokers=%s\n"
 	    "--spring.cloud.stream.kafka.binder.%s\n"
 	    "--spring.cloud.stream.bindings.input.destination=%s\n"

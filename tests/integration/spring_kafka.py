@@ -16,10 +16,10 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
 
 from peers import kafka, kafkaraw, processes, spring, tree  # noqa: E402
-from peers.probe import Probe  # noqa: E402
+from peers.probe import PATIENT, Probe  # noqa: E402
 from peers.tap import Suite, comment, expect, expect_equal  # noqa: E402
 
-suite = Suite(setup_deadline=150)
+suite = Suite(setup_deadline=400)
 PLATES = ["京A%05d" % n for n in range(20)] + ["B-RV %d" % n for n in range(20)]
 KEY = "rivulet_key"
 STREAM = "spring.cloud.stream.bindings."
@@ -66,7 +66,7 @@ class Scene:
         until its session ends: each has a group of its own.
         """
         return Probe(self.broker, destination, group=group or "group-of-" + destination, channels=channels,
-                     options=options, **more)
+                     options=[*PATIENT, *options], **more)
 
 
 def sent(answer):
@@ -74,7 +74,7 @@ def sent(answer):
     return answer["sent"]
 
 
-def find(probe, accept, deadline=20):
+def find(probe, accept, deadline=60):
     """The first delivery of a C service that `accept` takes, waited for."""
     return processes.wait_for(lambda: next((m for m in probe.received() if accept(m)), None), deadline,
                               "a delivery; there are %s" % probe.received()[-3:], every=0.05)
@@ -220,7 +220,7 @@ def embedded_headers_go_both_ways(scene):
 
 # -- partitions and groups -----------------------------------------------------------------------------------------
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def one_key_has_one_partition_whoever_sends_it(scene):
     with scene.c("parts-from-c", "out", options=[
             STREAM + "output.producer.partition-key-expression=headers['plate']",
@@ -237,7 +237,7 @@ def one_key_has_one_partition_whoever_sends_it(scene):
     expect_equal(len(set(by_java.values())), 4, "partitions that were used")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def one_key_has_one_partition_where_the_clients_choose_it(scene):
     with scene.c("keyed") as reader:
         for plate in PLATES:
@@ -264,17 +264,17 @@ def share_of(scene, probe, bodies):
             [b for b in bodies if java[b] + c[b] != 1])
 
 
-@suite.case(deadline=120)
+@suite.case(deadline=300)
 def java_and_c_share_the_partitions_of_one_group(scene):
     with scene.c("shared", group="shared-group") as probe, scene.c("shared", "out", options=[
             STREAM + "output.producer.partition-key-expression=headers['plate']",
             STREAM + "output.producer.partition-count=6"]) as producer:
-        processes.wait_for(lambda: kafkaraw.group_members(scene.broker.address, "shared-group") == ("Stable", 3), 60,
+        processes.wait_for(lambda: kafkaraw.group_members(scene.broker.address, "shared-group") == ("Stable", 3), 90,
                            "a stable group of two members in Java and one in C", every=0.2)
         bodies = ["shared %d" % n for n in range(120)]
         for number, body in enumerate(bodies):
             sent(producer.send(body, {"plate": "plate %d" % number}))
-        processes.wait_for(lambda: not share_of(scene, probe, bodies)[2], 30, "each message once", every=0.1)
+        processes.wait_for(lambda: not share_of(scene, probe, bodies)[2], 90, "each message once", every=0.1)
         java, c, _ = share_of(scene, probe, bodies)
         comment("Java had %d, C %d" % (java, c))
         expect(java > 0 and c > 0, "one member had everything: Java %d, C %d" % (java, c))
@@ -287,7 +287,7 @@ def java_and_c_share_the_partitions_of_one_group(scene):
         for number, body in enumerate(more):
             sent(producer.send(body, {"plate": "plate %d" % number}))
     for body in more:
-        scene.java.find("share", with_body(body), 30)
+        scene.java.find("share", with_body(body))
     expect_equal(share_of(scene, probe, bodies)[2], [], "messages that came again after C left")
 
 
@@ -297,13 +297,13 @@ def big_endian(layout, digits):
     return struct.unpack(">" + layout, bytes.fromhex(digits))[0]
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def dead_letters_of_c_are_read_by_java(scene):
     options = [STREAM + "input.consumer.max-attempts=1", KAFKA + "input.consumer.enable-dlq=true"]
     with scene.c("fails-in-c", "both", group="c-group", fail="no tariff", options=options) as probe:
         position = last(scene.broker.address, "fails-in-c")[0]
         sent(probe.send("no tariff for 京A1", {"plate": "京A1", KEY: "k", "n": ("int", "5")}))
-        got = scene.java.find("tell", with_body("no tariff for 京A1"), 30)["headers"]
+        got = scene.java.find("tell", with_body("no tariff for 京A1"))["headers"]
     expect_equal(got["kafka_receivedTopic"]["value"], "error.fails-in-c.c-group", "topic")
     expect_equal(got["plate"]["value"], "京A1", "an original header")
     expect_equal((got["n"]["type"], got["n"]["value"]), ("java.lang.Integer", 5), "an original header")
@@ -317,12 +317,12 @@ def dead_letters_of_c_are_read_by_java(scene):
     expect(got["x-exception-message"]["text"], "no x-exception-message")
 
 
-@suite.case(deadline=60)
+@suite.case(deadline=200)
 def dead_letters_of_java_are_read_by_c(scene):
     with scene.c("fails-in-java", "out") as probe:
         sent(probe.send("no tariff for 京B2", {"plate": "京B2", "n": ("int", "6")}))
     with scene.c("error.fails-in-java.java-group") as probe:
-        got = find(probe, lambda m: m["body"] == "no tariff for 京B2", 30)
+        got = find(probe, lambda m: m["body"] == "no tariff for 京B2")
     headers, types = got["headers"], got["types"]
     expect_equal(headers.get("plate"), "京B2", "an original header")
     expect_equal((types.get("n"), headers.get("n")), ("int", "6"), "an original header")
@@ -346,7 +346,7 @@ def peers():
         functions = ["tell", "convert", "quoted", "text", "embedded", "share", "fail"]
         with spring.Spring(broker, functions, JAVA) as java:
             with Probe(broker, "to-c", group="talk",
-                       options=[STREAM + "output.destination=from-c"]) as probe:
+                       options=[*PATIENT, STREAM + "output.destination=from-c"]) as probe:
                 yield Scene(broker, java, probe)
             java.stop()
 

@@ -39,6 +39,11 @@ log.segment.bytes=67108864
 """
 
 
+def new_id():
+    """As Kafka writes a UUID."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
 class _Node:
     """One JVM with its log directory; killed and started again it goes on where it was."""
 
@@ -48,6 +53,7 @@ class _Node:
         self.heap = heap
         self.address = "127.0.0.1:%d" % port
         self.config_path = os.path.join(home, "node-%d.properties" % number)
+        self.data_path = os.path.join(home, "data-%d-%d" % (port, number))
         self.process = None
 
     def _java(self, main, arguments):
@@ -55,11 +61,10 @@ class _Node:
                           ("-Dlog4j.configuration=file:%s/log4j.properties" % self.home,))
 
     def format(self, cluster):
-        """Writes what an empty log directory needs; a second time it would be refused."""
-        code, out, err = processes.run(self._java("kafka.tools.StorageTool", ["format", "-t", cluster, "-c",
-                                                                              self.config_path]), deadline=60)
-        if code != 0:
-            raise RuntimeError("kafka.tools.StorageTool ended with %d: %s%s" % (code, out, err))
+        """Writes what kafka-storage.sh would into an empty log directory, without a JVM for it."""
+        os.makedirs(self.data_path)
+        with open(os.path.join(self.data_path, "meta.properties"), "w") as file:
+            file.write("version=1\ncluster.id=%s\nnode.id=%d\ndirectory.id=%s\n" % (cluster, self.number, new_id()))
 
     def start(self):
         self.process = processes.Process("kafka-%d" % self.number, self._java("kafka.Kafka", [self.config_path]))
@@ -80,8 +85,8 @@ class Kafka:
     kind = "kafka"
     name = "Apache Kafka"
     binder, label = "kafka", "Kafka"
-    ready_seconds = 60
-    stop_seconds = 30
+    ready_seconds = 240
+    stop_seconds = 120
 
     def __init__(self, nodes=1, config=None, home=None):
         """`config` adds lines of server.properties; `home` keeps the files there instead of in the workspace."""
@@ -106,7 +111,7 @@ class Kafka:
         for node in self.nodes:
             text = _NODE.format(number=node.number, voters=voters, port=base + node.number - 1,
                                 controller_port=base + 3 + node.number, replicas=self.count,
-                                data=os.path.join(self.home, "data-%d-%d" % (base, node.number)),
+                                data=node.data_path,
                                 partitions=1 if self.count == 1 else 3, insync=self.count // 2 + 1)
             with open(node.config_path, "w") as file:
                 file.write(text + "".join("%s=%s\n" % pair for pair in self.config.items()))
@@ -114,7 +119,7 @@ class Kafka:
     def start(self, attempts=3):
         """All nodes on new log directories, ready to be used; takes other ports when somebody else was quicker."""
         for attempt in range(attempts):
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            cluster = new_id()
             try:
                 for node in self.nodes:
                     node.format(cluster)
@@ -172,9 +177,9 @@ class Kafka:
         """Whether a raw client can send a record, acknowledged by all, and read it back now."""
         topic, alive = "raw-round-trip", self.living()
         try:
-            if not kafkaraw.partitions(alive[0], topic):
+            if not kafkaraw.partitions(alive[0], topic, 2.0):
                 kafkaraw.create_topic(alive[0], topic, 1, self.count)
-            leader = kafkaraw.leader(alive[0], topic)
+            leader = kafkaraw.leader(alive[0], topic, timeout=2.0)
             position = kafkaraw.produce(leader, topic, b"there and back")
             return b"there and back" in kafkaraw.fetch(leader, topic, position)
         except (IndexError, kafkaraw.Error, *kafkaraw.TROUBLE):

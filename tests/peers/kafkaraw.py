@@ -25,6 +25,31 @@ TROUBLE = (OSError, struct.error)  # what a call meets while nobody, or half a b
 class Error(Exception):
     """The broker answered with an error code."""
 
+    def __init__(self, text, code=0):
+        super().__init__(text)
+        self.code = code
+
+
+# While a topic or the group's coordinator is just being made, or after a broker stood still.
+_PASSING = {3: "UNKNOWN_TOPIC_OR_PARTITION", 5: "LEADER_NOT_AVAILABLE", 6: "NOT_LEADER_OR_FOLLOWER",
+            14: "COORDINATOR_LOAD_IN_PROGRESS", 15: "COORDINATOR_NOT_AVAILABLE", 16: "NOT_COORDINATOR"}
+
+
+def _patient(look):
+    """A look from outside asks again for a while where the broker says that its answer will change by itself."""
+    def patiently(*arguments, **named):
+        end = time.monotonic() + 30
+        while True:
+            try:
+                return look(*arguments, **named)
+            except Error as error:
+                if error.code not in _PASSING or time.monotonic() >= end:
+                    raise
+            time.sleep(0.05)  # a poll under a deadline
+
+    patiently.__doc__ = look.__doc__
+    return patiently
+
 
 def _text(value):
     data = value.encode()
@@ -67,7 +92,7 @@ def _exactly(link, count):
     return data
 
 
-def call(address, key, version, body, timeout=5.0):
+def call(address, key, version, body, timeout=30.0):
     """One request on a connection of its own; OSError when the peer is not there."""
     host, port = address.rsplit(":", 1)
     request = struct.pack(">hhi", key, version, 1) + _text("raw") + body
@@ -110,7 +135,7 @@ class Metadata:
         reader.each(topic)
 
 
-def metadata(address, timeout=2.0):
+def metadata(address, timeout=30.0):
     """All brokers and topics. Never creates a topic, since none is named."""
     return Metadata(call(address, _METADATA, 1, struct.pack(">i", -1), timeout))
 
@@ -118,20 +143,20 @@ def metadata(address, timeout=2.0):
 def brokers(address):
     """How many brokers one of them knows of; 0 while it does not answer."""
     try:
-        return len(metadata(address).brokers)
+        return len(metadata(address, 2.0).brokers)
     except (OSError, struct.error):
         return 0
 
 
-def partitions(address, topic):
+def partitions(address, topic, timeout=30.0):
     """How many partitions a topic has; 0 without it."""
-    return len(metadata(address).topics.get(topic, {}))
+    return len(metadata(address, timeout).topics.get(topic, {}))
 
 
 def _check(codes, what):
     bad = [code for code in codes if code != 0]
     if bad:
-        raise Error("%s: error code %d" % (what, bad[0]))
+        raise Error("%s: error code %d" % (what, bad[0]), bad[0])
 
 
 def create_topic(address, topic, count=1, replicas=1, config=None):
@@ -150,6 +175,7 @@ def delete_topic(address, topic):
     _check(reader.each(lambda: (reader.text(), reader.take("h"))[1]), "delete topic " + topic)
 
 
+@_patient
 def offset(address, topic, partition=0, when=LATEST):
     """The first or the next position of a partition; asks the given broker, which must lead it."""
     body = struct.pack(">ii", -1, 1) + _text(topic) + struct.pack(">iiq", 1, partition, when)
@@ -166,9 +192,9 @@ def offset(address, topic, partition=0, when=LATEST):
     return found[0][1]
 
 
-def leader(address, topic, partition=0):
+def leader(address, topic, partition=0, timeout=30.0):
     """The address of the broker that leads a partition; Error while nobody does."""
-    known = metadata(address)
+    known = metadata(address, timeout)
     number = known.topics.get(topic, {}).get(partition, -1)
     if number not in known.brokers:
         raise Error("nobody leads %s-%d" % (topic, partition))
@@ -178,7 +204,7 @@ def leader(address, topic, partition=0):
 def in_sync(address, topic):
     """How many replicas of a topic are in sync, of the partition that has fewest; 0 while nobody answers."""
     try:
-        return metadata(address).in_sync.get(topic, 0)
+        return metadata(address, 2.0).in_sync.get(topic, 0)
     except TROUBLE:
         return 0
 
@@ -221,6 +247,7 @@ def count(address, topic):
     return sum(offset(address, topic, p) for p in range(partitions(address, topic)))
 
 
+@_patient
 def committed(address, group, topic, partition=0):
     """The committed position of a group, -1 without one; asks the given broker, which must coordinate the group."""
     body = _text(group) + struct.pack(">i", 1) + _text(topic) + struct.pack(">ii", 1, partition)
@@ -237,6 +264,7 @@ def committed(address, group, topic, partition=0):
     return found[0][1]
 
 
+@_patient
 def group_members(address, group):
     """(state, number of members) of a consumer group, from its coordinator."""
     reader = call(address, _DESCRIBE_GROUPS, 0, struct.pack(">i", 1) + _text(group))
@@ -261,6 +289,8 @@ def group_members(address, group):
     _check([code], "group " + group)
     return state, members
 
+
+@_patient
 def topic_config(address, topic):
     """{name: value} of the settings that were given to a topic itself (DescribeConfigs 1)."""
     reader = call(address, _DESCRIBE_CONFIGS, 1,
@@ -290,6 +320,7 @@ def topic_config(address, topic):
     return own
 
 
+@_patient
 def batches(address, topic, partition=0):
     """[(compression, records)] of the batches of a partition as they are stored (record batch, magic 2)."""
     data, found = fetch(address, topic, 0, partition), []

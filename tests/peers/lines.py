@@ -36,7 +36,7 @@ class Piped:
                 raise TimeoutError("%s: %s\n%s" % (what, self.name + " ended" if self._ended else
                                                    "nothing within %.1f s" % deadline, self.process.tail()))
 
-    def wait_ready(self, deadline=60):
+    def wait_ready(self, deadline=240):
         self._wait(lambda: self._ready, deadline, self.name)
         return self
 

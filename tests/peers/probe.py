@@ -11,6 +11,9 @@ import threading
 
 from . import ports, processes, tree
 
+# For a case that is not about time: a machine that stands still for some seconds fails no send and no stop.
+PATIENT = ["rivulet.default.producer.send-timeout=30s", "rivulet.stop-deadline=60s"]
+
 
 class Probe:
     """Starts at once. `destination` and `group` bind its channels; further properties as key=value strings."""
@@ -72,7 +75,7 @@ class Probe:
 
     def get(self, path):
         """(status, decoded JSON) of a management page; (0, {}) while there is none."""
-        link = http.client.HTTPConnection("127.0.0.1", self.management_port, timeout=20)
+        link = http.client.HTTPConnection("127.0.0.1", self.management_port, timeout=30)
         try:
             link.request("GET", path)
             answer = link.getresponse()
@@ -104,7 +107,7 @@ class Probe:
                                % (channel, state, why, deadline, last[0])) from None
         return last[0][1]
 
-    def stop(self, deadline=60):
+    def stop(self, deadline=90):
         return self.process.stop(deadline)
 
     def __enter__(self):

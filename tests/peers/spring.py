@@ -16,7 +16,7 @@ class Spring(lines.Lines):
         super().__init__(name, maven.java("spring", "peer.Spring", words + ["--" + option for option in options],
                                           "256m"), by="function")
 
-    def send(self, binding, payload, headers=None, deadline=30):
+    def send(self, binding, payload, headers=None, deadline=60):
         """
         Sends through a binding and waits until Java says that it did. Payload and headers are pairs (type, value) as
         Values.java has them; text alone is text. Raises RuntimeError with Java's exception.

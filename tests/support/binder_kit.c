@@ -77,6 +77,17 @@ void kit_close(struct kit *kit)
 	free(kit->settings);
 }
 
+/* A condition whose waits do not end early when somebody sets the wall clock. */
+static void init_monotonic(pthread_cond_t *changed)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 /* -- consuming -------------------------------------------------------------------------------- */
 
 static size_t on_deliver(void *sink, const struct rv_inbound *batch, size_t n)
@@ -163,7 +174,7 @@ bool kit_bind_consumer(struct kit *kit, struct kit_consumer *consumer, const cha
 	consumer->kit = kit;
 	consumer->up = -1;
 	pthread_mutex_init(&consumer->lock, NULL);
-	pthread_cond_init(&consumer->changed, NULL);
+	init_monotonic(&consumer->changed);
 	consumer->settings = kit_settings(&kit->ops->consumer_props, settings, &kit->error);
 	spec.settings = consumer->settings;
 	return consumer->settings &&
@@ -199,7 +210,7 @@ static bool wait_changed(
 	struct timespec until;
 	bool reached;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += ms / 1000;
 	until.tv_nsec += (long)(ms % 1000) * 1000000;
 	if (until.tv_nsec >= 1000000000) {
@@ -386,7 +397,7 @@ bool kit_produce(
 	producer->kit = kit;
 	producer->up = -1;
 	pthread_mutex_init(&producer->lock, NULL);
-	pthread_cond_init(&producer->changed, NULL);
+	init_monotonic(&producer->changed);
 	producer->settings = kit_settings(&kit->ops->producer_props, settings, &kit->error);
 	spec.settings = producer->settings;
 	return producer->settings &&

@@ -112,7 +112,7 @@ void half_teardown(void)
 void half_bind(struct kit_producer *producer, const char *topic, const char *const *settings)
 {
 	rd_kafka_mock_topic_create(half.cluster, topic, 1, 1);
-	*producer = (struct kit_producer){.send_timeout_ms = 20000};
+	*producer = (struct kit_producer){.send_timeout_ms = HALF_SOON_MS};
 	ck_assert_msg(kit_produce(&half.kit, producer, topic, settings), "%s", half.kit.error.text);
 }
 
@@ -132,7 +132,7 @@ void half_queue_number(struct kit_producer *producer, int number)
 {
 	RV_CLEANUP(rv_message_unrefp) rv_message *message = half_numbered(number);
 
-	WAIT_UNTIL(20000, kit_queue(producer, message, -1));
+	WAIT_UNTIL(HALF_SOON_MS, kit_queue(producer, message, -1));
 }
 
 /* -- reading back ------------------------------------------------------------------------------------- */
@@ -156,7 +156,7 @@ struct reading reading_begin(const char *topic)
 rd_kafka_message_t *reading_next(struct reading *reading)
 {
 	rd_kafka_message_t *record = NULL;
-	int64_t until = rv__monotonic_ms() + 20000;
+	int64_t until = rv__monotonic_ms() + HALF_SOON_MS;
 
 	while (rv__monotonic_ms() < until) {
 		record = rd_kafka_consumer_poll(reading->rk, 100);
@@ -165,7 +165,7 @@ rd_kafka_message_t *reading_next(struct reading *reading)
 		if (record)
 			rd_kafka_message_destroy(record);
 	}
-	ck_abort_msg("no record within 20 s");
+	ck_abort_msg("no record within %d ms", HALF_SOON_MS);
 	return NULL;
 }
 

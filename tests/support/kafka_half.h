@@ -12,6 +12,8 @@
 
 #include "tests/support/binder_kit.h"
 
+enum { HALF_SOON_MS = 60000 }; /* a bound against hanging: a passing case never waits for it */
+
 struct kafka_half {
 	rd_kafka_t *owner;
 	rd_kafka_mock_cluster_t *cluster;

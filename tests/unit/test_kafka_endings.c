@@ -18,7 +18,7 @@ START_TEST(an_end_waits_for_what_lingers)
 	half_bind(&producer, "linger", lines);
 	for (int i = 0; i < 100; i++)
 		half_queue_number(&producer, i);
-	ck_assert_uint_eq(kit_producer_close(&producer, 20000), 0);
+	ck_assert_uint_eq(kit_producer_close(&producer, HALF_SOON_MS), 0);
 	ck_assert_uint_eq(producer.completed, 100);
 	ck_assert_uint_eq(producer.failed, 0);
 	reading = reading_begin("linger");
@@ -33,7 +33,7 @@ START_TEST(an_end_without_a_broker_completes_everything_with_closed)
 
 	half_bind(&producer, "gone", NULL);
 	half_queue_number(&producer, 0);
-	ck_assert(kit_wait_completed(&producer, 1, 20000));
+	ck_assert(kit_wait_completed(&producer, 1, HALF_SOON_MS));
 	rd_kafka_mock_broker_set_down(half.cluster, 1);
 	for (int i = 0; i < 500; i++)
 		half_queue_number(&producer, i);
@@ -69,10 +69,10 @@ START_TEST(bindings_of_one_configuration_share_a_client_and_end_apart)
 	ck_assert_int_eq(first.last.code, RV_E_CLOSED);
 	ck_assert_uint_eq(second.completed, 0);
 	rd_kafka_mock_broker_set_up(half.cluster, 1);
-	ck_assert(kit_wait_completed(&second, 10, 30000));
+	ck_assert(kit_wait_completed(&second, 10, HALF_SOON_MS));
 	ck_assert_uint_eq(second.failed, 0);
-	ck_assert_uint_eq(kit_producer_close(&second, 5000), 0);
-	ck_assert_uint_eq(kit_producer_close(&other, 5000), 0);
+	ck_assert_uint_eq(kit_producer_close(&second, HALF_SOON_MS), 0);
+	ck_assert_uint_eq(kit_producer_close(&other, HALF_SOON_MS), 0);
 }
 END_TEST
 
@@ -85,10 +85,10 @@ START_TEST(a_stop_ends_what_is_on_its_way)
 	for (int i = 0; i < 100; i++)
 		half_queue_number(&producer, i);
 	half.kit.ops->stop(half.kit.binder);
-	ck_assert(kit_wait_completed(&producer, 100, 20000));
+	ck_assert(kit_wait_completed(&producer, 100, HALF_SOON_MS));
 	ck_assert_uint_eq(producer.failed, 100);
 	ck_assert_int_eq(kit_last(&producer).code, RV_E_CLOSED);
-	kit_producer_close(&producer, 5000);
+	kit_producer_close(&producer, HALF_SOON_MS);
 }
 END_TEST
 
@@ -102,23 +102,23 @@ START_TEST(after_a_fatal_error_what_the_broker_lacks_is_sent_again_in_order)
 	half_bind(&producer, "fatal", NULL);
 	for (int i = 0; i < 10; i++)
 		half_queue_number(&producer, i);
-	ck_assert(kit_wait_completed(&producer, 10, 20000));
+	ck_assert(kit_wait_completed(&producer, 10, HALF_SOON_MS));
 	rd_kafka_mock_broker_set_down(half.cluster, 1);
 	for (int i = 10; i < 500; i++)
 		half_queue_number(&producer, i);
 	ck_assert_int_eq(rd_kafka_test_fatal_error(half_client(&producer)->rk,
 	                     RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test"),
 	    0);
-	WAIT_UNTIL(20000, atomic_load(&half_client(&producer)->renewals) == 1);
+	WAIT_UNTIL(HALF_SOON_MS, atomic_load(&half_client(&producer)->renewals) == 1);
 	rd_kafka_mock_broker_set_up(half.cluster, 1);
 	for (int i = 500; i < 600; i++)
 		half_queue_number(&producer, i);
-	ck_assert(kit_wait_completed(&producer, 600, 30000));
+	ck_assert(kit_wait_completed(&producer, 600, HALF_SOON_MS));
 	ck_assert_uint_eq(producer.failed, 0);
 	reading = reading_begin("fatal");
 	reading_expect_numbers(&reading, 600);
 	reading_end(&reading);
-	ck_assert_uint_eq(kit_producer_close(&producer, 5000), 0);
+	ck_assert_uint_eq(kit_producer_close(&producer, HALF_SOON_MS), 0);
 }
 END_TEST
 
@@ -136,10 +136,11 @@ START_TEST(fatal_errors_under_traffic_lose_nothing)
 
 			rd_kafka_test_fatal_error(
 			    half_client(&producer)->rk, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, "a test");
-			WAIT_UNTIL(20000, atomic_load(&half_client(&producer)->renewals) == before + 1);
+			WAIT_UNTIL(
+			    HALF_SOON_MS, atomic_load(&half_client(&producer)->renewals) == before + 1);
 		}
 	}
-	ck_assert(kit_wait_completed(&producer, 5000, 60000));
+	ck_assert(kit_wait_completed(&producer, 5000, HALF_SOON_MS));
 	ck_assert_uint_eq(producer.completed, 5000);
 	failed = producer.failed;
 	/* Answers on the wire still count, so nothing was in doubt. */
@@ -147,7 +148,7 @@ START_TEST(fatal_errors_under_traffic_lose_nothing)
 	reading = reading_begin("again");
 	reading_expect_numbers(&reading, 5000);
 	reading_end(&reading);
-	kit_producer_close(&producer, 5000);
+	kit_producer_close(&producer, HALF_SOON_MS);
 }
 END_TEST
 
