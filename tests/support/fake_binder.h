@@ -436,8 +436,9 @@ static inline void *fake_run(void *arg)
 static inline void fake_create(const char *const *properties)
 {
 	const char *arguments[32] = {"fake", "--spring.cloud.stream.default-binder=fake", "--server.port=-1",
-	    "--logging.level.root=off", "--rivulet.stop-deadline=60s"};
-	int count = 5;
+	    "--logging.level.root=off", "--rivulet.stop-deadline=60s",
+	    "--rivulet.default.producer.send-timeout=60s"};
+	int count = 6;
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 	if (!rv__binder_lookup("fake"))
