@@ -365,9 +365,6 @@ static void on_completed(
 	rv__http_connection_enter(connection, RV__HTTP_IDLE, server->settings.limits.idle_timeout_ms);
 }
 
-/* A connection has a thread of its own: whether libmicrohttpd said why it refused the request there. */
-static _Thread_local bool was_told;
-
 /* A stranger must not fill the disk with what he sends. */
 static void log_broken(struct rv__http_server *server, const char *text)
 {
@@ -392,7 +389,6 @@ static RV_PRINTF(2, 0) void on_log(void *arg, const char *format, va_list args)
 
 	vsnprintf(text, sizeof text, format, args);
 	text[strcspn(text, "\r\n")] = '\0';
-	was_told = true;
 	log_broken(arg, text);
 }
 
@@ -405,19 +401,15 @@ static bool has_received(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_received > 1;
 }
 
-/* What begins with no request line is closed by libmicrohttpd without a word: a browser that speaks TLS, say. */
+/*
+ * What begins with no request line is closed by libmicrohttpd, most often without a word: a browser that speaks TLS,
+ * say. The far end has gone by now, and with it its name.
+ */
 static void tell_if_not_http(struct rv__http_server *server, const struct rv__http_connection *connection)
 {
-	char text[192];
-	char peer[96];
-
-	if (connection->began || was_told || atomic_load(&server->stopping) ||
-	    atomic_load(&connection->phase) == RV__HTTP_CUT || !has_received(connection->fd))
-		return;
-	rv__http_peer(connection->fd, peer, sizeof peer);
-	snprintf(
-	    text, sizeof text, "what %s sent is no HTTP; is it TLS (https://)? there is none here", peer);
-	log_broken(server, text);
+	if (!connection->began && !atomic_load(&server->stopping) &&
+	    atomic_load(&connection->phase) != RV__HTTP_CUT && has_received(connection->fd))
+		log_broken(server, "what came is no HTTP; is it TLS (https://)? there is none here");
 }
 
 static void on_connection(
