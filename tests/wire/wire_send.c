@@ -186,7 +186,7 @@ START_TEST(a_oneway_send_is_stored_and_not_answered)
 	wire_add_send_fields(&client, "OneWay", 0, "");
 	wire_send(&client, "x", 1);
 	/* The next answer on the connection is the pull's. */
-	ck_assert_int_eq(wire_pull(&client, "G", "OneWay", 0, 0, 2000, "*"), RV__RSP_SUCCESS);
+	ck_assert_int_eq(wire_pull(&client, "G", "OneWay", 0, 0, 20000, "*"), RV__RSP_SUCCESS);
 	ck_assert_uint_eq(wire_record_count(&client), 1);
 }
 END_TEST
