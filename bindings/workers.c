@@ -29,6 +29,7 @@ struct round {
 	size_t deferred;        /* of these, taken by a listener */
 	struct rv__item *again; /* the one to try again; NULL: none */
 	int64_t delay_ms;
+	bool handled; /* of a poll: a delivery came as far as the listener */
 };
 
 static bool wants_to_stop(struct round *round)
@@ -56,6 +57,7 @@ static enum rv__outcome run_item(struct round *round, struct rv__item *item, boo
 {
 	enum rv__outcome outcome;
 
+	round->handled = true;
 	do
 		outcome = rv__delivery_run(
 		    round->input, round->slot, item, round->poller, gathers, &round->delay_ms);
@@ -290,9 +292,10 @@ static void *work(void *arg)
 	return NULL;
 }
 
-rv_err rv__input_poll(struct rv__input *input, const struct rv__listener *poller, int64_t deadline_ns)
+/* One round, or none: RV_E_TIMEOUT, RV_E_CLOSED. */
+static rv_err poll_round(struct round *round, int64_t deadline_ns)
 {
-	struct round round = {.input = input, .poller = poller};
+	struct rv__input *input = round->input;
 	struct rv__after after;
 	bool in_time = true;
 	bool open;
@@ -302,21 +305,32 @@ rv_err rv__input_poll(struct rv__input *input, const struct rv__listener *poller
 		int64_t due_ns = input->parked ? rv__slots_unpark(input, rv__monotonic_ns()) : INT64_MAX;
 
 		open = !input->closed && !atomic_load(&input->halted);
-		round.slot = open && !input->paused ? rv__slots_take_ready(input) : NULL;
-		if (round.slot || !open || !in_time)
+		round->slot = open && !input->paused ? rv__slots_take_ready(input) : NULL;
+		if (round->slot || !open || !in_time)
 			break;
 		in_time = rv__monotonic_ns() < deadline_ns;
 		if (in_time)
 			wait_for_work(input, due_ns < deadline_ns ? due_ns : deadline_ns);
 	}
-	if (!round.slot) {
+	if (!round->slot) {
 		pthread_mutex_unlock(&input->lock);
 		return open ? RV_E_TIMEOUT : RV_E_CLOSED;
 	}
-	run_slot(&round, &after);
+	run_slot(round, &after);
 	pthread_mutex_unlock(&input->lock);
 	rv__after_run(input, &after);
 	return RV_OK;
+}
+
+rv_err rv__input_poll(struct rv__input *input, const struct rv__listener *poller, int64_t deadline_ns)
+{
+	struct round round = {.input = input, .poller = poller};
+	rv_err result;
+
+	do /* what was claimed goes back when a stop or the loss of the partition comes before the listener */
+		result = poll_round(&round, deadline_ns);
+	while (result == RV_OK && !round.handled);
+	return result;
 }
 
 static bool start_worker(struct rv__input *input)
