@@ -111,13 +111,14 @@ END_TEST
 START_TEST(what_was_not_settled_comes_again_to_the_next_owner)
 {
 	static const char *const patient[] = {KIT_CONSUMER "max-attempts=5",
-	    KIT_CONSUMER "back-off-initial-interval=60000", KIT_CONSUMER "back-off-max-interval=60000", NULL};
+	    KIT_CONSUMER "back-off-initial-interval=600000", KIT_CONSUMER "back-off-max-interval=600000",
+	    NULL};
 
 	kit_line_start(&line, patient, NULL);
 	atomic_store(&line.recorder.fail_first, 1);
 	kit_send(line.output, "m", 0, 1);
 	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 1);
-	/* It backs off for a minute; a stop does not wait for that. */
+	/* It backs off for ten minutes; a stop does not wait for that. */
 	ck_assert_int_eq(kit_service_stop(&line.consumer), 0);
 	kit_line_join(&line, patient);
 	WAIT_UNTIL(KIT_SOON_MS, kit_count(&line.recorder) == 2);

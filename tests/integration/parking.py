@@ -114,7 +114,7 @@ def messages_pass_across_a_restart_of_the_broker(broker):
         comment("first send %.2f s after a raw client's first success" % (time.monotonic() - began))
         after += [charging.send_test_message() for _ in range(9)]
         for message_id in before + after:
-            message.wait_consumed(message_id)
+            message.wait_consumed(message_id, 120)  # after 45 s without Kafka a member is new to it
         comment("all there %.2f s after" % (time.monotonic() - began))
         charging.stop()
         message.stop()
