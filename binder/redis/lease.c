@@ -252,6 +252,7 @@ static void ask(struct rv__redis_slot *slot, struct rv__redis_link *link, const 
 	lease->request = (struct rv__redis_request){.done = done};
 	lease->asked = true;
 	lease->asked_ms = slot->consumer->client->now_ms;
+	lease->next_ms = lease->asked_ms + look_ms(slot->consumer); /* unless the answer says otherwise */
 	rv__redis_link_ask(link, &lease->request);
 }
 
@@ -345,11 +346,23 @@ static bool name_taking(struct rv__redis_lease *lease)
 	return true;
 }
 
+/* To keep what is ours, or to have what may become so; if there is a way to ask, and anything to ask for yet. */
+static void ask_now(struct rv__redis_slot *slot)
+{
+	struct rv__redis_lease *lease = slot->lease;
+	struct rv__redis_link *link = rv__redis_route_link(slot->consumer->client, &lease->route);
+
+	if (link && lease->owned)
+		ask(slot, link, renew, on_renewed);
+	else if (link && may_take(slot) && name_taking(lease))
+		ask(slot, link, take, on_taken);
+}
+
 int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms)
 {
 	struct rv__redis_consumer *consumer = slot->consumer;
 	struct rv__redis_lease *lease = slot->lease;
-	struct rv__redis_link *link;
+	int64_t next_ms;
 
 	if (!lease)
 		return INT64_MAX;
@@ -360,18 +373,14 @@ int64_t rv__redis_lease_tend(struct rv__redis_slot *slot, int64_t now_ms)
 		give_way(slot, now_ms);
 	if (lease->owned && lease->giving)
 		go_on_giving(slot, now_ms);
-	if (!lease->asked && now_ms >= lease->next_ms) {
-		link = rv__redis_route_link(consumer->client, &lease->route);
-		lease->next_ms = now_ms + look_ms(consumer);
-		if (link && lease->owned)
-			ask(slot, link, renew, on_renewed);
-		else if (link && may_take(slot) && name_taking(lease))
-			ask(slot, link, take, on_taken);
-	}
-	if (lease->owned && lease->valid_ms < lease->next_ms)
+	if (!lease->asked && now_ms >= lease->next_ms)
+		ask_now(slot);
+	/* What keeps it from asking ends with another look at everything. */
+	next_ms = lease->next_ms > now_ms ? lease->next_ms : now_ms + look_ms(consumer);
+	if (lease->owned && lease->valid_ms < next_ms)
 		return lease->valid_ms;
-	return lease->giving && lease->give_ms < lease->next_ms && now_ms < lease->give_ms ? lease->give_ms
-	                                                                                   : lease->next_ms;
+	return lease->giving && lease->give_ms < next_ms && now_ms < lease->give_ms ? lease->give_ms
+	                                                                            : next_ms;
 }
 
 /* -- lifecycle ------------------------------------------------------------------------------------------- */
