@@ -21,7 +21,7 @@ bool rv__redis_burst_expect(struct rv__redis_lane *lane, struct rv__redis_link *
 	if (replies >= AWAITED_LEAST)
 		atomic_store_explicit(&lane->awaits, true, memory_order_relaxed);
 	if (burst && link->last == &burst->request.next) {
-		burst->request.replies += replies;
+		rv__redis_link_ask_more(link, &burst->request, replies);
 		return true;
 	}
 	burst = lane->spare_bursts;

@@ -112,14 +112,17 @@ static int time_left(const struct rv__redis_client *client)
 static void listen_once(struct rv__redis_client *client)
 {
 	struct epoll_event events[EVENTS];
-	int count = epoll_wait(client->epoll_fd, events, EVENTS, time_left(client));
+	int left_ms = rv__redis_client_rest_ms(client, time_left(client));
+	int count = epoll_wait(client->epoll_fd, events, EVENTS, left_ms);
 
 	client->now_ms = clock_ms(client);
+	rv__redis_client_look_at_resting(client);
 	for (int i = 0; i < count; i++) {
+		struct rv__redis_link *link = events[i].data.ptr;
 		uint64_t rings;
 
-		if (events[i].data.ptr)
-			rv__redis_link_handle(events[i].data.ptr, events[i].events);
+		if (link) /* what rests was read just now */
+			rv__redis_link_handle(link, events[i].events & ~(link->rests ? EPOLLIN : 0u));
 		else if (read(client->wake_fd, &rings, sizeof rings) < 0 && errno != EAGAIN)
 			client->env->log(
 			    RV_LOG_ERROR, RV__REDIS_TOPIC, "cannot read the wake-up: %s", strerror(errno));

@@ -87,6 +87,7 @@ struct rv__redis_client {
 	struct rv__redis_node *nodes;
 	struct rv__redis_link *links;
 	struct rv__redis_link *to_flush;
+	size_t resting; /* links that rest; see rest.c */
 	struct rv__redis_producer *producers;
 	struct rv__redis_consumer *consumers;
 	struct rv__redis_completing completing;
@@ -134,6 +135,12 @@ void rv__redis_client_judge(struct rv__redis_client *client);
 
 /** Why a route leads nowhere yet; whether it is known, or something to say meanwhile. */
 bool rv__redis_client_explain(struct rv__redis_client *client, struct rv_error *ret_why);
+
+/* rest.c, for client.c. */
+/** How long a turn may wait for events; -1: for ever. */
+int rv__redis_client_rest_ms(const struct rv__redis_client *client, int left_ms);
+/** Takes what came on links that rest. */
+void rv__redis_client_look_at_resting(struct rv__redis_client *client);
 
 /* node.c, for client.c. */
 void rv__redis_node_destroy(struct rv__redis_node *node);

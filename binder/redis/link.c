@@ -62,12 +62,19 @@ void rv__redis_link_ask(struct rv__redis_link *link, struct rv__redis_request *r
 	request->link = link;
 	if (request->replies == 0)
 		request->replies = 1;
+	link->due += request->replies;
 	if (!link->first) {
 		link->asked_ms = link->client->now_ms;
 		rv__redis_client_tend_at(link->client, link->asked_ms + link->silence_ms);
 	}
 	*link->last = request;
 	link->last = &request->next;
+}
+
+void rv__redis_link_ask_more(struct rv__redis_link *link, struct rv__redis_request *request, size_t replies)
+{
+	request->replies += replies;
+	link->due += replies;
 }
 
 static void pop_request(struct rv__redis_link *link)
@@ -130,6 +137,7 @@ static void fail_requests(struct rv__redis_link *link, const struct rv_error *wh
 
 	link->first = NULL;
 	link->last = &link->first;
+	link->due = 0;
 	while (request) {
 		struct rv__redis_request *next = request->next;
 
@@ -149,6 +157,8 @@ void rv__redis_link_forget_socket(struct rv__redis_link *link)
 		close(link->fd); /* leaves the epoll set by itself */
 	link->fd = -1;
 	link->watched = 0;
+	link->wakes_at = 1;
+	rv__redis_link_rest(link);
 }
 
 static void close_socket(struct rv__redis_link *link)
@@ -261,6 +271,7 @@ static void answer(struct rv__redis_link *link, const char *reply, size_t length
 		    link, "answered what cannot be read", link->reader ? link->reader->errstr : "no memory");
 		return;
 	}
+	link->due--;
 	if (--request->replies == 0)
 		pop_request(link);
 	request->done(request, &said);
@@ -312,8 +323,10 @@ static void receive(struct rv__redis_link *link)
 			return;
 		}
 		n = link->client->transport->read(link->session, room, READ_BYTES, &why);
-		if (n == RV__TRANSPORT_AGAIN)
+		if (n == RV__TRANSPORT_AGAIN) {
+			rv__redis_link_rest(link);
 			return;
+		}
 		if (n == RV__TRANSPORT_LOST) {
 			rv__redis_link_lose(link, "was lost", why.text);
 			return;
@@ -448,6 +461,7 @@ struct rv__redis_link *rv__redis_link_create(struct rv__redis_client *client,
 	public->greets = true;
 	public->silence_ms = client->settings->command_timeout_ms;
 	public->fd = -1;
+	public->wakes_at = 1;
 	public->last = &public->first;
 	public->in = (struct rv__buffer)RV__BUFFER_INIT(REPLY_MAX);
 	public->out = (struct rv__buffer)RV__BUFFER_INIT(OUT_MAX);

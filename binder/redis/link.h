@@ -115,6 +115,9 @@ struct rv__redis_link {
 	struct rv__resp_framer framer;
 	redisReader *reader;
 	struct rv__redis_request *first, **last; /* under way, in order */
+	size_t due;                              /* replies of all of them */
+	bool rests;                              /* looked at each turn, and the socket wakes us … */
+	int wakes_at;                            /* … with so many bytes; see rest.c */
 	struct rv__redis_greeting greeting;
 	bool doomed; /* freed at the end of the turn */
 };
@@ -136,6 +139,8 @@ static inline bool rv__redis_link_is_open(const struct rv__redis_link *link)
 struct rv__buffer *rv__redis_link_out(struct rv__redis_link *link);
 /** Expects request->replies answers (0 counts as 1) to what was written. */
 void rv__redis_link_ask(struct rv__redis_link *link, struct rv__redis_request *request);
+/** Expects so many more replies to the last request under way. */
+void rv__redis_link_ask_more(struct rv__redis_link *link, struct rv__redis_request *request, size_t replies);
 /** Forgets a request without calling it: its replies are thrown away when they come. */
 void rv__redis_request_cancel(struct rv__redis_request *request);
 /** Closes it and tries again by itself. */
@@ -147,6 +152,8 @@ void rv__redis_link_redirect(struct rv__redis_link *link, const struct rv__redis
 void rv__redis_link_free(struct rv__redis_link *link);
 void rv__redis_link_handle(struct rv__redis_link *link, unsigned events);
 void rv__redis_link_flush(struct rv__redis_link *link);
+/** Rests, or ends that, by what is due now; see rest.c. */
+void rv__redis_link_rest(struct rv__redis_link *link);
 /** Deadlines, back-off; when to call again. */
 int64_t rv__redis_link_tend(struct rv__redis_link *link, int64_t now_ms);
 
