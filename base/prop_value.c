@@ -162,18 +162,18 @@ static bool read_choice(const struct rv_prop_desc *row, const char *text, int64_
 	return false;
 }
 
-bool rv__prop_is_address(const char *text, size_t length)
+bool rv__prop_take_address(const char **text, size_t *length)
 {
 	static const char scheme[] = "http://";
-	const char *colon;
+	const char *colon, *end = *text + *length;
 	unsigned port = 0;
 
-	if (length > sizeof scheme - 1 && strncmp(text, scheme, sizeof scheme - 1) == 0)
-		text += sizeof scheme - 1, length -= sizeof scheme - 1;
-	colon = memrchr(text, ':', length);
-	if (!colon || colon == text || colon + 1 == text + length)
+	if (*length > sizeof scheme - 1 && strncmp(*text, scheme, sizeof scheme - 1) == 0)
+		*text += sizeof scheme - 1, *length -= sizeof scheme - 1;
+	colon = memrchr(*text, ':', *length);
+	if (!colon || colon == *text || colon + 1 == end)
 		return false;
-	for (const char *digit = colon + 1; digit < text + length; digit++) {
+	for (const char *digit = colon + 1; digit < end; digit++) {
 		if (*digit < '0' || *digit > '9' || port > UINT16_MAX)
 			return false;
 		port = port * 10 + (unsigned)(*digit - '0');
@@ -188,7 +188,7 @@ static bool is_addresses(const char *text)
 	while (*(text += strspn(text, between))) {
 		size_t length = strcspn(text, between);
 
-		if (!rv__prop_is_address(text, length))
+		if (!rv__prop_take_address(&text, &length))
 			return false;
 		text += length;
 	}

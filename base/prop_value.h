@@ -25,8 +25,8 @@ union rv__prop_value {
 bool rv__prop_parse(const struct rv_prop_desc *row, const char *text, union rv__prop_value *ret_value,
     char *cure, size_t size);
 
-/** Whether text[length] is host:port with a port from 1 to 65535; "http://" before it is passed over. */
-bool rv__prop_is_address(const char *text, size_t length);
+/** Whether *text[*length] is host:port with a port from 1 to 65535; "http://" before it is taken off first. */
+bool rv__prop_take_address(const char **text, size_t *length);
 
 /** Whether both texts mean the same value of that row. */
 bool rv__prop_same(const struct rv_prop_desc *row, const char *a, const char *b);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/numbers.h"
+#include "base/wait.h"
 #include "binder/kafka/client.h"
 #include "binder/kafka/producer.h"
 
@@ -26,10 +27,7 @@ enum {
 /* Locks: lane->lock held. */
 static void wait_ms(struct rv__kafka_lane *lane, int64_t ms)
 {
-	int64_t at = rv__monotonic_ns() + ms * 1000000;
-	struct timespec then = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
-
-	pthread_cond_timedwait(&lane->changed, &lane->lock, &then);
+	(void)rv__wait_until(&lane->changed, &lane->lock, rv__monotonic_ns() + ms * 1000000);
 }
 
 static bool has_work(const struct rv__kafka_lane *lane)
@@ -451,11 +449,12 @@ rv_err rv__kafka_lane_open(struct rv__kafka *kafka, const struct rv__kafka_lane_
     struct rv__kafka_lane **ret_lane, struct rv_error *err)
 {
 	struct rv__kafka_lane *lane = calloc(1, sizeof *lane);
-	pthread_condattr_t monotonic;
 	rv_err failed;
 
-	if (!lane)
+	if (!lane || !rv__wait_init(&lane->lock, &lane->changed)) {
+		free(lane);
 		return no_memory(err);
+	}
 	lane->kafka = kafka;
 	lane->producer = spec->producer;
 	lane->consumer = spec->consumer;
@@ -463,11 +462,6 @@ rv_err rv__kafka_lane_open(struct rv__kafka *kafka, const struct rv__kafka_lane_
 	lane->on_demand = spec->on_demand;
 	lane->room = ROOM_MAX;
 	lane->most = UNITS_MAX;
-	pthread_mutex_init(&lane->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&lane->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	lane->binding = strdup(spec->binding);
 	if (asprintf(&lane->id, "%s%s.%s", kafka->settings->transaction_id_prefix, spec->binding,
 	        spec->destination) < 0)

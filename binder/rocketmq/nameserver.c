@@ -11,18 +11,15 @@
 static rv_err add_address(
     struct rv__rmq_nameservers *names, const char *text, size_t length, struct rv_error *err)
 {
-	static const char scheme[] = "http://";
 	char **grown;
 
 	while (length && (*text == ' ' || *text == '\t'))
 		text++, length--;
 	while (length && (text[length - 1] == ' ' || text[length - 1] == '\t'))
 		length--;
-	if (length > sizeof scheme - 1 && strncmp(text, scheme, sizeof scheme - 1) == 0)
-		text += sizeof scheme - 1, length -= sizeof scheme - 1;
 	if (length == 0)
 		return RV_OK;
-	if (!rv__prop_is_address(text, length))
+	if (!rv__prop_take_address(&text, &length))
 		return rv_error_set(err, RV_E_CONFIG, RV__N_RMQ_BAD_ADDRESS, RV__RMQ_TOPIC,
 		    "name-server '%.*s' is not host:port; write for example 127.0.0.1:9876, several "
 		    "separated by "

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/wait.h"
 
 void *kit_settings(const struct rv_prop_table *table, const char *const *lines, struct rv_error *err)
 {
@@ -75,17 +76,6 @@ void kit_close(struct kit *kit)
 		kit->ops->close(kit->binder);
 	}
 	free(kit->settings);
-}
-
-/* A condition whose waits do not end early when somebody sets the wall clock. */
-static void init_monotonic(pthread_cond_t *changed)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 }
 
 /* -- consuming -------------------------------------------------------------------------------- */
@@ -173,8 +163,8 @@ bool kit_bind_consumer(struct kit *kit, struct kit_consumer *consumer, const cha
 
 	consumer->kit = kit;
 	consumer->up = -1;
-	pthread_mutex_init(&consumer->lock, NULL);
-	init_monotonic(&consumer->changed);
+	if (!rv__wait_init(&consumer->lock, &consumer->changed))
+		return false;
 	consumer->settings = kit_settings(&kit->ops->consumer_props, settings, &kit->error);
 	spec.settings = consumer->settings;
 	return consumer->settings &&
@@ -207,18 +197,11 @@ size_t kit_consumer_close(struct kit_consumer *consumer, int64_t deadline_ms)
 static bool wait_changed(
     pthread_mutex_t *lock, pthread_cond_t *changed, const size_t *value, size_t least, int ms)
 {
-	struct timespec until;
+	int64_t until_ns = rv__monotonic_ns() + (int64_t)ms * 1000000;
 	bool reached;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(lock);
-	while (*value < least && pthread_cond_timedwait(changed, lock, &until) == 0)
+	while (*value < least && rv__wait_until(changed, lock, until_ns))
 		;
 	reached = *value >= least;
 	pthread_mutex_unlock(lock);
@@ -396,8 +379,8 @@ bool kit_produce(
 
 	producer->kit = kit;
 	producer->up = -1;
-	pthread_mutex_init(&producer->lock, NULL);
-	init_monotonic(&producer->changed);
+	if (!rv__wait_init(&producer->lock, &producer->changed))
+		return false;
 	producer->settings = kit_settings(&kit->ops->producer_props, settings, &kit->error);
 	spec.settings = producer->settings;
 	return producer->settings &&

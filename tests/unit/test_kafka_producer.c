@@ -388,16 +388,6 @@ END_TEST
 static const char *const quick_to_believe[] = {"configuration.librdkafka.topic.metadata.propagation.max.ms=1",
     "configuration.librdkafka.topic.metadata.refresh.interval.ms=100", NULL};
 
-static size_t count_completed(struct kit_producer *producer)
-{
-	size_t completed;
-
-	pthread_mutex_lock(&producer->lock);
-	completed = producer->completed;
-	pthread_mutex_unlock(&producer->lock);
-	return completed;
-}
-
 START_TEST(what_is_sent_while_its_topic_is_away_waits_for_it)
 {
 	struct kit_producer producer;
@@ -412,7 +402,7 @@ START_TEST(what_is_sent_while_its_topic_is_away_waits_for_it)
 	for (bool noticed = false; number < 40 || !noticed;) {
 		half_queue_number(&producer, number++);
 		(void)kit_wait_completed(&producer, (size_t)number + 100, 50);
-		noticed = count_completed(&producer) < (size_t)number;
+		noticed = !kit_wait_completed(&producer, (size_t)number, 0);
 		ck_assert_int_lt(number, 1000);
 	}
 	rd_kafka_mock_topic_set_error(half.cluster, "away", RD_KAFKA_RESP_ERR_NO_ERROR);
